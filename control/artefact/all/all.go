@@ -1,0 +1,7 @@
+// Package all lists every artefact that Holdfast ships.
+package all
+
+import "holdfast/control/artefact"
+
+// All lists them by name.
+func All() []artefact.Artefact { return []artefact.Artefact{} }

@@ -1,0 +1,88 @@
+package holdfast
+
+// Entity is something an event names, under its ECS field: a host, user,
+// address, process, file hash, domain or cloud principal. Everything that
+// joins events, alerts, incidents and actions speaks entities.
+type Entity struct {
+	Kind  string `json:"kind"` // one of the Entity… constants: an ECS field name
+	Value string `json:"value"`
+}
+
+// The entity kinds, named by their ECS field (ECS 8).
+const (
+	EntityHost        = "host.name"
+	EntityUser        = "user.name"
+	EntitySource      = "source.ip"
+	EntityDestination = "destination.ip"
+	EntityProcess     = "process.name"
+	EntityExecutable  = "process.executable"
+	EntityHash        = "file.hash.sha256"
+	EntityFile        = "file.path"
+	EntityDomain      = "url.domain"
+	EntityPrincipal   = "cloud.principal"
+)
+
+// EntityKinds lists all kinds; the event store keeps a column for each.
+func EntityKinds() []string {
+	return []string{
+		EntityHost, EntityUser, EntitySource, EntityDestination, EntityProcess,
+		EntityExecutable, EntityHash, EntityFile, EntityDomain, EntityPrincipal,
+	}
+}
+
+// Dataset describes a kind of event: which parser makes it, its Sigma
+// logsource, and how its native field names map to ECS.
+type Dataset struct {
+	Name      string    `json:"name"` // "linux.sshd"
+	Title     string    `json:"title"`
+	Logsource Logsource `json:"logsource"`
+	// ECS maps a native field name to its ECS name, for entities and search.
+	ECS map[string]string `json:"ecs"`
+}
+
+// Logsource is Sigma's product, category and service (specification 2.1,
+// section "logsource"); empty parts match anything.
+type Logsource struct {
+	Product  string `json:"product,omitempty" yaml:"product"`
+	Category string `json:"category,omitempty" yaml:"category"`
+	Service  string `json:"service,omitempty" yaml:"service"`
+}
+
+// Entities returns the entities of an event by its dataset's map, each once,
+// in field order. Fields that already carry an ECS entity name count as well.
+func (d *Dataset) Entities(e *Event) []Entity {
+	var out []Entity
+	for i := range e.Fields {
+		f := &e.Fields[i]
+		if f.Text == "" || f.Kind == Null {
+			continue
+		}
+		name := f.Name
+		if to, ok := d.ECS[name]; ok {
+			name = to
+		}
+		if !isEntityKind(name) || hasEntity(out, name, f.Text) {
+			continue
+		}
+		out = append(out, Entity{name, f.Text})
+	}
+	return out
+}
+
+func isEntityKind(name string) bool {
+	switch name {
+	case EntityHost, EntityUser, EntitySource, EntityDestination, EntityProcess,
+		EntityExecutable, EntityHash, EntityFile, EntityDomain, EntityPrincipal:
+		return true
+	}
+	return false
+}
+
+func hasEntity(es []Entity, kind, value string) bool {
+	for _, e := range es {
+		if e.Kind == kind && e.Value == value {
+			return true
+		}
+	}
+	return false
+}

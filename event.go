@@ -1,0 +1,223 @@
+package holdfast
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Record is what an input hands to ingest: bytes as the source gave them, and
+// where they stood.
+type Record struct {
+	// Source names where the bytes came from, stable over restarts:
+	// "file:/var/log/auth.log", "journald", "syslog:tcp:192.0.2.7", "http:shipper".
+	Source string
+	// Position is where in the source the record stood (a file's device, inode
+	// and offset; a journal cursor; a batch id and index). Source, Position and
+	// content make the event's id.
+	Position string
+	// Asset is the id of the host that the record is about, where the input
+	// knows it; the parser may find a better one in the content.
+	Asset string
+	// Dataset, if the input knows it; else ingest asks the parsers.
+	Dataset  string
+	Received time.Time
+	// Raw is owned by the record; nobody changes it.
+	Raw []byte
+	// Truncated says that the input cut the record at its size limit.
+	Truncated bool
+}
+
+// EventID identifies an event: the first 16 bytes of a SHA-256 over source,
+// position and content, so the same line read twice is the same event.
+type EventID [16]byte
+
+// NewEventID derives the id of a record. Index tells apart the events that one
+// record holds.
+func NewEventID(source, position string, raw []byte, index int) EventID {
+	h := sha256.New()
+	var n [8]byte
+	for _, s := range []string{source, position} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	binary.BigEndian.PutUint64(n[:], uint64(index))
+	h.Write(n[:])
+	h.Write(raw)
+	var id EventID
+	copy(id[:], h.Sum(nil))
+	return id
+}
+
+func (id EventID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText writes the id as 32 hex digits.
+func (id EventID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads 32 hex digits.
+func (id *EventID) UnmarshalText(b []byte) error {
+	if len(b) != 32 {
+		return fmt.Errorf("an event id has 32 hex digits, this has %d characters: %w", len(b), ErrInvalid)
+	}
+	if _, err := hex.Decode(id[:], b); err != nil {
+		return fmt.Errorf("event id %q: %w: %w", b, err, ErrInvalid)
+	}
+	return nil
+}
+
+// Kind is the type of a field's value as the source had it.
+type Kind uint8
+
+// The kinds of value. Text is canonical for each: decimal for numbers, "true"
+// or "false" for booleans, empty for null.
+const (
+	String Kind = iota
+	Number
+	Bool
+	Null
+)
+
+// Field is one named value of an event. A field that holds a list stands once
+// for each element, under the same name; nested names are joined with dots.
+type Field struct {
+	Name string
+	Text string
+	Kind Kind
+}
+
+// Event is something that happened, as its source told it. Immutable once
+// ingest has made it.
+type Event struct {
+	ID       EventID
+	Time     time.Time // when it happened, by the source's clock; Received if it has none
+	Received time.Time // when Holdfast took it in
+	Source   string
+	Asset    string  // id of the host it is about; may be empty
+	Dataset  string  // the kind of event: "linux.sshd", "syslog", "json", "deadletter"
+	Fields   []Field // native names, in the source's order
+	Raw      []byte
+	// Trouble says what was wrong with the record: the reason a dead letter
+	// did not parse, "clock 1970 repaired", "cut at 1 MiB". Empty when all was well.
+	Trouble string
+	// Drill is the id of the drill that caused the event, found by ingest from
+	// the drills under way; empty for everything else.
+	Drill string
+}
+
+// Get returns the first value of a field and whether it is there.
+func (e *Event) Get(name string) (Field, bool) {
+	for i := range e.Fields {
+		if e.Fields[i].Name == name {
+			return e.Fields[i], true
+		}
+	}
+	return Field{}, false
+}
+
+// Text returns the text of the first value of a field, or "".
+func (e *Event) Text(name string) string {
+	f, _ := e.Get(name)
+	return f.Text
+}
+
+// MarshalJSON writes the event for people and APIs: fields as an object (lists
+// for repeated names), raw as text, or as "raw_base64" if it is no UTF-8.
+func (e Event) MarshalJSON() ([]byte, error) { return appendEventJSON(nil, &e), nil }
+
+// AppendFieldsJSON appends the event's fields to b as one flat JSON object.
+func (e *Event) AppendFieldsJSON(b []byte) []byte { return appendFieldsJSON(b, e.Fields) }
+
+func appendEventJSON(b []byte, e *Event) []byte {
+	b = append(b, `{"id":"`...)
+	b = append(b, e.ID.String()...)
+	b = append(b, `","time":"`...)
+	b = e.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","received":"`...)
+	b = e.Received.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","source":`...)
+	b = AppendJSONString(b, e.Source)
+	b = append(b, `,"asset":`...)
+	b = AppendJSONString(b, e.Asset)
+	b = append(b, `,"dataset":`...)
+	b = AppendJSONString(b, e.Dataset)
+	if e.Trouble != "" {
+		b = append(b, `,"trouble":`...)
+		b = AppendJSONString(b, e.Trouble)
+	}
+	if e.Drill != "" {
+		b = append(b, `,"drill":`...)
+		b = AppendJSONString(b, e.Drill)
+	}
+	b = append(b, `,"fields":`...)
+	b = appendFieldsJSON(b, e.Fields)
+	if validUTF8(e.Raw) {
+		b = append(b, `,"raw":`...)
+		b = AppendJSONString(b, string(e.Raw))
+	} else {
+		b = append(b, `,"raw_base64":"`...)
+		b = base64.StdEncoding.AppendEncode(b, e.Raw)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+func appendFieldsJSON(b []byte, fields []Field) []byte {
+	b = append(b, '{')
+	first := true
+	for i := range fields {
+		name := fields[i].Name
+		if earlier(fields[:i], name) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = AppendJSONString(b, name)
+		b = append(b, ':')
+		if !earlier(fields[i+1:], name) {
+			b = appendValueJSON(b, fields[i])
+			continue
+		}
+		b = append(b, '[')
+		b = appendValueJSON(b, fields[i])
+		for _, f := range fields[i+1:] {
+			if f.Name == name {
+				b = append(b, ',')
+				b = appendValueJSON(b, f)
+			}
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func earlier(fields []Field, name string) bool {
+	for i := range fields {
+		if fields[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func appendValueJSON(b []byte, f Field) []byte {
+	switch f.Kind {
+	case Number:
+		if _, err := strconv.ParseFloat(f.Text, 64); err == nil && jsonNumber(f.Text) {
+			return append(b, f.Text...)
+		}
+	case Bool:
+		if f.Text == "true" || f.Text == "false" {
+			return append(b, f.Text...)
+		}
+	case Null:
+		return append(b, "null"...)
+	}
+	return AppendJSONString(b, f.Text)
+}

@@ -1,0 +1,53 @@
+// Package parser is the contract and catalogue of parsers: bytes of a known
+// kind to fields under their native names. It leaves ids, clocks, dead letters
+// and the ledger to package ingest.
+package parser
+
+import (
+	"time"
+
+	"holdfast"
+)
+
+// Parsed is what a parser found in one record.
+type Parsed struct {
+	Time    time.Time // zero if the record has no clock
+	Host    string    // the host the record names itself, if it does
+	Dataset string    // one of the parser's Datasets
+	Fields  []holdfast.Field
+}
+
+// Parser describes one parser. Parse may be called from many goroutines, keeps
+// nothing, does not change raw, and returns fields that do not share memory
+// with raw. It returns ErrOther for a record that is not of its kind (the next
+// parser is asked), and any other error for one that is, but is damaged: that
+// one becomes a dead letter.
+type Parser struct {
+	Name        string
+	Title       string
+	Description string
+	References  []string // specification and section, or the source file whose messages it reads
+	Datasets    []holdfast.Dataset
+	Parse       func(raw []byte, hint Hint) (Parsed, error)
+}
+
+// Hint is what is known before parsing.
+type Hint struct {
+	Received time.Time // repairs clocks without year or zone
+	Dataset  string    // as the user configured the input, or ""
+	Source   string
+}
+
+// ErrOther says that a record is not of this parser's kind.
+var ErrOther = errOther{}
+
+type errOther struct{}
+
+func (errOther) Error() string { return "not a record of this kind" }
+
+// Limits on what one record may hold; beyond them the record is a dead letter.
+const (
+	MaxFields = 2000
+	MaxName   = 512
+	MaxDepth  = 32
+)

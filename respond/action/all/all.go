@@ -1,0 +1,7 @@
+// Package all lists every action that Holdfast ships.
+package all
+
+import "holdfast/respond/action"
+
+// All lists them by name.
+func All() []action.Action { return []action.Action{} }
