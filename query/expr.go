@@ -64,8 +64,8 @@ func (p *parser) comparison() (Expr, error) {
 		return nil, err
 	}
 	op := p.tok
-	switch {
-	case op.kind == tokSign:
+	switch op.kind {
+	case tokSign:
 		switch op.text {
 		case "==", "!=", "=~", "!~", "<", "<=", ">", ">=":
 			if err := p.advance(); err != nil {
@@ -77,7 +77,7 @@ func (p *parser) comparison() (Expr, error) {
 			}
 			return Binary{join(left, right), op.text, left, right}, nil
 		}
-	case op.kind == tokWord:
+	case tokWord:
 		return p.textOp(left, op)
 	}
 	return left, nil

@@ -299,6 +299,6 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q\n%s\n%v", s, st.SQL, err)
 		}
-		p.Close()
+		defer p.Close()
 	})
 }

@@ -183,13 +183,14 @@ func (p *parser) fieldList(f Field) (Expr, error) {
 			break
 		}
 		t := span{p.pos, 0}
-		v, wild := "", true
-		if p.s[p.pos] == '"' {
+		var v string
+		wild := p.s[p.pos] != '"'
+		if !wild {
 			tok, err := p.text()
 			if err != nil {
 				return nil, err
 			}
-			v, wild = tok.text, false
+			v = tok.text
 		} else if v = p.bare(false); v == "" {
 			break
 		}
