@@ -39,6 +39,11 @@ func (r *ruleReader) correlation(m Meta, n *yaml.Node) *Correlation {
 	case len(c.Rules) > maxReferences || len(c.GroupBy) > maxReferences:
 		r.fault(n, "split it", "the correlation has more than %d rules or group-by fields", maxReferences)
 	}
+	for i, name := range c.Rules {
+		if slices.Contains(c.Rules[:i], name) {
+			r.fault(get(n, "rules"), "name it once", "the correlation refers to %q twice", name)
+		}
+	}
 	var err error
 	if c.Timespan, err = parseTimespan(r.text(n, "timespan")); err != nil {
 		r.fault(orNode(get(n, "timespan"), n), "write a number and s, m, h, d, M or y, such as 5m", "timespan %q is none", r.text(n, "timespan"))
