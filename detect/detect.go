@@ -36,6 +36,7 @@ type Detector struct {
 
 	mu         sync.Mutex
 	sources    []Source
+	stamped    string // what the files were when they were last read
 	rules      *loaded
 	correlator *correlate.Correlator
 	seq        uint64
@@ -75,6 +76,10 @@ func (d *Detector) Load(sources ...Source) holdfast.Faults {
 func (d *Detector) Reload() holdfast.Faults {
 	d.mu.Lock()
 	sources := d.sources
+	d.mu.Unlock()
+	stamp := d.stamp()
+	d.mu.Lock()
+	d.stamped = stamp
 	d.mu.Unlock()
 	set, faults := readAll(sources, &sigma.Parser{Placeholders: d.opts.Placeholders})
 	return d.install(set, faults)

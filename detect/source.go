@@ -128,7 +128,9 @@ func (u *unique) twice(m *sigma.Meta) bool {
 func (d *Detector) Watch(ctx context.Context, every time.Duration, changed func(holdfast.Faults)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last := d.stamp()
+	d.mu.Lock()
+	last := d.stamped
+	d.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
