@@ -109,3 +109,21 @@ func (r results) open(seen map[string]time.Time, do func(kept) error) error {
 	}
 	return nil
 }
+
+// undone reports whether the host undid the subject's plan by itself.
+func (r results) undone(subject, plan string) (bool, error) {
+	names, err := filepath.Glob(filepath.Join(r.dir, "result-*.json"))
+	if err != nil {
+		return false, err
+	}
+	for _, n := range names {
+		k, err := readKept(n)
+		if err != nil {
+			return false, err
+		}
+		if k.Result.Cause != "" && k.Result.Subject == subject && k.Result.Plan != nil && k.Result.Plan.ID == plan {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -292,7 +292,7 @@ func (t *tasks) do(ctx context.Context, task *holdfast.Task, r *holdfast.Result,
 		r.Plan = task.Plan
 		return t.apply(ctx, p, task, again)
 	case holdfast.VerbConfirm:
-		return t.confirm(ctx, task)
+		return t.confirm(ctx, task, again)
 	case holdfast.VerbVerify:
 		return safely(func() error {
 			proof, err := p.verify(ctx, a.o.Host, *task.Plan)
@@ -442,7 +442,7 @@ func (a *runtimeAgent) disarm(ctx context.Context, subject string) error {
 }
 
 // confirm lets the change stay until its lease ends, or for good.
-func (t *tasks) confirm(ctx context.Context, task *holdfast.Task) error {
+func (t *tasks) confirm(ctx context.Context, task *holdfast.Task, again bool) error {
 	a := t.a
 	l, err := a.undo.Lock(ctx, task.Subject)
 	if err != nil {
@@ -451,8 +451,12 @@ func (t *tasks) confirm(ctx context.Context, task *holdfast.Task) error {
 	defer func() { _ = l.Unlock() }()
 	e, err := a.undo.Get(task.Subject)
 	if errors.Is(err, holdfast.ErrNotFound) {
-		if task.Plan.Lease == 0 && task.Plan.Confirm == 0 {
-			return nil
+		undone, err := a.results.undone(task.Subject, task.Plan.ID)
+		if err != nil {
+			return err
+		}
+		if !undone && (again || task.Plan.Lease == 0 && task.Plan.Confirm == 0) {
+			return nil // disarmed just before the crash, or never armed
 		}
 		return fmt.Errorf("the confirmation came too late, the change was undone: %w", holdfast.ErrConflict)
 	}
