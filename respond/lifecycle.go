@@ -84,13 +84,13 @@ func (r *Runner) Approve(ctx context.Context, who, id string) (holdfast.Action, 
 	})
 }
 
-// Reject ends an action that is not applied yet.
+// Reject ends an action that is not applied yet, or puts a failed one aside.
 func (r *Runner) Reject(ctx context.Context, who, id, because string) (holdfast.Action, error) {
 	return r.change(ctx, id, func(s step) error {
 		switch s.a.Status {
-		case holdfast.Proposed, holdfast.Planned, holdfast.Approved:
+		case holdfast.Proposed, holdfast.Planned, holdfast.Approved, holdfast.Failed:
 		default:
-			return s.wrong("reject", "proposed, planned or approved")
+			return s.wrong("reject", "proposed, planned, approved or failed")
 		}
 		s.a.Status, s.a.Error = holdfast.Rejected, because
 		return s.done(who, "action.reject", "rejected", "", fmt.Sprintf("%s rejected %s: %s", who, s.a.Part, because))

@@ -8,6 +8,7 @@ package respond
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -70,13 +71,16 @@ type Part struct {
 	Title                  string
 	MaxReach               int // hosts an incident may put it on by one approval; 0 for no limit
 	DefaultLease, MaxLease time.Duration
+	// Params makes the parameters for an entity; nil for parts that are not
+	// proposed by themselves.
+	Params func(e holdfast.Entity, lease time.Duration) (json.RawMessage, error)
 }
 
 // PartsOf takes the actions' limits from their catalogue, under "action/NAME".
 func PartsOf(actions []action.Action) map[string]Part {
 	parts := make(map[string]Part, len(actions))
 	for _, a := range actions {
-		parts["action/"+a.Name] = Part{Title: a.Title, MaxReach: a.MaxReach, DefaultLease: a.DefaultLease, MaxLease: a.MaxLease}
+		parts["action/"+a.Name] = Part{Title: a.Title, MaxReach: a.MaxReach, DefaultLease: a.DefaultLease, MaxLease: a.MaxLease, Params: a.Params}
 	}
 	return parts
 }

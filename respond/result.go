@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"holdfast"
 )
@@ -123,6 +124,15 @@ func waitsForConfirmation(a *holdfast.Action) bool {
 	return a.Status == holdfast.Applied && a.Plan != nil && a.Plan.Confirm > 0 && a.Confirmed.IsZero()
 }
 
+// when is the time a host gives, or now if its clock is far off.
+func (s step) when(t time.Time) time.Time {
+	now := s.r.Clock.Now()
+	if t.After(now) || now.Sub(t) > 2*taskTime {
+		return now
+	}
+	return t
+}
+
 func (s step) planned(res holdfast.Result) error {
 	a := s.a
 	if a.Status != holdfast.Proposed {
@@ -189,8 +199,8 @@ func (s step) applied(res holdfast.Result) error {
 		// Half of it may be done, so all of it is taken back.
 		return s.undo(holdfastWho, "failed apply", fmt.Sprintf("%s failed and is taken back: %s", a.Part, res.Error))
 	}
-	a.Status, a.Applied, a.Error = holdfast.Applied, res.Ended, ""
-	a.Expires = expiry(a, res.Ended)
+	a.Status, a.Applied, a.Error = holdfast.Applied, s.when(res.Ended), ""
+	a.Expires = expiry(a, a.Applied)
 	if !waitsForConfirmation(a) {
 		if err := s.ask(holdfast.VerbVerify, holdfastWho); err != nil {
 			return err
@@ -208,7 +218,7 @@ func (s step) confirmed(res holdfast.Result) error {
 		a.Error = "confirm failed: " + res.Error
 		return s.tx.PutAction(*a)
 	}
-	a.Confirmed, a.Error = res.Ended, ""
+	a.Confirmed, a.Error = s.when(res.Ended), ""
 	if err := s.ask(holdfast.VerbVerify, holdfastWho); err != nil {
 		return err
 	}
@@ -249,7 +259,7 @@ func (s step) verified(res holdfast.Result, outside []holdfast.Test) error {
 	if a.Status == holdfast.Applied {
 		a.Status = holdfast.Verified
 	}
-	a.Verified, a.Error = res.Ended, ""
+	a.Verified, a.Error = s.when(res.Ended), ""
 	return s.done(holdfastWho, "action.verify", "holds", res.Task, fmt.Sprintf("%s verified by %d attempts", a.Part, len(proof.Tests)))
 }
 
@@ -298,7 +308,7 @@ func (s step) undone(res holdfast.Result) error {
 			return s.done(holdfastWho, "action.undo", "does not hold", res.Task+res.Cause, fmt.Sprintf("%s: %s", a.Part, a.Error))
 		}
 	}
-	a.Status, a.Undone = holdfast.Undone, res.Ended
+	a.Status, a.Undone = holdfast.Undone, s.when(res.Ended)
 	if a.UndoneBy != "failed apply" {
 		a.Error = ""
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"holdfast"
 )
@@ -63,7 +64,7 @@ func (s step) tick() error {
 	}
 	if a.Proof == nil {
 		return s.again(holdfast.VerbVerify, func() error {
-			a.Proof = &holdfast.Proof{At: now, Tests: []holdfast.Test{{Say: "verify on the host", Want: "a proof", Got: "the agent did not answer"}}}
+			a.Proof = &holdfast.Proof{At: a.Applied, Tests: []holdfast.Test{{Say: "verify on the host", Want: "a proof", Got: "the agent did not answer"}}}
 			a.Error = "not proven: the host's agent did not answer"
 			return s.done(holdfastWho, "action.verify", "does not hold", "no answer", fmt.Sprintf("%s is %s", a.Part, a.Error))
 		})
@@ -75,8 +76,12 @@ func (s step) tick() error {
 // maxAttempts it gives up instead, or never if giveUp is nil.
 func (s step) again(verb string, giveUp func() error) error {
 	t, n, err := s.last(verb)
-	if err != nil || n > 0 && s.r.Clock.Now().Before(t.Expires.Add(grace)) {
+	if err != nil {
 		return err
+	}
+	patience := grace * time.Duration(min(n*n, 300)) // a host may be away for days
+	if n > 0 && s.r.Clock.Now().Before(t.Expires.Add(patience)) {
+		return nil
 	}
 	if n >= maxAttempts && giveUp != nil {
 		return giveUp()
