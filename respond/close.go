@@ -106,12 +106,14 @@ func (r *Runner) OverrideEnded(ctx context.Context, id string, g GateInput) (reo
 	return reopened, err
 }
 
-// CloseDrill closes the incident that a drill made, when the drill is over.
+// CloseDrill closes the incident that a drill made (the Ref of its hop
+// "incident"), when the drill is over.
 func (r *Runner) CloseDrill(ctx context.Context, d holdfast.Drill) error {
-	if d.Incident == "" || d.Status == holdfast.DrillRunning {
+	i := slices.IndexFunc(d.Hops, func(h holdfast.Hop) bool { return h.Name == "incident" && h.OK })
+	if i < 0 || d.Status == holdfast.DrillRunning {
 		return nil
 	}
-	return r.incident(ctx, d.Incident, func(tx Tx, in *holdfast.Incident) error {
+	return r.incident(ctx, d.Hops[i].Ref, func(tx Tx, in *holdfast.Incident) error {
 		if in.Drill != d.ID || in.Status == holdfast.IncidentClosed {
 			return nil
 		}
