@@ -260,6 +260,54 @@ func TestTheKernelEndsTheBlock(t *testing.T) {
 	}
 }
 
+// TestBehindAStrictFilter has a host that lets only management in.
+func TestBehindAStrictFilter(t *testing.T) {
+	netlab.Require(t, "nft")
+	l := netlab.New(t)
+	l.StartRsyslog("")
+	l.StartSSHD()
+	management := []string{l.Management.Addr.String()}
+	l.Victim.Must("nft", "add table inet strict; add chain inet strict input { type filter hook input priority 0; policy drop; }; add rule inet strict input ip saddr "+management[0]+" accept")
+	p := planFor(t, l, l.Attacker.Addr, time.Minute)
+	for _, verb := range []string{"apply", "verify", "undo", "verify-undone"} {
+		out := onVictim(t, l, order{Verb: verb, Plan: p, Management: management})
+		if out.Error != "" || strings.HasPrefix(verb, "verify") && !out.Proof.Holds {
+			t.Errorf("%s: %q %+v", verb, out.Error, out.Proof.Tests)
+		}
+	}
+	// With nobody served, a refusal proves nothing.
+	l.Victim.Must("nft", "flush chain inet strict input")
+	p = planFor(t, l, l.Attacker.Addr, time.Minute)
+	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
+		t.Fatal(out.Error)
+	}
+	if out := onVictim(t, l, order{Verb: "verify", Plan: p, Management: management}); out.Proof.Holds {
+		t.Errorf("verify holds on a host that serves nobody: %+v", out.Proof.Tests)
+	}
+}
+
+// TestFromPlanToProof measures what the host's side of a block takes.
+func TestFromPlanToProof(t *testing.T) {
+	netlab.Require(t, "nft")
+	l := netlab.New(t)
+	l.StartRsyslog("")
+	l.StartSSHD()
+	l.AddUser("anna", "right-horse")
+	l.HoldSession(l.Attacker, "anna", "right-horse")
+	raw, err := Action().Params(holdfast.Entity{Kind: holdfast.EntitySource, Value: l.Attacker.Addr.String()}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := onVictim(t, l, order{Verb: "plan", Params: raw})
+	apply := onVictim(t, l, order{Verb: "apply", Plan: plan.Plan})
+	verify := onVictim(t, l, order{Verb: "verify", Plan: plan.Plan})
+	sum := plan.Took + apply.Took + verify.Took
+	t.Logf("plan %s, apply %s, verify %s: %s in all", plan.Took, apply.Took, verify.Took, sum)
+	if !verify.Proof.Holds || sum > 1500*time.Millisecond {
+		t.Errorf("holds %v after %s", verify.Proof.Holds, sum)
+	}
+}
+
 func TestNeverTouched(t *testing.T) {
 	netlab.Require(t, "nft")
 	l := netlab.New(t)

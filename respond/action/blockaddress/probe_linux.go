@@ -111,7 +111,31 @@ func newProbe() (p *probe, err error) {
 	if err = p.host.LinkSetUp(p.hostLink); err != nil {
 		return p, err
 	}
-	return p, p.inside.LinkSetUp(p.insideLink)
+	if err = p.inside.LinkSetUp(p.insideLink); err != nil {
+		return p, err
+	}
+	return p, p.awaitCable()
+}
+
+// awaitCable waits until both ends carry packets: the kernel activates them a
+// moment after they are set up, and loses what is sent before.
+func (p *probe) awaitCable() error {
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		a, err := p.host.LinkByIndex(p.hostLink.Attrs().Index)
+		if err != nil {
+			return err
+		}
+		b, err := p.inside.LinkByIndex(p.insideLink.Attrs().Index)
+		if err != nil {
+			return err
+		}
+		if a.Attrs().OperState == netlink.OperUp && b.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return errors.New("the virtual cable does not come up")
+		}
+	}
 }
 
 func (p *probe) close() {
@@ -234,8 +258,8 @@ func (p *probe) knock(ctx context.Context, from netip.Addr, to netip.AddrPort) (
 		if err := unix.Sendto(fd, packet, 0, sockaddr(to.Addr())); err != nil {
 			return "", fmt.Errorf("send: %w", err)
 		}
-		// A second SYN after a while, in case the first was lost.
-		got, err := answer(fd, from.Is4(), to.Port(), port, seq, min(time.Until(end), knockWait/2))
+		// Again after a while, in case it was lost.
+		got, err := answer(fd, from.Is4(), to.Port(), port, seq, min(time.Until(end), knockWait/5))
 		if got != "" || err != nil {
 			return got, err
 		}

@@ -105,20 +105,21 @@ func attempts(ctx context.Context, h *host.Host, addr netip.Addr, blocks map[net
 	defer closeOwn()
 	var tests []holdfast.Test
 	err = withProbe(func(pr *probe) error {
-		var to netip.AddrPort
-		var said []string
-		for _, candidate := range ports {
-			t := try(ctx, pr, "a neighbour that is not blocked", control, candidate, true)
-			if t.OK {
-				to, tests = candidate, append(tests, t)
-				break
+		to, test, said := firstServed(ctx, pr, "a neighbour that is not blocked", control, ports)
+		if !to.IsValid() {
+			// The ordinary filters let in only some: then management must be
+			// served, and the address is let in no more than its neighbour.
+			wantServed = false
+			for _, m := range managementAddresses(h, addr) {
+				if to, test, _ = firstServed(ctx, pr, "management", m, ports); to.IsValid() {
+					break
+				}
 			}
-			said = append(said, fmt.Sprintf("%s: %s", candidate, t.Got))
 		}
 		if !to.IsValid() {
-			return fmt.Errorf("no port of this host serves the neighbour %s, so a refusal would prove nothing (%s)", control, strings.Join(said, "; "))
+			return fmt.Errorf("no port of this host serves the neighbour %s or management, so a refusal would prove nothing (%s)", control, strings.Join(said, "; "))
 		}
-		tests = append(tests, try(ctx, pr, "the address", addr, to, wantServed))
+		tests = append(tests, test, try(ctx, pr, "the address", addr, to, wantServed))
 		for _, m := range managementAddresses(h, addr) {
 			tests = append(tests, try(ctx, pr, "management", m, to, true))
 		}
@@ -128,6 +129,19 @@ func attempts(ctx context.Context, h *host.Host, addr netip.Addr, blocks map[net
 		return append(tests, failed(err)...)
 	}
 	return tests
+}
+
+// firstServed finds the first of the ports that serves an address.
+func firstServed(ctx context.Context, pr *probe, who string, from netip.Addr, ports []netip.AddrPort) (netip.AddrPort, holdfast.Test, []string) {
+	var said []string
+	for _, to := range ports {
+		t := try(ctx, pr, who, from, to, true)
+		if t.OK {
+			return to, t, said
+		}
+		said = append(said, fmt.Sprintf("%s: %s", to, t.Got))
+	}
+	return netip.AddrPort{}, holdfast.Test{}, said
 }
 
 func try(ctx context.Context, pr *probe, who string, from netip.Addr, to netip.AddrPort, wantServed bool) holdfast.Test {
