@@ -3,6 +3,7 @@ package sigma
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const good = "title: t\nlogsource: {product: linux}\ndetection:\n  s:\n    a|contains: b\n  condition: s\n"
@@ -74,7 +75,11 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		begin := time.Now()
 		set, faults := Parse("x.yml", data)
+		if d := time.Since(begin); d > 2*time.Second {
+			t.Errorf("%d bytes took %s", len(data), d)
+		}
 		if len(faults) == 0 && len(set.Rules)+len(set.Correlations)+len(set.Filters) == 0 {
 			t.Error("neither a rule nor a fault")
 		}
