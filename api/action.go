@@ -6,30 +6,9 @@ import (
 	"holdfast"
 )
 
-// Proposal is an action that somebody asks for.
-type Proposal struct {
-	Part        string            `json:"part" maxLength:"100"`
-	Asset       string            `json:"asset" maxLength:"200"`
-	Entity      *holdfast.Entity  `json:"entity,omitempty"`
-	Params      holdfast.Raw      `json:"params,omitempty"`
-	Incident    string            `json:"incident,omitempty" maxLength:"200"`
-	Requirement string            `json:"requirement,omitempty" maxLength:"200"`
-	Lease       holdfast.Duration `json:"lease,omitempty"`
-	Why         string            `json:"why" minLength:"3" maxLength:"2000"`
-}
-
-// Part describes a part of a catalogue to people.
-type Part struct {
-	Name        string   `json:"name"`
-	Title       string   `json:"title"`
-	Description string   `json:"description"`
-	References  []string `json:"references,omitempty"`
-	Never       []string `json:"never,omitempty"`
-}
-
 func (a *API) action() {
 	nouns(a, "action", "actions", a.State.Actions)
-	type propose struct{ Body Proposal }
+	type propose struct{ Body spine.Proposal }
 	add(a, route{"POST", "/actions", "action.propose", "Propose an action; it is planned at once", ""}, func(ctx context.Context, in *propose) (*One[holdfast.Action], error) {
 		return one(a.Loop.Propose(ctx, who(ctx), in.Body))
 	})
@@ -54,7 +33,7 @@ func (a *API) action() {
 	type kind struct {
 		Kind string `path:"kind" enum:"actions,artefacts,inputs,parsers,collectors,drills"`
 	}
-	add(a, route{"GET", "/catalogue/{kind}", "catalogue.read", "The parts of a catalogue", ""}, func(_ context.Context, in *kind) (*List[Part], error) {
+	add(a, route{"GET", "/catalogue/{kind}", "catalogue.read", "The parts of a catalogue", ""}, func(_ context.Context, in *kind) (*List[spine.Part], error) {
 		parts, err := a.Loop.Catalogue(in.Kind)
 		return listed(parts, len(parts)), err
 	})

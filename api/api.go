@@ -67,22 +67,22 @@ type EvidenceEntry struct {
 // Loop is what the stages do on somebody's word. Every method is idempotent or
 // fails with holdfast.ErrConflict.
 type Loop interface {
-	Status(ctx context.Context) (Status, error)
-	Overview(ctx context.Context) (Overview, error)
-	Catalogue(kind string) ([]Part, error)
+	Status(ctx context.Context) (spine.Status, error)
+	Overview(ctx context.Context) (spine.Overview, error)
+	Catalogue(kind string) ([]spine.Part, error)
 
-	Assess(ctx context.Context, who, asset string) (Assessment, error)
+	Assess(ctx context.Context, who, asset string) (spine.Assessment, error)
 	Enrol(ctx context.Context, who, name string, ttl time.Duration) (token string, err error)
 	Tag(ctx context.Context, who, asset string, tags map[string]string) (holdfast.Asset, error)
-	Checks() ([]CheckInfo, holdfast.Faults)
+	Checks() ([]spine.CheckInfo, holdfast.Faults)
 	Rules() ([]holdfast.RuleInfo, holdfast.Faults)
-	Inputs(ctx context.Context) ([]InputInfo, error)
+	Inputs(ctx context.Context) ([]spine.InputInfo, error)
 
 	Requirements() ([]holdfast.Requirement, holdfast.Faults)
 	Plan(ctx context.Context, who, requirement, asset string) ([]holdfast.Action, error)
-	Prove(ctx context.Context, who, requirement, asset string) (Proofs, error)
+	Prove(ctx context.Context, who, requirement, asset string) (spine.Proofs, error)
 
-	Propose(ctx context.Context, who string, p Proposal) (holdfast.Action, error)
+	Propose(ctx context.Context, who string, p spine.Proposal) (holdfast.Action, error)
 	Decide(ctx context.Context, who, action, verb, because string) (holdfast.Action, error)
 
 	CloseAlert(ctx context.Context, who, id, because string) (holdfast.Alert, error)
@@ -90,7 +90,7 @@ type Loop interface {
 	Close(ctx context.Context, who, id string) (holdfast.Incident, []holdfast.Open, error)
 	Override(ctx context.Context, who, id, because string, ttl time.Duration) (holdfast.Incident, error)
 	Grant(ctx context.Context, who, id string) (holdfast.Incident, error)
-	Work(ctx context.Context, who, id string, w Work) (holdfast.Incident, error)
+	Work(ctx context.Context, who, id string, w spine.Work) (holdfast.Incident, error)
 
 	RunDrill(ctx context.Context, who, kind, asset, incident string) (holdfast.Drill, error)
 }

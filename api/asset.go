@@ -7,12 +7,6 @@ import (
 	"holdfast"
 )
 
-// Assessment is the outcome of one look at a host.
-type Assessment struct {
-	Took     time.Duration      `json:"took"`
-	Verdicts []holdfast.Verdict `json:"verdicts"`
-}
-
 // TableInfo describes a table of facts without its rows.
 type TableInfo struct {
 	Name      string    `json:"name"`
@@ -51,7 +45,7 @@ func (a *API) asset() {
 		}
 		return &One[holdfast.Table]{t}, nil
 	})
-	add(a, route{"POST", "/assets/{id}/assess", "asset.assess", "Collect facts and judge them now", "asset"}, func(ctx context.Context, in *ByID) (*One[Assessment], error) {
+	add(a, route{"POST", "/assets/{id}/assess", "asset.assess", "Collect facts and judge them now", "asset"}, func(ctx context.Context, in *ByID) (*One[spine.Assessment], error) {
 		return one(a.Loop.Assess(ctx, who(ctx), in.ID))
 	})
 	type tags struct {

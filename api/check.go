@@ -10,29 +10,16 @@ import (
 	"holdfast"
 )
 
-// CheckInfo describes a check to people.
-type CheckInfo struct {
-	ID          string              `json:"id"`
-	Title       string              `json:"title"`
-	Severity    holdfast.Level      `json:"severity"`
-	Description string              `json:"description"`
-	References  []string            `json:"references,omitempty"`
-	Expression  string              `json:"expression"`
-	Maps        map[string][]string `json:"maps,omitempty"`
-	Fix         string              `json:"fix,omitempty"`
-	Source      string              `json:"source,omitempty"`
-}
-
 func (a *API) check() {
-	add(a, route{"GET", "/checks", "check.read", "List checks", ""}, func(context.Context, *struct{}) (*List[CheckInfo], error) {
+	add(a, route{"GET", "/checks", "check.read", "List checks", ""}, func(context.Context, *struct{}) (*List[spine.CheckInfo], error) {
 		checks, _ := a.Loop.Checks()
 		return listed(checks, len(checks)), nil
 	})
-	add(a, route{"GET", "/checks/{id}", "check.read", "One check", "check"}, func(_ context.Context, in *ByID) (*One[CheckInfo], error) {
+	add(a, route{"GET", "/checks/{id}", "check.read", "One check", "check"}, func(_ context.Context, in *ByID) (*One[spine.CheckInfo], error) {
 		checks, _ := a.Loop.Checks()
 		for _, c := range checks {
 			if c.ID == in.ID {
-				return &One[CheckInfo]{c}, nil
+				return &One[spine.CheckInfo]{c}, nil
 			}
 		}
 		return nil, notFound("check", in.ID)

@@ -15,16 +15,6 @@ type IncidentView struct {
 	Gate     []holdfast.Open   `json:"gate"`
 }
 
-// Work is what people do on an incident besides actions. Exactly one part is
-// set.
-type Work struct {
-	Note   string
-	Task   string
-	Done   bool
-	Assign *string
-	Status string
-}
-
 func (a *API) incident() {
 	add(a, route{"GET", "/incidents", "incident.read", "List incidents, the highest rank first", ""}, func(ctx context.Context, in *Page) (*List[holdfast.Incident], error) {
 		items, total, err := a.State.Incidents().List(ctx, in.filter())
@@ -71,7 +61,7 @@ func (a *API) incident() {
 		}
 	}
 	add(a, route{"POST", "/incidents/{id}/note", "incident.note", "Add a note", "incident"}, func(ctx context.Context, in *note) (*One[holdfast.Incident], error) {
-		return one(a.Loop.Work(ctx, who(ctx), in.ID, Work{Note: in.Body.Text}))
+		return one(a.Loop.Work(ctx, who(ctx), in.ID, spine.Work{Note: in.Body.Text}))
 	})
 	type task struct {
 		ByID
@@ -81,7 +71,7 @@ func (a *API) incident() {
 		}
 	}
 	add(a, route{"POST", "/incidents/{id}/task/{task}", "incident.task", "Mark a task done or not", "incident"}, func(ctx context.Context, in *task) (*One[holdfast.Incident], error) {
-		return one(a.Loop.Work(ctx, who(ctx), in.ID, Work{Task: in.Task, Done: in.Body.Done}))
+		return one(a.Loop.Work(ctx, who(ctx), in.ID, spine.Work{Task: in.Task, Done: in.Body.Done}))
 	})
 	type assign struct {
 		ByID
@@ -90,7 +80,7 @@ func (a *API) incident() {
 		}
 	}
 	add(a, route{"POST", "/incidents/{id}/assign", "incident.assign", "Give it to somebody", "incident"}, func(ctx context.Context, in *assign) (*One[holdfast.Incident], error) {
-		return one(a.Loop.Work(ctx, who(ctx), in.ID, Work{Assign: &in.Body.User}))
+		return one(a.Loop.Work(ctx, who(ctx), in.ID, spine.Work{Assign: &in.Body.User}))
 	})
 }
 

@@ -13,19 +13,6 @@ type RequirementView struct {
 	Actions     []holdfast.Action    `json:"actions,omitempty"`
 }
 
-// Proofs is what verify found for a requirement on an asset.
-type Proofs struct {
-	Proofs   []ActionProof      `json:"proofs"`
-	Verdicts []holdfast.Verdict `json:"verdicts"`
-}
-
-// ActionProof is the proof of one action.
-type ActionProof struct {
-	Action string         `json:"action"`
-	Part   string         `json:"part"`
-	Proof  holdfast.Proof `json:"proof"`
-}
-
 func (a *API) requirement() {
 	type listOut struct {
 		Body struct {
@@ -78,7 +65,7 @@ func (a *API) requirement() {
 		}
 		return &One[planned]{planned{acts}}, err
 	})
-	add(a, route{"POST", "/requirements/{id}/verify", "requirement.verify", "Prove it on the live system", "requirement"}, func(ctx context.Context, in *on) (*One[Proofs], error) {
+	add(a, route{"POST", "/requirements/{id}/verify", "requirement.verify", "Prove it on the live system", "requirement"}, func(ctx context.Context, in *on) (*One[spine.Proofs], error) {
 		return one(a.Loop.Prove(ctx, who(ctx), in.ID, in.Body.Asset))
 	})
 }

@@ -7,18 +7,6 @@ import (
 	"holdfast"
 )
 
-// InputInfo is one way in, as it stands.
-type InputInfo struct {
-	Source   string    `json:"source"`
-	Kind     string    `json:"kind"`
-	Asset    string    `json:"asset,omitempty"`
-	Where    string    `json:"where,omitempty"`
-	Lossy    string    `json:"lossy,omitempty"`
-	Trouble  string    `json:"trouble,omitempty"`
-	Last     time.Time `json:"last,omitzero"`
-	Received uint64    `json:"received"`
-}
-
 func (a *API) rule() {
 	type listOut struct {
 		Body struct {
@@ -42,7 +30,7 @@ func (a *API) rule() {
 		}
 		return nil, notFound("rule", in.ID)
 	})
-	add(a, route{"GET", "/inputs", "input.read", "List the ways in", ""}, func(ctx context.Context, _ *struct{}) (*List[InputInfo], error) {
+	add(a, route{"GET", "/inputs", "input.read", "List the ways in", ""}, func(ctx context.Context, _ *struct{}) (*List[spine.InputInfo], error) {
 		items, err := a.Loop.Inputs(ctx)
 		return listed(items, len(items)), err
 	})
