@@ -179,17 +179,23 @@ const snapshotVersion = 1
 // Snapshot writes the state after the last block processed: its number, the
 // windows and the live alerts.
 func (d *Detector) Snapshot() ([]byte, error) {
+	b, _, err := d.SnapshotAt()
+	return b, err
+}
+
+// SnapshotAt is Snapshot that also returns the number of the last block.
+func (d *Detector) SnapshotAt() ([]byte, uint64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, err := d.correlator.Snapshot()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c})
 	if err != nil {
-		return nil, fmt.Errorf("write detection state: %w", err)
+		return nil, 0, fmt.Errorf("write detection state: %w", err)
 	}
-	return b, nil
+	return b, d.seq, nil
 }
 
 // Restore reads what Snapshot wrote. Load the rules first: state of rules that

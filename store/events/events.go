@@ -8,6 +8,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,7 +157,11 @@ func (s *Store) Query(ctx context.Context, st Statement) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	rows, err := s.db.QueryContext(ctx, "WITH events AS ("+rel+") "+st.SQL, st.Args...)
+	text := "WITH events AS (" + rel + ") " + st.SQL
+	if err := s.onlySelect(ctx, text); err != nil {
+		return Result{}, err
+	}
+	rows, err := s.db.QueryContext(ctx, text, st.Args...)
 	if err != nil {
 		return Result{}, queryError(ctx, err)
 	}
@@ -192,6 +197,27 @@ func (s *Store) Query(ctx context.Context, st Statement) (Result, error) {
 	}
 	r.Took = time.Since(start)
 	return r, nil
+}
+
+// onlySelect asks DuckDB's own parser, which makes a tree of SELECTs and of
+// nothing else: COPY, ATTACH, SET or a second statement do not pass.
+func (s *Store) onlySelect(ctx context.Context, text string) error {
+	var out string
+	if err := s.db.QueryRowContext(ctx, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR", text).Scan(&out); err != nil {
+		return queryError(ctx, err)
+	}
+	var tree struct {
+		Error      bool              `json:"error"`
+		Message    string            `json:"error_message"`
+		Statements []json.RawMessage `json:"statements"`
+	}
+	if err := json.Unmarshal([]byte(out), &tree); err != nil {
+		return fmt.Errorf("search: %w", err)
+	}
+	if tree.Error || len(tree.Statements) != 1 {
+		return fmt.Errorf("search: one SELECT is taken: %s: %w", tree.Message, holdfast.ErrInvalid)
+	}
+	return nil
 }
 
 func queryError(ctx context.Context, err error) error {

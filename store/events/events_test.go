@@ -207,6 +207,17 @@ func TestSearchReadsNothingElse(t *testing.T) {
 	}
 }
 
+func TestSearchIsOneSelect(t *testing.T) {
+	l := open(t, t.TempDir())
+	for _, q := range []string{
+		"SELECT 1; SELECT 2", "SELECT 1; COPY (SELECT 7 AS x) TO '" + l.dir + "/events/x.parquet' (FORMAT parquet); SELECT 2", "", "SELECT 1) ; SET threads = 1",
+	} {
+		if _, err := l.store.Query(context.Background(), Statement{SQL: q, MaxRows: 1}); !errors.Is(err, holdfast.ErrInvalid) {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+}
+
 func TestSearchEndsWithItsReader(t *testing.T) {
 	l := open(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)

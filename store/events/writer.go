@@ -113,7 +113,9 @@ func (w *Writer) take(e *holdfast.Event) {
 	l := w.row(e.Source)
 	if w.known[e.ID] {
 		l.Doubled++
-		l.Received--
+		if l.Received > 0 {
+			l.Received--
+		}
 		return
 	}
 	w.known[e.ID] = true
