@@ -236,18 +236,21 @@ func TestTheKernelEndsTheBlock(t *testing.T) {
 	for _, c := range []struct{ from, to netip.Addr }{{l.Attacker.Addr, l.Victim.Addr}, {l.Attacker.Addr6, l.Victim.Addr6}} {
 		// Something else of ours stands in the table: it must stay.
 		l.Victim.Must("nft", "add table inet holdfast; add chain inet holdfast reach_input")
-		p := planFor(t, l, c.from, 2*time.Second)
+		const lease = 4 * time.Second
+		p := planFor(t, l, c.from, lease)
+		begun := time.Now()
 		if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
 			t.Fatalf("apply: %s", out.Error)
 		}
-		if out := onVictim(t, l, order{Verb: "verify", Plan: p}); !out.Proof.Holds {
-			t.Errorf("verify %s: %+v", c.from, out.Proof.Tests)
-		}
-		if reaches(t, l.Attacker, c.to, "22") {
+		// On a busy machine the lease may be over before this is looked at.
+		if reaches(t, l.Attacker, c.to, "22") && time.Since(begun) < lease {
 			t.Errorf("%s still gets a connection", c.from)
 		}
+		if out := onVictim(t, l, order{Verb: "verify", Plan: p}); !out.Proof.Holds && time.Since(begun) < lease {
+			t.Errorf("verify %s: %+v", c.from, out.Proof.Tests)
+		}
 		// Nobody does anything now.
-		l.Wait(5*time.Second, "the block goes by itself", func() bool { return reaches(t, l.Attacker, c.to, "22") })
+		l.Wait(lease+5*time.Second, "the block goes by itself", func() bool { return reaches(t, l.Attacker, c.to, "22") })
 		if out := onVictim(t, l, order{Verb: "undo", Plan: p}); out.Error != "" {
 			t.Errorf("undo after the lease: %s", out.Error)
 		}
