@@ -138,7 +138,10 @@ func (s *Spine) Run(ctx context.Context) error {
 	}
 	do(func(ctx context.Context) error { s.Detect.Watch(ctx, 2*time.Second, faults("rules")); return nil })
 	do(func(ctx context.Context) error { s.Assess.Watch(ctx, 2*time.Second, faults("checks")); return nil })
-	do(func(ctx context.Context) error { s.Control.Watch(ctx, 2*time.Second, faults("requirements")); return nil })
+	do(func(ctx context.Context) error {
+		s.Control.Watch(ctx, 2*time.Second, faults("requirements"))
+		return nil
+	})
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
