@@ -14,7 +14,9 @@ const (
 	VerbApply   = "apply"
 	VerbConfirm = "confirm" // the new connection worked: disarm the confirmation timer
 	VerbVerify  = "verify"
-	VerbUndo    = "undo"
+	// VerbUndo takes the effect back; doing it twice is harmless. Its result
+	// carries the proof that it took effect, from parts that can prove that.
+	VerbUndo = "undo"
 )
 
 // Task is work for one agent. It is signed, counted and expires; the agent

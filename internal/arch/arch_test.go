@@ -42,11 +42,11 @@ var layers = []struct {
 	{"drill", false, 3, "stage or leaf"},
 	{"query", false, 3, "stage or leaf"},
 	{"store", false, 3, "store"},
-	{"api", false, 4, "joints"},
-	{"agent", false, 4, "joints"},
-	{"spine", false, 4, "joints"},
-	{"web", false, 4, "joints"},
-	{"cmd", false, 5, "wiring"},
+	{"agent", false, 4, "agent"},
+	{"spine", false, 5, "spine"},
+	{"web", false, 5, "console"},
+	{"api", false, 6, "api"},
+	{"cmd", false, 7, "wiring"},
 }
 
 // topLevel are the only folders the root may have.
@@ -93,8 +93,8 @@ func allowed(from, to string) string {
 		return "only the joints and cmd are handed a catalogue's list"
 	case tl < fl:
 		return ""
-	case from != to && path.Dir(from) == path.Dir(to) && fl == 4 && strings.Contains(from, "/"):
-		return "" // parts of one joint, such as api and api/authz
+	case path.Dir(from) == path.Dir(to) && fl == 4 && strings.Contains(from, "/"):
+		return "" // the agent's own parts
 	}
 	return "imports " + name + " of its own layer or above"
 }

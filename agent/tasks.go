@@ -1,0 +1,474 @@
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/agent/undo"
+	"holdfast/agent/wire"
+	"holdfast/internal/host"
+)
+
+// tasks takes tasks from the server, one by one, in the order of their
+// counters; collecting facts, which is slow and changes nothing, goes beside.
+type tasks struct {
+	a   *runtimeAgent
+	dir string // a file for each task that was begun and has no result
+
+	mu      sync.Mutex
+	counter uint64
+	have    []string // at work on, or done of late
+	ended   chan struct{}
+	side    sync.WaitGroup
+}
+
+const maxHave = 200
+
+func openTasks(a *runtimeAgent) (*tasks, error) {
+	t := &tasks{a: a, dir: filepath.Join(a.o.Dir, "tasks"), ended: make(chan struct{}, 1)}
+	if err := os.MkdirAll(t.dir, 0o700); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(t.counterPath())
+	if err == nil {
+		t.counter, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("task counter: %w", err)
+	}
+	return t, nil
+}
+
+func (t *tasks) counterPath() string { return filepath.Join(t.dir, "counter") }
+
+func (t *tasks) path(id string) string {
+	return filepath.Join(t.dir, holdfast.StableID("task", id)+".json")
+}
+
+// pollLoop finishes what a crash interrupted, then asks for tasks for ever.
+func (t *tasks) pollLoop(ctx context.Context) error {
+	defer t.side.Wait()
+	if err := t.resume(ctx); err != nil {
+		return err
+	}
+	var b backoff
+	for ctx.Err() == nil {
+		t.mu.Lock()
+		ask := wire.Ask{Have: slices.Clone(t.have)}
+		t.mu.Unlock()
+		var got wire.Tasks
+		if err := t.a.link.send(ctx, wire.PathTasks, ask, &got, wire.MaxSmall); err != nil {
+			b.wait(ctx)
+			continue
+		}
+		b.reset()
+		for i := range got.Tasks {
+			if ctx.Err() != nil {
+				break
+			}
+			t.take(ctx, got.Tasks[i])
+		}
+	}
+	return nil
+}
+
+// take judges a task and carries it out.
+func (t *tasks) take(ctx context.Context, task holdfast.Task) {
+	a := t.a
+	log := a.o.Log.With("task", task.ID, "part", task.Part, "verb", task.Verb)
+	if err := task.Check(ed25519.PublicKey(a.link.id.TaskKey), a.link.id.Asset, a.o.Clock.Now()); errors.Is(err, holdfast.ErrUnsigned) {
+		// Nothing of it may be kept: it could bear a real task's id.
+		log.Error("refused a task that nobody signed")
+		r := t.blank(&task)
+		r.Refused, r.Error = true, err.Error()
+		_ = a.link.send(ctx, wire.PathResult, r, &wire.Done{}, wire.MaxSmall)
+		pause(ctx, time.Second)
+		return
+	}
+	k, done, err := a.results.get(task.ID)
+	if err != nil {
+		log.Error("result", "error", err)
+		return
+	}
+	if done { // the server wants it again
+		k.Posted = time.Time{}
+		if err := a.link.send(ctx, wire.PathResult, k.Result, &wire.Done{}, wire.MaxFacts); err == nil {
+			t.remember(task.ID)
+		}
+		return
+	}
+	t.mu.Lock()
+	underWay := slices.Contains(t.have, task.ID)
+	t.mu.Unlock()
+	if underWay {
+		return
+	}
+	if why := t.refuses(&task); why != "" {
+		log.Warn("refused", "why", why)
+		r := t.blank(&task)
+		r.Refused, r.Error = true, why
+		t.end(task, r)
+		return
+	}
+	if err := t.begin(task); err != nil {
+		log.Error("task not begun", "error", err)
+		pause(ctx, time.Second)
+		return
+	}
+	if task.Verb == holdfast.VerbCollect {
+		t.side.Go(func() { t.end(task, t.run(ctx, &task, false)) })
+		return
+	}
+	log.Info("task", "subject", task.Subject, "by", task.By)
+	t.end(task, t.run(ctx, &task, false))
+}
+
+func (t *tasks) refuses(task *holdfast.Task) string {
+	if err := task.Check(ed25519.PublicKey(t.a.link.id.TaskKey), t.a.link.id.Asset, t.a.o.Clock.Now()); err != nil {
+		return err.Error()
+	}
+	t.mu.Lock()
+	counter := t.counter
+	t.mu.Unlock()
+	if task.Counter <= counter {
+		return fmt.Sprintf("task %s has the counter %d, and %d was done already: it is a replay", task.ID, task.Counter, counter)
+	}
+	if p := task.Plan; p != nil {
+		switch {
+		case p.Part != task.Part:
+			return "the plan is for " + p.Part
+		case p.Asset != task.Asset:
+			return "the plan is for the asset " + p.Asset
+		case task.Verb == holdfast.VerbApply && len(p.Refused) > 0:
+			return "the plan was refused: " + strings.Join(p.Refused, "; ")
+		}
+	}
+	return t.a.refuse.check(task)
+}
+
+// begin makes durable that the task is under way, and its counter used.
+func (t *tasks) begin(task holdfast.Task) error {
+	b, err := json.Marshal(task)
+	if err != nil {
+		return err
+	}
+	if err := host.WriteAtomic(t.path(task.ID), b, 0o600); err != nil {
+		return err
+	}
+	if err := host.WriteAtomic(t.counterPath(), []byte(strconv.FormatUint(task.Counter, 10)), 0o600); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.counter = max(t.counter, task.Counter)
+	t.mu.Unlock()
+	t.remember(task.ID)
+	return nil
+}
+
+func (t *tasks) remember(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.Contains(t.have, id) {
+		return
+	}
+	t.have = append(t.have, id)
+	if len(t.have) > maxHave {
+		t.have = slices.Delete(t.have, 0, len(t.have)-maxHave)
+	}
+}
+
+// end keeps the result, then forgets that the task was under way. A task that
+// ended only because the agent stops has no result: it is resumed.
+func (t *tasks) end(task holdfast.Task, r *holdfast.Result) {
+	if r == nil {
+		return
+	}
+	r.Ended = t.a.o.Clock.Now()
+	if err := t.a.results.put(kept{Result: *r}); err != nil {
+		t.a.note("tasks", "results cannot be kept: "+err.Error())
+		return
+	}
+	if err := os.Remove(t.path(task.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.a.o.Log.Warn("task file", "error", err)
+	}
+	t.remember(task.ID)
+	select {
+	case t.ended <- struct{}{}:
+	default:
+	}
+}
+
+func (t *tasks) blank(task *holdfast.Task) *holdfast.Result {
+	return &holdfast.Result{
+		Task: task.ID, Asset: t.a.link.id.Asset, Subject: task.Subject, Part: task.Part, Verb: task.Verb, Started: t.a.o.Clock.Now(),
+	}
+}
+
+// resume ends the tasks that were under way when the agent died.
+func (t *tasks) resume(ctx context.Context) error {
+	names, err := filepath.Glob(filepath.Join(t.dir, "task-*.json"))
+	if err != nil {
+		return err
+	}
+	var open []holdfast.Task
+	for _, n := range names {
+		var task holdfast.Task
+		b, err := os.ReadFile(n)
+		if err == nil {
+			err = json.Unmarshal(b, &task)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", n, err)
+		}
+		open = append(open, task)
+	}
+	slices.SortFunc(open, func(x, y holdfast.Task) int { return int(int64(x.Counter) - int64(y.Counter)) })
+	for _, task := range open {
+		t.mu.Lock()
+		t.counter = max(t.counter, task.Counter)
+		t.mu.Unlock()
+		_, done, err := t.a.results.get(task.ID)
+		if err != nil {
+			return err
+		}
+		if done {
+			if err := os.Remove(t.path(task.ID)); err != nil {
+				return err
+			}
+			continue
+		}
+		t.a.o.Log.Info("taking up an interrupted task", "task", task.ID, "verb", task.Verb)
+		t.end(task, t.run(ctx, &task, true))
+	}
+	return nil
+}
+
+// run carries a task out. It returns nil when the agent stops meanwhile.
+func (t *tasks) run(ctx context.Context, task *holdfast.Task, again bool) *holdfast.Result {
+	r := t.blank(task)
+	err := t.do(ctx, task, r, again)
+	if err != nil && ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		r.Error = err.Error()
+		r.Refused = errors.Is(err, holdfast.ErrRefused)
+	}
+	return r
+}
+
+func (t *tasks) do(ctx context.Context, task *holdfast.Task, r *holdfast.Result, again bool) error {
+	a := t.a
+	if task.Verb == holdfast.VerbCollect {
+		f := a.collect(ctx)
+		r.Facts = &f
+		return ctx.Err()
+	}
+	p, ok := a.parts[task.Part]
+	if !ok {
+		return fmt.Errorf("this agent has no part %s: %w", task.Part, holdfast.ErrNotFound)
+	}
+	if task.Verb != holdfast.VerbPlan && task.Plan == nil {
+		return fmt.Errorf("%s needs a plan: %w", task.Verb, holdfast.ErrInvalid)
+	}
+	switch task.Verb {
+	case holdfast.VerbPlan:
+		plan, err := t.plan(ctx, p, task)
+		r.Plan = plan
+		return err
+	case holdfast.VerbApply:
+		r.Plan = task.Plan
+		return t.apply(ctx, p, task, again)
+	case holdfast.VerbConfirm:
+		return t.confirm(ctx, task, again)
+	case holdfast.VerbVerify:
+		return safely(func() error {
+			proof, err := p.verify(ctx, a.o.Host, *task.Plan)
+			r.Proof = &proof
+			return err
+		})
+	case holdfast.VerbUndo:
+		l, err := a.undo.Lock(ctx, task.Subject)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = l.Unlock() }()
+		if r.Proof, err = p.undone(ctx, a.o.Host, *task.Plan); err != nil {
+			return err
+		}
+		return a.undo.Drop(task.Subject)
+	}
+	return fmt.Errorf("this agent does not know the verb %q: %w", task.Verb, holdfast.ErrInvalid)
+}
+
+func (t *tasks) plan(ctx context.Context, p part, task *holdfast.Task) (*holdfast.Plan, error) {
+	var plan holdfast.Plan
+	err := safely(func() (err error) {
+		plan, err = p.plan(ctx, t.a.o.Host, task.Params)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	plan.Part, plan.Asset, plan.Params = task.Part, task.Asset, task.Params
+	if plan.ID == "" {
+		plan.ID = holdfast.StableID("plan", task.ID)
+	}
+	if plan.Made.IsZero() {
+		plan.Made = t.a.o.Clock.Now()
+	}
+	return &plan, nil
+}
+
+// apply arms the undo and then carries out the plan. Again says that a crash
+// interrupted it before.
+func (t *tasks) apply(ctx context.Context, p part, task *holdfast.Task, again bool) error {
+	a, plan := t.a, *task.Plan
+	e := undo.Entry{Subject: task.Subject, Part: task.Part, Plan: plan, Armed: task.Made}
+	if again {
+		if stop, err := t.applied(ctx, p, task, e); stop {
+			return err
+		}
+	} else if err := t.arm(ctx, e); err != nil {
+		return err
+	}
+	err := safely(func() error { return p.apply(ctx, a.o.Host, plan) })
+	if err == nil || ctx.Err() != nil {
+		return err // stopped halfway: still armed, and taken up again at start
+	}
+	if errors.Is(err, holdfast.ErrConflict) && !again {
+		return errors.Join(err, a.disarm(ctx, task.Subject)) // it has changed nothing
+	}
+	l, lerr := a.undo.Lock(ctx, task.Subject)
+	if lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	defer func() { _ = l.Unlock() }()
+	if _, uerr := p.undone(ctx, a.o.Host, plan); uerr != nil {
+		return errors.Join(err, fmt.Errorf("and what was begun could not be undone: %w", uerr))
+	}
+	return errors.Join(err, a.undo.Drop(task.Subject))
+}
+
+// applied looks what an interrupted apply came to; it reports whether that
+// settles it. If not, the undo is armed and apply is to be called again.
+func (t *tasks) applied(ctx context.Context, p part, task *holdfast.Task, e undo.Entry) (bool, error) {
+	a := t.a
+	if _, undone, err := a.results.get(undoResult(e)); undone || err != nil {
+		return true, errors.Join(err, errors.New("the agent was interrupted, and the host undid the change on time"))
+	}
+	if got, err := a.undo.Get(task.Subject); err == nil && !a.o.Clock.Now().Before(got.Deadline) {
+		return true, errors.New("the agent was interrupted, and the host undoes the change, which is overdue")
+	}
+	holds := false
+	err := safely(func() error {
+		proof, err := p.verify(ctx, a.o.Host, *task.Plan)
+		holds = err == nil && proof.Holds
+		return err
+	})
+	if holds {
+		if _, err := a.undo.Get(task.Subject); err == nil || e.Plan.Lease == 0 && e.Plan.Confirm == 0 {
+			return true, nil
+		}
+	}
+	if !a.o.Clock.Now().Before(task.Expires) {
+		l, lerr := a.undo.Lock(ctx, task.Subject)
+		if lerr != nil {
+			return true, lerr
+		}
+		defer func() { _ = l.Unlock() }()
+		_, uerr := p.undone(ctx, a.o.Host, *task.Plan)
+		return true, errors.Join(errors.New("the agent was interrupted, and the task has expired since; the change was undone"), err, uerr, a.undo.Drop(task.Subject))
+	}
+	if _, err := a.undo.Get(task.Subject); errors.Is(err, holdfast.ErrNotFound) {
+		return false, t.arm(ctx, e)
+	}
+	return false, nil
+}
+
+// arm makes sure that the host undoes the change by itself, before the change
+// is made. A plan without lease and confirmation needs none.
+func (t *tasks) arm(ctx context.Context, e undo.Entry) error {
+	a, now := t.a, t.a.o.Clock.Now()
+	if e.Plan.Lease > 0 {
+		e.LeaseEnd = now.Add(e.Plan.Lease.Std())
+		e.Deadline, e.Cause = e.LeaseEnd, undo.Lease
+	}
+	if c := e.Plan.Confirm.Std(); c > 0 && (e.Deadline.IsZero() || now.Add(c).Before(e.Deadline)) {
+		e.Deadline, e.Cause = now.Add(c), undo.Unconfirmed
+	}
+	if e.Deadline.IsZero() {
+		return nil
+	}
+	l, err := a.undo.Lock(ctx, e.Subject)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Unlock() }()
+	if old, err := a.undo.Get(e.Subject); err == nil && old.Plan.ID != e.Plan.ID {
+		return fmt.Errorf("another change of %s is still armed: %w", e.Subject, holdfast.ErrConflict)
+	}
+	if err := a.undo.Put(e); err != nil {
+		return fmt.Errorf("the undo could not be armed, so nothing was done: %w", err)
+	}
+	if a.undo.Watched(e.Subject) {
+		return nil
+	}
+	if err := a.undo.Spawn(ctx, a.o.Watch, a.o.Dir, e.Subject); err != nil {
+		return fmt.Errorf("the undo could not be armed, so nothing was done: %w", errors.Join(err, a.undo.Drop(e.Subject)))
+	}
+	return nil
+}
+
+func (a *runtimeAgent) disarm(ctx context.Context, subject string) error {
+	l, err := a.undo.Lock(ctx, subject)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Unlock() }()
+	return a.undo.Drop(subject)
+}
+
+// confirm lets the change stay until its lease ends, or for good.
+func (t *tasks) confirm(ctx context.Context, task *holdfast.Task, again bool) error {
+	a := t.a
+	l, err := a.undo.Lock(ctx, task.Subject)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Unlock() }()
+	e, err := a.undo.Get(task.Subject)
+	if errors.Is(err, holdfast.ErrNotFound) {
+		undone, err := a.results.undone(task.Subject, task.Plan.ID)
+		if err != nil {
+			return err
+		}
+		if !undone && (again || task.Plan.Lease == 0 && task.Plan.Confirm == 0) {
+			return nil // disarmed just before the crash, or never armed
+		}
+		return fmt.Errorf("the confirmation came too late, the change was undone: %w", holdfast.ErrConflict)
+	}
+	if err != nil {
+		return err
+	}
+	if e.Cause == undo.Unconfirmed && !a.o.Clock.Now().Before(e.Deadline) {
+		return fmt.Errorf("the confirmation came too late, the change is being undone: %w", holdfast.ErrConflict)
+	}
+	if e.LeaseEnd.IsZero() {
+		return a.undo.Drop(task.Subject)
+	}
+	e.Deadline, e.Cause = e.LeaseEnd, undo.Lease
+	return a.undo.Put(e)
+}

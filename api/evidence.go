@@ -1,0 +1,28 @@
+package api
+
+import "context"
+
+// CheckpointView is the newest signed checkpoint of the evidence log.
+type CheckpointView struct {
+	Text string `json:"text"`
+	Size uint64 `json:"size"`
+}
+
+func (a *API) evidence() {
+	type page struct {
+		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+		Before uint64 `query:"before" doc:"entries with an index below this; 0 for the newest"`
+	}
+	add(a, route{"GET", "/evidence", "evidence.read", "The evidence log, newest first", ""}, func(_ context.Context, in *page) (*List[EvidenceEntry], error) {
+		items, err := a.Evidence.List(in.Before, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		_, size, err := a.Evidence.Checkpoint()
+		return listed(items, int(size)), err //nolint:gosec // a log's size fits
+	})
+	add(a, route{"GET", "/evidence/checkpoint", "evidence.read", "The newest signed checkpoint", ""}, func(context.Context, *struct{}) (*One[CheckpointView], error) {
+		text, size, err := a.Evidence.Checkpoint()
+		return &One[CheckpointView]{CheckpointView{text, size}}, err
+	})
+}

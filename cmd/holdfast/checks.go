@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast"
+	"holdfast/api"
+)
+
+func (a *app) checks() *cobra.Command {
+	var on, status string
+	var now, catalogue bool
+	c := &cobra.Command{
+		Use: "checks", Short: "What the checks say about the hosts, with the fact that decided",
+		Long:    "Lists verdicts, worst first. Ends with 3 if a check fails.",
+		Example: "  holdfast checks\n  holdfast checks --status fail --asset web-01\n  holdfast checks --now        collect and judge again first\n  holdfast checks --catalogue  what is checked, and why",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if catalogue {
+				return a.checkCatalogue(c)
+			}
+			id := ""
+			if on != "" || now {
+				asset, err := a.asset(c.Context(), on)
+				if err != nil {
+					return err
+				}
+				id = asset.ID
+			}
+			if now {
+				var as api.Assessment
+				if err := a.call(c.Context(), "POST", "/assets/"+id+"/assess", nil, &as); err != nil {
+					return err
+				}
+				if !a.json {
+					fmt.Fprintf(a.err, "assessed in %s\n", as.Took.Round(time.Millisecond))
+				}
+			}
+			var l list[holdfast.Verdict]
+			if err := a.call(c.Context(), "GET", "/verdicts"+params("asset", id, "status", status, "limit", "1000"), nil, &l); err != nil {
+				return err
+			}
+			return a.showVerdicts(l.Items)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&on, "asset", "", "one host, by id or name")
+	f.StringVar(&status, "status", "", "pass, fail, unknown or not-applicable")
+	f.BoolVar(&now, "now", false, "collect facts and judge them first")
+	f.BoolVar(&catalogue, "catalogue", false, "list the checks themselves")
+	return c
+}
+
+func (a *app) showVerdicts(vs []holdfast.Verdict) error {
+	failing := false
+	for _, v := range vs {
+		failing = failing || v.Status == holdfast.Fail
+	}
+	if a.json {
+		if err := a.print(vs); err != nil {
+			return err
+		}
+	} else {
+		var rows [][]string
+		for _, s := range []holdfast.Status{holdfast.Fail, holdfast.Unknown, holdfast.Pass, holdfast.NotApplicable} {
+			for _, v := range vs {
+				if v.Status == s {
+					rows = append(rows, []string{string(v.Status), string(v.Severity), v.Check, cut(v.Why, 100), ago(v.FactsAt)})
+				}
+			}
+		}
+		if err := a.table("STATUS SEVERITY CHECK WHY FACTS", rows); err != nil {
+			return err
+		}
+	}
+	if failing {
+		return errBroken
+	}
+	return nil
+}
+
+func (a *app) checkCatalogue(c *cobra.Command) error {
+	var l list[api.CheckInfo]
+	if err := a.call(c.Context(), "GET", "/checks", nil, &l); err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(l.Items)
+	}
+	rows := make([][]string, 0, len(l.Items))
+	for _, x := range l.Items {
+		rows = append(rows, []string{x.ID, string(x.Severity), x.Title})
+	}
+	return a.table("CHECK SEVERITY TITLE", rows)
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/query"
+)
+
+// contact is what `up` leaves in the data folder for the command line of the
+// same machine: readable only by whoever runs the server.
+type contact struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+	CA    string `json:"ca,omitempty"` // PEM of the server's certificate, when it made its own
+}
+
+const contactFile = "client.json"
+
+// errAway is a server that cannot be reached.
+type errAway struct{ error }
+
+func (e errAway) Unwrap() error { return e.error }
+
+// fault is an error the server answered.
+type fault struct {
+	Status int             `json:"status"`
+	Title  string          `json:"title"`
+	Detail string          `json:"detail"`
+	Fault  *query.Error    `json:"fault"`
+	Open   []holdfast.Open `json:"open"`
+	Errors []struct {
+		Message  string `json:"message"`
+		Location string `json:"location"`
+	} `json:"errors"`
+}
+
+func (f *fault) Error() string {
+	s := f.Detail
+	if s == "" {
+		s = f.Title
+	}
+	for _, e := range f.Errors {
+		s += "; " + strings.TrimPrefix(e.Location, "body.") + ": " + e.Message
+	}
+	return s
+}
+
+func (f *fault) Unwrap() error {
+	switch f.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return holdfast.ErrForbidden
+	case http.StatusNotFound:
+		return holdfast.ErrNotFound
+	case http.StatusConflict:
+		return holdfast.ErrConflict
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return holdfast.ErrInvalid
+	}
+	return nil
+}
+
+func (a *app) contact() (contact, error) {
+	c := contact{URL: a.server, Token: a.token}
+	if c.Token == "" {
+		c.Token = os.Getenv("HOLDFAST_TOKEN")
+	}
+	b, err := os.ReadFile(filepath.Join(a.data, contactFile))
+	if err == nil {
+		var local contact
+		if err := json.Unmarshal(b, &local); err != nil {
+			return c, fmt.Errorf("%s: %w", filepath.Join(a.data, contactFile), err)
+		}
+		if c.URL == "" {
+			c.URL = local.URL
+		}
+		if c.URL == local.URL {
+			c.CA = local.CA
+			if c.Token == "" {
+				c.Token = local.Token
+			}
+		}
+	}
+	if c.URL == "" {
+		return c, errAway{fmt.Errorf("no server is known: start one with `holdfast up --data %s`, or name it with --server", a.data)}
+	}
+	if c.Token == "" {
+		return c, fmt.Errorf("no token for %s: set HOLDFAST_TOKEN (make one in the console, or with `holdfast users token` on the server): %w", c.URL, holdfast.ErrForbidden)
+	}
+	return c, nil
+}
+
+// call sends one request and reads the answer into out.
+func (a *app) call(ctx context.Context, method, path string, in, out any) error {
+	c, err := a.contact()
+	if err != nil {
+		return err
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+"/api/v1"+path, body)
+	if err != nil {
+		return errUsage{err}
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	req.Header.Set("Content-Type", "application/json")
+	transport := &http.Transport{Proxy: nil, DisableKeepAlives: true}
+	if c.CA != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(c.CA))
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	}
+	resp, err := (&http.Client{Transport: transport, Timeout: 2 * time.Minute}).Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return errAway{fmt.Errorf("%s cannot be reached: %w; is `holdfast up` running?", c.URL, err)}
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return errAway{err}
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		f := &fault{Status: resp.StatusCode, Title: resp.Status}
+		if err := json.Unmarshal(b, f); err != nil {
+			f.Detail = resp.Status
+		}
+		return f
+	}
+	if out == nil || len(b) == 0 {
+		return nil
+	}
+	if raw, ok := out.(*json.RawMessage); ok {
+		*raw = b
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("the answer of %s is not understood: %w; are server and command line of the same version?", c.URL, err)
+	}
+	return nil
+}
+
+type list[T any] struct {
+	Items []T `json:"items"`
+	Total int `json:"total"`
+}
+
+// params makes a query string of the values that are set.
+func params(kv ...string) string {
+	v := url.Values{}
+	for i := 0; i+1 < len(kv); i += 2 {
+		if kv[i+1] != "" {
+			v.Set(kv[i], kv[i+1])
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast"
+	"holdfast/api"
+)
+
+func (a *app) alerts() *cobra.Command {
+	var status string
+	return withFlags(&cobra.Command{
+		Use: "alerts [ALERT]", Short: "Rules that fired, with what matched",
+		Example: "  holdfast alerts\n  holdfast alerts alt-… --json",
+		Args:    atMost(1, "at most one alert"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				var x holdfast.Alert
+				if err := a.call(c.Context(), "GET", "/alerts/"+args[0], nil, &x); err != nil {
+					return err
+				}
+				return a.print(x)
+			}
+			var l list[holdfast.Alert]
+			if err := a.call(c.Context(), "GET", "/alerts"+params("status", status, "limit", "200"), nil, &l); err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(l.Items)
+			}
+			rows := make([][]string, 0, len(l.Items))
+			for _, x := range l.Items {
+				rows = append(rows, []string{x.ID, string(x.Level), x.Title, entityText(x.Group), fmt.Sprint(x.Count), ago(x.Last), x.Incident, x.Drill})
+			}
+			return a.table("ID LEVEL TITLE GROUP EVENTS LAST INCIDENT DRILL", rows)
+		},
+	}, func(c *cobra.Command) { c.Flags().StringVar(&status, "status", "", "open or closed") })
+}
+
+func withFlags(c *cobra.Command, add func(*cobra.Command)) *cobra.Command {
+	add(c)
+	return c
+}
+
+func entityText(es []holdfast.Entity) string {
+	out := make([]string, len(es))
+	for i, e := range es {
+		out[i] = e.Kind + "=" + e.Value
+	}
+	return strings.Join(out, " ")
+}
+
+func (a *app) incidents() *cobra.Command {
+	var status string
+	c := &cobra.Command{
+		Use: "incidents [INCIDENT]", Short: "What belongs together, what was done, and what still stands open",
+		Example: "  holdfast incidents\n  holdfast incidents inc-1\n  holdfast incidents close inc-1\n  holdfast incidents override inc-1 --because 'vendor fix due Friday' --for 72h",
+		Args:    atMost(1, "at most one incident"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				var v api.IncidentView
+				if err := a.call(c.Context(), "GET", "/incidents/"+args[0], nil, &v); err != nil {
+					return err
+				}
+				return a.showIncident(v)
+			}
+			var l list[holdfast.Incident]
+			if err := a.call(c.Context(), "GET", "/incidents"+params("status", status, "limit", "200"), nil, &l); err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(l.Items)
+			}
+			rows := make([][]string, 0, len(l.Items))
+			for _, x := range l.Items {
+				rows = append(rows, []string{x.ID, fmt.Sprint(x.Rank), string(x.Level), x.Status, cut(x.Title, 80), ago(x.Updated), x.Drill})
+			}
+			return a.table("ID RANK LEVEL STATUS TITLE UPDATED DRILL", rows)
+		},
+	}
+	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
+	c.AddCommand(a.closeIncident(), a.override(), a.grant(), a.note())
+	return c
+}
+
+func (a *app) showIncident(v api.IncidentView) error {
+	if a.json {
+		return a.print(v)
+	}
+	x := v.Incident
+	fmt.Fprintf(a.out, "%s  %s  rank %d, %s, %s\n\n", x.ID, clean(x.Title), x.Rank, x.Level, x.Status)
+	for _, r := range x.Reasons {
+		fmt.Fprintf(a.out, "  %+4d  %s\n", r.Points, clean(r.Why))
+	}
+	for _, e := range x.Entities {
+		fmt.Fprintf(a.out, "  %-18s %s\n", e.Kind, clean(e.Value))
+	}
+	for _, r := range x.Requirements {
+		fmt.Fprintf(a.out, "\nrequirement %s is broken on %s: %s (%s)\n", r.Requirement, r.Asset, clean(r.Why), r.Check)
+	}
+	fmt.Fprintln(a.out, "\ntimeline")
+	for _, m := range x.Timeline {
+		fmt.Fprintf(a.out, "  %s  %-11s %s\n", m.At.Local().Format("15:04:05.000"), m.Kind, clean(m.Say))
+	}
+	if len(v.Actions) > 0 {
+		fmt.Fprintln(a.out, "\nactions")
+		for i := range v.Actions {
+			fmt.Fprintf(a.out, "  %s  %s: %s  %s\n", v.Actions[i].ID, v.Actions[i].Part, v.Actions[i].Status, clean(v.Actions[i].Error))
+		}
+	}
+	a.showOpen(v.Gate)
+	return nil
+}
+
+func (a *app) showOpen(open []holdfast.Open) {
+	if len(open) == 0 {
+		fmt.Fprintln(a.out, "\nnothing stands open")
+		return
+	}
+	fmt.Fprintln(a.out, "\nstill open")
+	for _, o := range open {
+		fmt.Fprintf(a.out, "  [%s] %s: %s\n", o.Gate, clean(o.Entity), clean(o.What))
+		if o.Do != "" {
+			fmt.Fprintf(a.out, "      → %s\n", clean(o.Do))
+		}
+	}
+}
+
+func (a *app) closeIncident() *cobra.Command {
+	return &cobra.Command{
+		Use: "close INCIDENT", Short: "Close an incident, if nothing stands open",
+		Long: "Ends with 6 and the list of what still stands open if it cannot close yet.",
+		Args: exactly(1, "one incident"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var x holdfast.Incident
+			err := a.call(c.Context(), "POST", "/incidents/"+args[0]+"/close", nil, &x)
+			var f *fault
+			if errors.As(err, &f) && len(f.Open) > 0 {
+				if a.json {
+					if perr := a.print(map[string]any{"closed": false, "open": f.Open}); perr != nil {
+						return perr
+					}
+				} else {
+					a.showOpen(f.Open)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(x)
+			}
+			fmt.Fprintf(a.out, "%s is %s\n", x.ID, x.Status)
+			return nil
+		},
+	}
+}
+
+func (a *app) override() *cobra.Command {
+	var because string
+	var ttl time.Duration
+	c := &cobra.Command{
+		Use: "override INCIDENT", Short: "Ask to close against the gate, for a time; a second person must grant it",
+		Args: exactly(1, "one incident"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var x holdfast.Incident
+			if err := a.call(c.Context(), "POST", "/incidents/"+args[0]+"/override", map[string]any{"because": because, "ttl": holdfast.Duration(ttl)}, &x); err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(x)
+			}
+			fmt.Fprintf(a.out, "asked; another person grants it with: holdfast incidents grant %s\n", x.ID)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&because, "because", "", "the reason (required)")
+	c.Flags().DurationVar(&ttl, "for", 24*time.Hour, "until when")
+	return c
+}
+
+func (a *app) grant() *cobra.Command {
+	return &cobra.Command{
+		Use: "grant INCIDENT", Short: "Grant the override that another person asked for", Args: exactly(1, "one incident"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var x holdfast.Incident
+			if err := a.call(c.Context(), "POST", "/incidents/"+args[0]+"/override/grant", nil, &x); err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(x)
+			}
+			fmt.Fprintf(a.out, "%s is %s until %s\n", x.ID, x.Status, x.Override.Expires.Local().Format(time.DateTime))
+			return nil
+		},
+	}
+}
+
+func (a *app) note() *cobra.Command {
+	return &cobra.Command{
+		Use: "note INCIDENT TEXT…", Short: "Add a note", Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.call(c.Context(), "POST", "/incidents/"+args[0]+"/note", map[string]string{"text": strings.Join(args[1:], " ")}, nil)
+		},
+	}
+}

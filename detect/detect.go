@@ -1,0 +1,219 @@
+// Package detect is the stage that turns events into alerts: it loads Sigma
+// rules, matches every event of a block against them, and correlates the hits
+// over time. It leaves parsing to ingest, and what to do about an alert to
+// respond.
+package detect
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"holdfast"
+	"holdfast/detect/correlate"
+	"holdfast/detect/engine"
+	"holdfast/detect/sigma"
+	"holdfast/internal/clock"
+)
+
+// Options are what a Detector is handed. Datasets say how the fields and the
+// logsource of each kind of event are named; events of a dataset that is not
+// there are looked at by no rule. Placeholders are the values of %name% in
+// rules with the modifier expand.
+type Options struct {
+	Datasets     map[string]holdfast.Dataset
+	Clock        clock.Clock
+	Log          *slog.Logger
+	Placeholders map[string][]string
+}
+
+// Detector holds the rules and the state of their correlations. All methods
+// may be called at the same time; blocks are processed one after the other.
+type Detector struct {
+	opts Options
+
+	mu         sync.Mutex
+	sources    []Source
+	stamped    string // what the files were when they were last read
+	rules      *loaded
+	correlator *correlate.Correlator
+	seq        uint64
+}
+
+// loaded is one set of rules. It does not change.
+type loaded struct {
+	engine *engine.Engine
+	infos  []holdfast.RuleInfo
+	faults holdfast.Faults
+}
+
+// New returns a Detector without rules.
+func New(o Options) *Detector {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Detector{opts: o}
+	d.install(sigma.Set{}, nil)
+	return d
+}
+
+// Load reads all rules of the sources, in place of what was loaded, and
+// remembers the sources for Reload and Watch. What has no fault is in force
+// when it returns. Windows and alerts of rules that did not change live on.
+func (d *Detector) Load(sources ...Source) holdfast.Faults {
+	d.mu.Lock()
+	d.sources = slices.Clone(sources)
+	d.mu.Unlock()
+	return d.Reload()
+}
+
+// Reload reads the sources of the last Load again.
+func (d *Detector) Reload() holdfast.Faults {
+	d.mu.Lock()
+	sources := d.sources
+	d.mu.Unlock()
+	stamp := d.stamp()
+	d.mu.Lock()
+	d.stamped = stamp
+	d.mu.Unlock()
+	set, faults := readAll(sources, &sigma.Parser{Placeholders: d.opts.Placeholders})
+	return d.install(set, faults)
+}
+
+// install compiles a set and puts it in force.
+func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Faults {
+	eng, fs := engine.New(set.Rules, set.Filters)
+	faults = append(faults, fs...)
+	cor, fs := correlate.New(set.Rules, set.Correlations, d.opts.Clock)
+	faults = append(faults, fs...)
+	next := &loaded{engine: eng, faults: faults}
+	for _, r := range set.Rules {
+		info := infoOf(&r.Meta, "detection")
+		info.Logsource, info.Silent = r.Logsource, cor.Silent(r.Key())
+		next.infos = append(next.infos, info)
+	}
+	for _, k := range cor.Loaded() {
+		next.infos = append(next.infos, infoOf(&k.Meta, "correlation"))
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.correlator != nil {
+		if err := cor.Adopt(d.correlator); err != nil {
+			d.opts.Log.Error("correlation windows were lost over a reload of the rules", "error", err)
+		}
+	}
+	d.rules, d.correlator = next, cor
+	return slices.Clone(faults)
+}
+
+func infoOf(m *sigma.Meta, kind string) holdfast.RuleInfo {
+	return holdfast.RuleInfo{
+		ID: m.Key(), Name: m.Name, Title: m.Title, Level: m.Level, Kind: kind,
+		File: m.File, Attack: correlate.Attack(m.Tags), Source: m.ID,
+	}
+}
+
+// Process matches the events of one block and returns the alerts that are new
+// or have changed. A block whose number was processed before gives nothing;
+// number 0 stands for blocks that have none.
+func (d *Detector) Process(seq uint64, b *holdfast.Block) []holdfast.Alert {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seq != 0 {
+		if seq <= d.seq {
+			return nil
+		}
+		d.seq = seq
+	}
+	var hits []correlate.Hit
+	for i := range b.Events {
+		e := &b.Events[i]
+		ds, ok := d.opts.Datasets[e.Dataset]
+		if !ok {
+			continue
+		}
+		hits = hits[:0]
+		for _, h := range d.rules.engine.Match(e, ds) {
+			hits = append(hits, correlate.Hit{Rule: h.Rule, Because: h.Because})
+		}
+		d.correlator.Add(e, &ds, hits)
+	}
+	return d.correlator.Take()
+}
+
+// Rules describes what is loaded, detections first.
+func (d *Detector) Rules() []holdfast.RuleInfo {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.rules.infos)
+}
+
+// Faults returns what was wrong at the last load.
+func (d *Detector) Faults() holdfast.Faults {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.rules.faults)
+}
+
+// Stats returns what the bounds of correlation have cost since the last load.
+func (d *Detector) Stats() correlate.Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.correlator.Stats()
+}
+
+type snapshot struct {
+	Version     int             `json:"version"`
+	Seq         uint64          `json:"seq"`
+	Correlation json.RawMessage `json:"correlation"`
+}
+
+const snapshotVersion = 1
+
+// Snapshot writes the state after the last block processed: its number, the
+// windows and the live alerts.
+func (d *Detector) Snapshot() ([]byte, error) {
+	b, _, err := d.SnapshotAt()
+	return b, err
+}
+
+// SnapshotAt is Snapshot that also returns the number of the last block.
+func (d *Detector) SnapshotAt() ([]byte, uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, err := d.correlator.Snapshot()
+	if err != nil {
+		return nil, 0, err
+	}
+	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c})
+	if err != nil {
+		return nil, 0, fmt.Errorf("write detection state: %w", err)
+	}
+	return b, d.seq, nil
+}
+
+// Restore reads what Snapshot wrote. Load the rules first: state of rules that
+// are not loaded, or have changed, is left behind. Damage changes nothing and
+// gives an error that wraps holdfast.ErrInvalid.
+func (d *Detector) Restore(b []byte) error {
+	var s snapshot
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("read detection state: %w: %w", holdfast.ErrInvalid, err)
+	}
+	if s.Version != snapshotVersion {
+		return fmt.Errorf("detection state has version %d, this program reads %d: %w", s.Version, snapshotVersion, holdfast.ErrInvalid)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.correlator.Restore(s.Correlation); err != nil {
+		return err
+	}
+	d.seq = s.Seq
+	return nil
+}

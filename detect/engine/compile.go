@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"holdfast/detect/sigma"
+)
+
+// compiled is a rule ready to match.
+type compiled struct {
+	rule   *sigma.Rule
+	search search
+	except []search // filters
+}
+
+// search is selections and a condition over them.
+type search struct {
+	selections []selection
+	condition  sigma.Expr
+}
+
+type selection struct {
+	name    string
+	clauses [][]predicate
+}
+
+// predicate is one item.
+type predicate struct {
+	field   string
+	op      sigma.Op
+	all     bool
+	cased   bool
+	negated bool
+	ref     bool
+	part    sigma.TimePart
+	tests   []test
+}
+
+// test is one value of an item.
+type test struct {
+	text   string // as written
+	null   bool
+	globs  []glob
+	re     *regexp.Regexp
+	net    netip.Prefix
+	number float64
+	exists bool
+}
+
+func compileSearch(selections []sigma.Selection, condition sigma.Expr) (search, error) {
+	s := search{condition: condition}
+	if condition == nil {
+		return s, fmt.Errorf("the rule has no condition")
+	}
+	for _, sel := range selections {
+		out := selection{name: sel.Name}
+		for _, clause := range sel.Clauses {
+			var ps []predicate
+			for i := range clause {
+				p, err := compileItem(&clause[i])
+				if err != nil {
+					return s, fmt.Errorf("selection %s: %w", sel.Name, err)
+				}
+				ps = append(ps, p)
+			}
+			out.clauses = append(out.clauses, ps)
+		}
+		s.selections = append(s.selections, out)
+	}
+	return s, nil
+}
+
+func compileItem(it *sigma.Item) (predicate, error) {
+	p := predicate{
+		field: it.Field, op: it.Op, all: it.All, cased: it.Cased,
+		negated: it.Negated, ref: it.FieldRef, part: it.Part,
+	}
+	for i := range it.Values {
+		v := &it.Values[i]
+		t := test{text: v.Text, null: v.Kind == sigma.Null, net: v.Net, number: v.Number, exists: v.True}
+		if v.Regex != "" || it.Op == sigma.Regex {
+			re, err := regexp.Compile(v.Regex)
+			if err != nil {
+				return p, fmt.Errorf("field %s: %w", it.Field, err)
+			}
+			t.re = re
+		}
+		for _, pattern := range v.Patterns {
+			t.globs = append(t.globs, compileGlob(pattern, it.Op, it.Cased))
+		}
+		p.tests = append(p.tests, t)
+	}
+	return p, nil
+}
+
+// glob is a pattern cut at its "*"s. The first part is bound to the start of
+// the text and the last to its end, unless open says otherwise.
+type glob struct {
+	parts               [][]sigma.Token
+	openLeft, openRight bool
+	// literal is set if the glob is one plain text.
+	literal string
+	plain   bool
+}
+
+func compileGlob(p sigma.Pattern, op sigma.Op, cased bool) glob {
+	g := glob{
+		openLeft:  op == sigma.Contains || op == sigma.EndsWith,
+		openRight: op == sigma.Contains || op == sigma.StartsWith,
+	}
+	var part []sigma.Token
+	for i, t := range p {
+		if t.Kind != sigma.Any {
+			if !cased {
+				t.Text = fold(t.Text)
+			}
+			part = append(part, t)
+			continue
+		}
+		if i == 0 {
+			g.openLeft = true
+		} else if len(part) > 0 {
+			g.parts = append(g.parts, part)
+			part = nil
+		}
+		if i == len(p)-1 {
+			g.openRight = true
+		}
+	}
+	if len(part) > 0 {
+		g.parts = append(g.parts, part)
+	}
+	switch {
+	case len(g.parts) == 0:
+		g.plain = true
+	case len(g.parts) == 1 && len(g.parts[0]) == 1 && g.parts[0][0].Kind == sigma.Literal:
+		g.literal, g.plain = g.parts[0][0].Text, true
+	}
+	return g
+}
+
+// fold makes letters that differ only in case equal. Bytes that are no UTF-8
+// stay as they are.
+func fold(s string) string {
+	ascii, upper := true, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		ascii = ascii && c < 0x80
+		upper = upper || c >= 'A' && c <= 'Z'
+	}
+	if ascii {
+		if !upper {
+			return s
+		}
+		return strings.ToLower(s)
+	}
+	return foldUnicode(s)
+}

@@ -1,0 +1,360 @@
+package engine
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/detect/sigma"
+)
+
+// subject is one event while it is matched, with what was worked out about it.
+type subject struct {
+	event  *holdfast.Event
+	view   *view
+	folded []string // by field index; "" where not yet worked out
+	raw    *string  // the raw record
+	rawLow *string
+}
+
+func (s *subject) lower(i int) string {
+	text := s.event.Fields[i].Text
+	if text == "" {
+		return ""
+	}
+	if s.folded == nil {
+		s.folded = make([]string, len(s.event.Fields))
+	}
+	if s.folded[i] == "" {
+		s.folded[i] = fold(text)
+	}
+	return s.folded[i]
+}
+
+func (s *subject) rawText() string {
+	if s.raw == nil {
+		t := string(s.event.Raw)
+		s.raw = &t
+	}
+	return *s.raw
+}
+
+func (s *subject) rawLower() string {
+	if s.rawLow == nil {
+		t := fold(s.rawText())
+		s.rawLow = &t
+	}
+	return *s.rawLow
+}
+
+// each calls f with the index of every value of a field until f returns true,
+// and returns whether it did. The name as the source has it goes first; then,
+// for an ECS name, the dataset's own names for it.
+func (s *subject) each(name string, f func(i int) bool) bool {
+	found, done := s.eachNamed(name, f)
+	if found {
+		return done
+	}
+	for _, n := range s.view.native[name] {
+		if _, done := s.eachNamed(n, f); done {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *subject) eachNamed(name string, f func(i int) bool) (found, done bool) {
+	for i := range s.event.Fields {
+		if s.event.Fields[i].Name == name {
+			found = true
+			if f(i) {
+				return true, true
+			}
+		}
+	}
+	return found, false
+}
+
+func (x *search) holds(s *subject) bool { return x.eval(x.condition, s) }
+
+func (x *search) eval(e sigma.Expr, s *subject) bool {
+	switch e := e.(type) {
+	case sigma.And:
+		return x.eval(e.Left, s) && x.eval(e.Right, s)
+	case sigma.Or:
+		return x.eval(e.Left, s) || x.eval(e.Right, s)
+	case sigma.Not:
+		return !x.eval(e.X, s)
+	case sigma.Ref:
+		return x.selections[e.Selection].clause(s) >= 0
+	case sigma.Of:
+		held := 0
+		for i, sel := range e.Selections {
+			if x.selections[sel].clause(s) >= 0 {
+				held++
+			}
+			if held >= e.Least || held+len(e.Selections)-i-1 < e.Least {
+				break
+			}
+		}
+		return held >= e.Least
+	}
+	return false
+}
+
+// explain lists the predicates of all selections that the condition asked for
+// and that held; what stands under a "not" is no reason.
+func (x *search) explain(s *subject) []holdfast.Predicate {
+	var out []holdfast.Predicate
+	done := make([]bool, len(x.selections))
+	add := func(i int) {
+		if done[i] {
+			return
+		}
+		done[i] = true
+		sel := &x.selections[i]
+		if c := sel.clause(s); c >= 0 {
+			for j := range sel.clauses[c] {
+				out = sel.clauses[c][j].explain(s, sel.name, out)
+			}
+		}
+	}
+	var walk func(e sigma.Expr)
+	walk = func(e sigma.Expr) {
+		switch e := e.(type) {
+		case sigma.And:
+			walk(e.Left)
+			walk(e.Right)
+		case sigma.Or:
+			for _, side := range []sigma.Expr{e.Left, e.Right} {
+				if x.eval(side, s) {
+					walk(side)
+				}
+			}
+		case sigma.Ref:
+			add(e.Selection)
+		case sigma.Of:
+			for _, i := range e.Selections {
+				add(i)
+			}
+		}
+	}
+	walk(x.condition)
+	return out
+}
+
+// clause returns the index of the first clause that holds, or -1.
+func (sel *selection) clause(s *subject) int {
+next:
+	for i, c := range sel.clauses {
+		for j := range c {
+			if !c[j].holds(s) {
+				continue next
+			}
+		}
+		return i
+	}
+	return -1
+}
+
+func (p *predicate) holds(s *subject) bool {
+	held := p.all
+	for i := range p.tests {
+		ok, _ := p.try(&p.tests[i], s)
+		if ok != p.all {
+			held = !p.all
+			break
+		}
+	}
+	return held != p.negated
+}
+
+// maxGot bounds what a reason repeats of an event.
+const maxGot = 500
+
+func (p *predicate) explain(s *subject, name string, out []holdfast.Predicate) []holdfast.Predicate {
+	op := p.op.String()
+	if p.part != sigma.Whole {
+		op = [...]string{"", "minute", "hour", "day", "week", "month", "year"}[p.part] + " " + op
+	}
+	if p.ref {
+		op += " field"
+	}
+	add := func(op, want, got string) {
+		if len(got) > maxGot {
+			got = strings.ToValidUTF8(got[:maxGot], "") + "…"
+		}
+		out = append(out, holdfast.Predicate{Selection: name, Field: p.field, Op: op, Want: want, Got: got})
+	}
+	if p.negated {
+		var want, got []string
+		for i := range p.tests {
+			want = append(want, p.tests[i].text)
+		}
+		s.each(p.field, func(i int) bool { got = append(got, s.event.Fields[i].Text); return false })
+		add("not "+op, strings.Join(want, ", "), strings.Join(got, ", "))
+		return out
+	}
+	for i := range p.tests {
+		if ok, got := p.try(&p.tests[i], s); ok {
+			add(op, p.tests[i].text, got)
+			if !p.all {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// try reports whether one value holds, and for which text of the event.
+func (p *predicate) try(t *test, s *subject) (bool, string) {
+	if p.field == "" {
+		return p.keyword(t, s)
+	}
+	if p.op == sigma.Exists {
+		there := s.each(p.field, func(int) bool { return true })
+		return there == t.exists, strconv.FormatBool(there)
+	}
+	if t.null {
+		return !s.each(p.field, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null }), ""
+	}
+	var got string
+	ok := s.each(p.field, func(i int) bool {
+		if s.event.Fields[i].Kind == holdfast.Null || !p.compare(t, s, i) {
+			return false
+		}
+		got = s.event.Fields[i].Text
+		return true
+	})
+	return ok, got
+}
+
+func (p *predicate) keyword(t *test, s *subject) (bool, string) {
+	for i := range s.event.Fields {
+		if p.compare(t, s, i) {
+			return true, s.event.Fields[i].Text
+		}
+	}
+	raw := s.rawText()
+	if t.re != nil {
+		return t.re.MatchString(raw), raw
+	}
+	if !p.cased {
+		return t.glob(s.rawLower()), raw
+	}
+	return t.glob(raw), raw
+}
+
+func (t *test) glob(s string) bool {
+	for i := range t.globs {
+		if t.globs[i].match(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *predicate) compare(t *test, s *subject, i int) bool {
+	text := s.event.Fields[i].Text
+	switch {
+	case p.ref:
+		return p.compareField(t, s, text)
+	case p.part != sigma.Whole:
+		n, ok := timePart(text, p.part)
+		return ok && ordered(p.op, n, t.number)
+	}
+	switch p.op {
+	case sigma.Regex:
+		return t.re.MatchString(text)
+	case sigma.CIDR:
+		a, err := netip.ParseAddr(text)
+		return err == nil && t.net.Contains(a.Unmap().WithZone(""))
+	case sigma.Less, sigma.LessEqual, sigma.Greater, sigma.GreaterEqual:
+		n, err := strconv.ParseFloat(text, 64)
+		return err == nil && !math.IsNaN(n) && ordered(p.op, n, t.number)
+	}
+	if p.cased {
+		return t.glob(text)
+	}
+	return t.glob(s.lower(i))
+}
+
+func ordered(op sigma.Op, n, want float64) bool {
+	switch op {
+	case sigma.Less:
+		return n < want
+	case sigma.LessEqual:
+		return n <= want
+	case sigma.Greater:
+		return n > want
+	case sigma.GreaterEqual:
+		return n >= want
+	}
+	return n == want
+}
+
+func (p *predicate) compareField(t *test, s *subject, text string) bool {
+	if !p.cased {
+		text = fold(text)
+	}
+	return s.each(t.text, func(j int) bool {
+		if s.event.Fields[j].Kind == holdfast.Null {
+			return false
+		}
+		other := s.event.Fields[j].Text
+		if !p.cased {
+			other = s.lower(j)
+		}
+		switch p.op {
+		case sigma.Contains:
+			return strings.Contains(text, other)
+		case sigma.StartsWith:
+			return strings.HasPrefix(text, other)
+		case sigma.EndsWith:
+			return strings.HasSuffix(text, other)
+		}
+		return text == other
+	})
+}
+
+// timePart reads a time as RFC 3339, "2006-01-02 15:04:05" or seconds since
+// 1970 (UTC), and returns the part in the zone in which it is written. A week
+// is that of ISO 8601.
+func timePart(text string, part sigma.TimePart) (float64, bool) {
+	at, ok := parseTime(text)
+	if !ok {
+		return 0, false
+	}
+	n := 0
+	switch part {
+	case sigma.Minute:
+		n = at.Minute()
+	case sigma.Hour:
+		n = at.Hour()
+	case sigma.Day:
+		n = at.Day()
+	case sigma.Week:
+		_, n = at.ISOWeek()
+	case sigma.Month:
+		n = int(at.Month())
+	case sigma.Year:
+		n = at.Year()
+	}
+	return float64(n), true
+}
+
+func parseTime(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(n) || math.Abs(n) > 1e11 {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(n), 0).UTC(), true
+}

@@ -1,0 +1,240 @@
+package query
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// terms reads bare terms up to a | or the end: words, "phrases", field:value,
+// field:"value", field:>5, with *, -, NOT, AND, OR and parentheses. Terms side
+// by side must all hold.
+func (p *parser) terms() (Expr, error) {
+	e, err := p.termOr(false)
+	if err != nil {
+		return nil, err
+	}
+	p.blank()
+	if p.pos < len(p.s) && p.s[p.pos] != '|' {
+		return nil, &Error{Pos: p.pos, Len: 1, What: "this closing parenthesis has no opening one"}
+	}
+	return e, nil
+}
+
+func (p *parser) termOr(inside bool) (Expr, error) {
+	if err := p.enterTerm(); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	left, err := p.termAnd(inside)
+	for err == nil && p.keyword("OR") {
+		var right Expr
+		if right, err = p.termAnd(inside); err == nil {
+			left = Binary{join(left, right), "or", left, right}
+		}
+	}
+	return left, err
+}
+
+func (p *parser) enterTerm() error {
+	p.tok = token{pos: p.pos, end: p.pos + 1}
+	return p.enter()
+}
+
+func (p *parser) termAnd(inside bool) (Expr, error) {
+	left, err := p.term(inside)
+	for err == nil {
+		p.keyword("AND")
+		if p.termsEnd() || p.peekKeyword("OR") {
+			break
+		}
+		var right Expr
+		if right, err = p.term(inside); err == nil {
+			left = Binary{join(left, right), "and", left, right}
+		}
+	}
+	return left, err
+}
+
+func (p *parser) termsEnd() bool {
+	p.blank()
+	return p.pos >= len(p.s) || p.s[p.pos] == '|' || p.s[p.pos] == ')'
+}
+
+func (p *parser) peekKeyword(w string) bool {
+	p.blank()
+	rest, ok := strings.CutPrefix(p.s[p.pos:], w)
+	if !ok || rest == "" {
+		return ok
+	}
+	r, _ := utf8.DecodeRuneInString(rest)
+	return unicode.IsSpace(r) || r == '(' || r == '|' || r == ')'
+}
+
+func (p *parser) keyword(w string) bool {
+	if !p.peekKeyword(w) {
+		return false
+	}
+	p.pos += len(w)
+	return true
+}
+
+func (p *parser) term(inside bool) (Expr, error) {
+	if p.termsEnd() {
+		return nil, &Error{Pos: p.pos, Len: 1, What: "a search term should stand here"}
+	}
+	start := p.pos
+	negated := p.keyword("NOT")
+	if !negated && p.s[p.pos] == '-' {
+		negated = true
+		p.pos++
+	}
+	if negated {
+		if err := p.enterTerm(); err != nil {
+			return nil, err
+		}
+		defer p.leave()
+		e, err := p.term(inside)
+		return Not{span{start, p.pos - start}, e}, err
+	}
+	if p.s[p.pos] == '(' {
+		p.pos++
+		e, err := p.termOr(true)
+		if err != nil {
+			return nil, err
+		}
+		if p.blank(); p.pos >= len(p.s) || p.s[p.pos] != ')' {
+			return nil, &Error{Pos: start, Len: 1, What: "this parenthesis is not closed"}
+		}
+		p.pos++
+		return e, nil
+	}
+	if p.s[p.pos] == '"' {
+		t, err := p.text()
+		if err != nil {
+			return nil, err
+		}
+		return Anywhere{span{t.pos, t.end - t.pos}, t.text}, nil
+	}
+	word := p.bare(true)
+	if word == "" {
+		_, size := utf8.DecodeRuneInString(p.s[p.pos:])
+		return nil, &Error{Pos: p.pos, Len: size, What: fmt.Sprintf("%q has no meaning here", p.s[p.pos:p.pos+size]), Suggest: `put text with signs in quotes: "a|b"`}
+	}
+	if p.pos < len(p.s) && p.s[p.pos] == ':' {
+		f := Field{span{start, len(word)}, word}
+		p.pos++
+		return p.fieldTerm(f)
+	}
+	return Anywhere{span{start, len(word)}, word}, nil
+}
+
+// bare reads a word. A field's name stops at the colon, a value does not.
+func (p *parser) bare(name bool) string {
+	start := p.pos
+	for p.pos < len(p.s) {
+		r, size := utf8.DecodeRuneInString(p.s[p.pos:])
+		if unicode.IsSpace(r) || r == '|' || r == '(' || r == ')' || r == '"' || name && r == ':' {
+			break
+		}
+		p.pos += size
+	}
+	return p.s[start:p.pos]
+}
+
+func (p *parser) fieldTerm(f Field) (Expr, error) {
+	at := p.pos
+	op := ""
+	for _, o := range []string{">=", "<=", ">", "<"} {
+		if strings.HasPrefix(p.s[p.pos:], o) {
+			op = o
+			p.pos += len(o)
+			break
+		}
+	}
+	if p.pos < len(p.s) && p.s[p.pos] == '"' {
+		t, err := p.text()
+		if err != nil {
+			return nil, err
+		}
+		return p.fieldValue(f, op, t.text, span{t.pos, t.end - t.pos}, false)
+	}
+	if p.pos < len(p.s) && p.s[p.pos] == '(' && op == "" {
+		return p.fieldList(f)
+	}
+	from := p.pos
+	v := p.bare(false)
+	if v == "" {
+		return nil, &Error{Pos: f.pos, Len: max(at-f.pos, 1), What: fmt.Sprintf("field %q has no value", f.Name), Suggest: "write " + f.Name + `:value, or ` + f.Name + ":* for any"}
+	}
+	return p.fieldValue(f, op, v, span{from, len(v)}, true)
+}
+
+// fieldList reads field:(a b OR c): any of the values.
+func (p *parser) fieldList(f Field) (Expr, error) {
+	open := p.pos
+	p.pos++
+	var out Expr
+	for {
+		p.keyword("OR")
+		if p.termsEnd() {
+			break
+		}
+		t := span{p.pos, 0}
+		var v string
+		wild := p.s[p.pos] != '"'
+		if !wild {
+			tok, err := p.text()
+			if err != nil {
+				return nil, err
+			}
+			v = tok.text
+		} else if v = p.bare(false); v == "" {
+			break
+		}
+		t.len = p.pos - t.pos
+		e, err := p.fieldValue(f, "", v, t, wild)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = e
+		} else {
+			out = Binary{join(out, e), "or", out, e}
+		}
+	}
+	if p.pos >= len(p.s) || p.s[p.pos] != ')' || out == nil {
+		return nil, &Error{Pos: open, Len: 1, What: "this list of values is empty or not closed"}
+	}
+	p.pos++
+	return out, nil
+}
+
+func (p *parser) fieldValue(f Field, op, v string, at span, wild bool) (Expr, error) {
+	all := span{f.pos, at.pos + at.len - f.pos}
+	if op != "" {
+		if _, err := strconv.ParseFloat(v, 64); err == nil && isNumber(v) {
+			return Binary{all, op, f, Number{at, v}}, nil
+		}
+		if t, err := p.instant(v, at); err == nil {
+			return Binary{all, op, f, t}, nil
+		}
+		return Binary{all, op, f, Text{at, v}}, nil
+	}
+	if wild && strings.ContainsAny(v, "*?") {
+		return Like{all, f, v}, nil
+	}
+	return Binary{all, "=~", f, Text{at, v}}, nil
+}
+
+func isNumber(s string) bool {
+	for i, c := range s {
+		if c >= '0' && c <= '9' || c == '.' && i > 0 || c == '-' && i == 0 && len(s) > 1 {
+			continue
+		}
+		return false
+	}
+	return s != ""
+}

@@ -1,0 +1,309 @@
+package spine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/respond"
+	"holdfast/store/state"
+)
+
+const detectPosition = "detect"
+
+// write is the bus's first reader: blocks to segments.
+func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error {
+	s.mu.Lock()
+	for i := range b.Events {
+		if e := &b.Events[i]; e.Asset != "" && e.Received.After(s.lastSeen[e.Asset]) {
+			if s.lastSeen[e.Asset].IsZero() {
+				defer s.changed.give()
+			}
+			s.lastSeen[e.Asset] = e.Received
+		}
+	}
+	s.mu.Unlock()
+	return s.writer.Add(ctx, seq, b)
+}
+
+// detect is the bus's second reader: blocks to alerts, alerts to incidents and
+// proposals. All that a block causes is kept in one transaction with its place
+// on the bus and the state of correlations, so a restart doubles nothing.
+func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error {
+	for i := range b.Events {
+		if b.Events[i].Drill != "" {
+			s.Drills.SawEvent(&b.Events[i])
+		}
+	}
+	alerts := s.Detect.Process(seq, b)
+	if len(alerts) == 0 {
+		s.mu.Lock()
+		s.detected = seq
+		s.mu.Unlock()
+		return nil
+	}
+	var incidents []holdfast.Incident
+	for {
+		incidents = nil
+		err := s.keep(ctx, seq, alerts, &incidents)
+		if err == nil {
+			break
+		}
+		// Process has taken the block; it must not go on before this is kept.
+		s.Log.Warn("alerts wait to be kept", "alerts", len(alerts), "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	for _, a := range alerts {
+		s.Drills.SawAlert(a)
+	}
+	for _, in := range incidents {
+		s.Drills.SawIncident(in)
+	}
+	return nil
+}
+
+func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
+	snapshot, err := s.Detect.Snapshot()
+	if err != nil {
+		return err
+	}
+	err = s.State.Tx(ctx, func(tx *state.Tx) error {
+		for i := range alerts {
+			in, err := s.triage(ctx, tx, &alerts[i])
+			if err != nil {
+				return err
+			}
+			if in.ID != "" {
+				*incidents = append(*incidents, in)
+			}
+		}
+		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
+	})
+	if err == nil {
+		s.mu.Lock()
+		s.detected = seq
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// triage puts one alert into its incident, and proposes what it calls for.
+func (s *Spine) triage(ctx context.Context, tx *state.Tx, a *holdfast.Alert) (holdfast.Incident, error) {
+	known, err := tx.Alerts().Get(ctx, a.ID)
+	fresh := err != nil
+	if !fresh {
+		a.Incident = known.Incident
+	}
+	asset, err := tx.Assets().Get(ctx, a.Asset)
+	input := respond.TriageInput{Now: s.Clock.Now().UTC(), NextID: func() string {
+		n, nerr := tx.NextNumber(ctx, "incident")
+		if nerr != nil {
+			s.Log.Error("counting incidents", "error", nerr)
+			return holdfast.NewID("inc")
+		}
+		return fmt.Sprintf("inc-%d", n)
+	}}
+	if err == nil {
+		input.Asset = &asset
+		if input.Findings, err = tx.Findings().All(ctx, map[string]string{"asset": asset.ID, "open": "true"}); err != nil {
+			return holdfast.Incident{}, err
+		}
+		verdicts, err := tx.Verdicts().All(ctx, map[string]string{"asset": asset.ID})
+		if err != nil {
+			return holdfast.Incident{}, err
+		}
+		input.Broken = s.Control.Broken(rulesOf(a), asset.ID, verdicts)
+	}
+	open, err := tx.Incidents().All(ctx, map[string]string{"live": "true"})
+	if err != nil {
+		return holdfast.Incident{}, err
+	}
+	in, changed := respond.Triage(*a, open, input)
+	if in.ID != "" {
+		a.Incident = in.ID
+	}
+	if changed {
+		if err := tx.Incidents().Put(ctx, in); err != nil {
+			return in, err
+		}
+	}
+	if err := tx.Alerts().Put(ctx, *a); err != nil {
+		return in, err
+	}
+	if fresh || len(known.Stages) != len(a.Stages) {
+		if err := s.recordAlert(ctx, tx, a); err != nil {
+			return in, err
+		}
+	}
+	if in.ID == "" {
+		return in, nil
+	}
+	_, err = s.Respond.Suggest(bookTx{ctx, s, tx}, in, *a)
+	return in, err
+}
+
+func (s *Spine) recordAlert(ctx context.Context, tx *state.Tx, a *holdfast.Alert) error {
+	stage := a.Stages[len(a.Stages)-1]
+	detail, err := json.Marshal(map[string]any{"group": a.Group, "why": stage.Why, "count": a.Count, "drill": a.Drill, "incident": a.Incident})
+	if err != nil {
+		return err
+	}
+	return tx.Record(ctx, holdfast.Evidence{
+		Key: holdfast.StableID("evd", a.ID, stage.Rule), At: s.Clock.Now().UTC(), Who: "holdfast", Did: "alert.raise", On: a.ID, Asset: a.Asset,
+		Code: stage.Rule, Outcome: string(a.Level) + ": " + a.Title, Detail: detail,
+	})
+}
+
+func rulesOf(a *holdfast.Alert) []string {
+	out := []string{a.Rule}
+	for _, st := range a.Stages {
+		if st.Rule != a.Rule {
+			out = append(out, st.Rule)
+		}
+	}
+	return out
+}
+
+// Detected is the newest block that was looked at by the rules.
+func (s *Spine) Detected() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.detected
+}
+
+// keepPlace keeps the detector's place and state when no alert has done so.
+func (s *Spine) keepPlace(ctx context.Context) error {
+	snapshot, seq, err := s.Detect.SnapshotAt()
+	if err != nil || seq == 0 {
+		return err
+	}
+	kept, _, err := s.State.Position(ctx, detectPosition)
+	if err != nil || kept >= seq || s.Detected() < seq {
+		return err
+	}
+	return s.State.Tx(ctx, func(tx *state.Tx) error {
+		if now, _, err := tx.Position(ctx, detectPosition); err != nil || now >= seq {
+			return err
+		}
+		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
+	})
+}
+
+// release lets the bus forget what both readers have done.
+func (s *Spine) release(ctx context.Context) error {
+	detected, _, err := s.State.Position(ctx, detectPosition)
+	if err != nil {
+		return err
+	}
+	if done := min(detected, s.writer.Position()); done > 0 {
+		return s.Bus.Release(ctx, done)
+	}
+	return nil
+}
+
+// pump carries evidence from the outbox to the log. The log knows its keys, so
+// what is carried twice is there once.
+func (s *Spine) pump(ctx context.Context) error {
+	for {
+		list, last, err := s.State.Outbox(ctx, 200)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		if err := s.Evidence.Append(ctx, list...); err != nil {
+			return err
+		}
+		if err := s.State.DropOutbox(ctx, last); err != nil {
+			return err
+		}
+	}
+}
+
+// stand works out how every requirement stands on every asset.
+func (s *Spine) stand(ctx context.Context) error {
+	assets, err := s.State.Assets().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	verdicts, err := s.State.Verdicts().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	actions, err := s.State.Actions().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	ran, err := s.State.Drills().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	next := s.Control.Standings(assets, s.evidenceFor(verdicts, actions, ran), s.Clock.Now().UTC())
+	before, err := s.State.Standings().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return s.State.Tx(ctx, func(tx *state.Tx) error { return s.keepStandings(ctx, tx, before, next) })
+}
+
+func (s *Spine) keepStandings(ctx context.Context, tx *state.Tx, before, next []holdfast.Standing) error {
+	old := map[string]holdfast.Standing{}
+	for _, st := range before {
+		old[st.Requirement+"/"+st.Asset] = st
+	}
+	for _, st := range next {
+		key := st.Requirement + "/" + st.Asset
+		was, known := old[key]
+		delete(old, key)
+		if err := tx.Standings().Put(ctx, st); err != nil {
+			return err
+		}
+		if known && states(was) == states(st) {
+			continue
+		}
+		detail, err := json.Marshal(st)
+		if err != nil {
+			return err
+		}
+		err = tx.Record(ctx, holdfast.Evidence{
+			Key: holdfast.NewID("evd"), At: st.At, Who: "holdfast", Did: "requirement.stand", On: st.Requirement, Asset: st.Asset,
+			Outcome: states(st), Detail: detail,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for key := range old {
+		if err := tx.Standings().Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func states(s holdfast.Standing) string {
+	return strings.Join([]string{
+		"implemented " + string(s.Implemented.State), "verified " + string(s.Verified.State),
+		"monitored " + string(s.Monitored.State), "drilled " + string(s.Drilled.State),
+	}, ", ")
+}
+
+func (s *Spine) reloaded(ctx context.Context, what string, faults holdfast.Faults) {
+	outcome := "all loaded"
+	if len(faults) > 0 {
+		outcome = fmt.Sprintf("%d faults, the first: %s", len(faults), faults[0].Error())
+		s.Log.Warn("some "+what+" were not loaded; the rest is in force", "faults", faults.Error())
+	}
+	err := s.State.Record(ctx, holdfast.Evidence{
+		Key: holdfast.NewID("evd"), At: s.Clock.Now().UTC(), Who: "holdfast", Did: what + ".load", On: what, Outcome: outcome,
+	})
+	if err != nil {
+		s.Log.Error("evidence was not recorded", "error", err)
+	}
+	s.changed.give()
+}

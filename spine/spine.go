@@ -1,0 +1,218 @@
+// Package spine is the loop: it starts and stops the stages in order and joins
+// them. Records become blocks on the bus; two readers take the bus from where
+// they stand, one to segments, one to alerts and incidents; facts become
+// verdicts, verdicts and actions become standings; everything anybody did goes
+// to the evidence log. What each stage does is left to the stage.
+package spine
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast"
+	"holdfast/agent/port"
+	"holdfast/control"
+	"holdfast/detect"
+	"holdfast/drill"
+	"holdfast/ingest"
+	"holdfast/internal/clock"
+	"holdfast/respond"
+	"holdfast/store/bus"
+	"holdfast/store/events"
+	"holdfast/store/evidence"
+	"holdfast/store/state"
+)
+
+// Assessor judges facts; package assess is one.
+type Assessor interface {
+	Judge(facts holdfast.Facts, before []holdfast.Verdict, findings []holdfast.Finding) ([]holdfast.Verdict, []holdfast.Finding)
+	Checks() []CheckInfo
+	Faults() holdfast.Faults
+	Watch(ctx context.Context, every time.Duration, changed func(holdfast.Faults))
+}
+
+// Options are the stages and what they share, made by cmd.
+type Options struct {
+	State    *state.DB
+	Bus      *bus.Bus
+	Events   *events.Store
+	Evidence *evidence.Log
+	Ingest   *ingest.Ingest
+	Detect   *detect.Detector
+	Assess   Assessor
+	Control  *control.Book
+	Respond  *respond.Runner // its Book and Prober are set by New
+	Drills   *drill.Runner   // its Book is set by New
+	CA       *port.CA
+	TaskKey  ed25519.PrivateKey
+	Parts    map[string][]Part // the catalogues, for people
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Version  string
+	DataDir  string
+}
+
+// Spine is the running loop. Its methods may run at the same time.
+type Spine struct {
+	Options
+	started time.Time
+	writer  *events.Writer
+
+	mu       sync.Mutex
+	detected uint64
+	lastSeen map[string]time.Time // asset to its newest event
+	notes    map[string]map[string]string
+	tasks    *signal // a task was queued, or is done
+	changed  *signal // something standings rest on has changed
+	outbox   *signal
+	running  context.Context //nolint:containedctx // the program's, for drills that outlive a request
+}
+
+// New joins the stages.
+func New(ctx context.Context, o Options) (*Spine, error) {
+	s := &Spine{
+		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
+		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), running: ctx,
+	}
+	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
+	s.Drills.Book = drills{s}
+	var err error
+	if s.writer, err = o.Events.NewWriter(ctx, o.Ingest.Entities); err != nil {
+		return nil, err
+	}
+	seq, snapshot, err := o.State.Position(ctx, detectPosition)
+	if err != nil {
+		return nil, fmt.Errorf("spine: %w", err)
+	}
+	if snapshot != nil {
+		if err := o.Detect.Restore(snapshot); err != nil {
+			o.Log.Error("the state of correlations cannot be read; it begins anew", "error", err)
+		}
+	}
+	s.detected = seq
+	o.State.OnChange(s.onChange)
+	return s, s.Drills.Recover(ctx)
+}
+
+// Run runs the loop until ctx is done. What was acknowledged is durable at any
+// moment, so the end may come at any moment.
+func (s *Spine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	do := func(f func(context.Context) error) {
+		g.Go(func() error {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
+	// ingest → store
+	do(func(ctx context.Context) error { s.writer.Run(ctx); return nil })
+	do(func(ctx context.Context) error {
+		return s.Bus.Consume(ctx, s.writer.Position(), func(seq uint64, b *holdfast.Block) error { return s.write(ctx, seq, b) })
+	})
+	do(func(ctx context.Context) error { s.Events.Compact(ctx); return nil })
+	// ingest → detect → respond
+	do(func(ctx context.Context) error {
+		return s.Bus.Consume(ctx, s.Detected(), func(seq uint64, b *holdfast.Block) error { return s.detect(ctx, seq, b) })
+	})
+	do(func(ctx context.Context) error { return s.every(ctx, 500*time.Millisecond, s.keepPlace) })
+	do(func(ctx context.Context) error { return s.every(ctx, 10*time.Second, s.release) })
+	// respond
+	do(func(ctx context.Context) error { return s.every(ctx, time.Second, s.Respond.Tick) })
+	do(func(ctx context.Context) error { return s.every(ctx, time.Minute, s.endOverrides) })
+	// control
+	do(func(ctx context.Context) error { return s.on(ctx, s.changed, time.Minute, s.stand) })
+	// evidence
+	do(func(ctx context.Context) error { return s.on(ctx, s.outbox, 5*time.Second, s.pump) })
+	// what people write
+	faults := func(what string) func(holdfast.Faults) {
+		return func(f holdfast.Faults) { s.reloaded(ctx, what, f) }
+	}
+	do(func(ctx context.Context) error { s.Detect.Watch(ctx, 2*time.Second, faults("rules")); return nil })
+	do(func(ctx context.Context) error { s.Assess.Watch(ctx, 2*time.Second, faults("checks")); return nil })
+	do(func(ctx context.Context) error { s.Control.Watch(ctx, 2*time.Second, faults("requirements")); return nil })
+	err := g.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.keepPlace(last), s.pump(last))
+}
+
+// every calls f in a rhythm. An error is logged; the rhythm goes on.
+func (s *Spine) every(ctx context.Context, d time.Duration, f func(context.Context) error) error {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Warn("the loop", "error", err)
+			}
+		}
+	}
+}
+
+// on calls f when the signal is given, and at least every so often.
+func (s *Spine) on(ctx context.Context, sig *signal, most time.Duration, f func(context.Context) error) error {
+	for {
+		wait := sig.wait()
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("the loop", "error", err)
+		}
+		t := time.NewTimer(most)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-wait:
+		case <-t.C:
+		}
+		t.Stop()
+		select { // what comes together is done together
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Spine) onChange(noun, _ string) {
+	switch noun {
+	case "task":
+		s.tasks.give()
+	case "evidence":
+		s.outbox.give()
+	case "verdict", "action", "drill":
+		s.changed.give()
+	}
+}
+
+// signal wakes all who wait.
+type signal struct {
+	mu sync.Mutex
+	c  chan struct{}
+}
+
+func newSignal() *signal { return &signal{c: make(chan struct{})} }
+
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.c
+}
+
+func (s *signal) give() {
+	s.mu.Lock()
+	close(s.c)
+	s.c = make(chan struct{})
+	s.mu.Unlock()
+}

@@ -1,0 +1,296 @@
+// Package bus makes blocks durable and hands them on in order: NATS JetStream
+// embedded in the process, one stream, every write synced before it is
+// acknowledged. What is in a block, and how far each reader has come, is left
+// to others.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"holdfast"
+)
+
+const (
+	stream  = "blocks"
+	subject = "blocks"
+	// maxBlock is the largest compressed block; NATS takes no larger message.
+	maxBlock = 60 << 20
+	// maxPlain bounds what a block may unpack to.
+	maxPlain = 1 << 30
+	// twice is how long the bus remembers the id of a block to drop a second
+	// copy of it.
+	twice = time.Hour
+)
+
+// DefaultReserve is the free space below which nothing is taken in: 64 MiB.
+const DefaultReserve = 64 << 20
+
+// Options say where the bus lies.
+type Options struct {
+	Dir     string
+	Reserve uint64 // free bytes that must stay; DefaultReserve for 0
+	Log     *slog.Logger
+}
+
+// Bus is the bus. It may be used from many goroutines.
+type Bus struct {
+	opt Options
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+
+	mu sync.RWMutex // held for writing while the server is opened again
+	in *inner
+}
+
+type inner struct {
+	server *server.Server
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+// Open opens the bus in a folder and makes it if it is not there.
+func Open(ctx context.Context, o Options) (*Bus, error) {
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPlain), zstd.WithDecoderConcurrency(2))
+	if err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	b := &Bus{opt: o, enc: enc, dec: dec}
+	if b.in, err = start(ctx, o); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func start(ctx context.Context, o Options) (*inner, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName: "holdfast", DontListen: true, JetStream: true, StoreDir: o.Dir, SyncAlways: true, NoSigs: true, NoLog: true,
+		MaxPayload: maxBlock + 1<<20, MaxPending: 4 * maxBlock, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 1 << 50,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bus in %s: %w", o.Dir, err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		return nil, fmt.Errorf("bus in %s did not start within 10 s; is the disk full or very slow?", o.Dir)
+	}
+	in := &inner{server: s}
+	if err := in.connect(ctx); err != nil {
+		in.close()
+		return nil, fmt.Errorf("bus in %s: %w", o.Dir, err)
+	}
+	return in, nil
+}
+
+func (in *inner) connect(ctx context.Context) (err error) {
+	if in.conn, err = nats.Connect("", nats.InProcessServer(in.server), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond)); err != nil {
+		return err
+	}
+	if in.js, err = jetstream.New(in.conn); err != nil {
+		return err
+	}
+	in.stream, err = in.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: stream, Subjects: []string{subject}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
+		Duplicates: twice, MaxMsgSize: maxBlock + 1<<16, Replicas: 1, AllowDirect: true,
+	})
+	return err
+}
+
+func (in *inner) close() {
+	if in.conn != nil {
+		in.conn.Close()
+	}
+	in.server.Shutdown()
+	in.server.WaitForShutdown()
+}
+
+// Close closes the bus. What was acknowledged is on disk already.
+func (b *Bus) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.in.close()
+	b.dec.Close()
+	return nil
+}
+
+// Room returns ErrFull when less than the reserve is free.
+func (b *Bus) Room() error {
+	free, _, err := Disk(b.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	if free < b.opt.Reserve {
+		return fmt.Errorf("%d MiB are free in %s and %d MiB are kept in reserve: %w", free>>20, b.opt.Dir, b.opt.Reserve>>20, holdfast.ErrFull)
+	}
+	return nil
+}
+
+// Publish makes a block durable. When it returns nil the block is synced to
+// disk; doubled says that a block of the same ID was there already, and seq is
+// then that one's.
+func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, doubled bool, err error) {
+	if err := b.Room(); err != nil {
+		return 0, false, err
+	}
+	plain, err := block.MarshalBinary()
+	if err != nil {
+		return 0, false, fmt.Errorf("bus: %w", err)
+	}
+	packed := b.enc.EncodeAll(plain, nil)
+	if len(packed) > maxBlock {
+		return 0, false, fmt.Errorf("a block of %d bytes packed: %w", len(packed), holdfast.ErrTooLarge)
+	}
+	b.mu.RLock()
+	in := b.in
+	b.mu.RUnlock()
+	ack, err := in.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: packed}, jetstream.WithMsgID(block.ID))
+	if err == nil {
+		return ack.Sequence, ack.Duplicate, nil
+	}
+	if ctx.Err() == nil && !in.server.JetStreamEnabled() {
+		b.reopen(ctx, in)
+	}
+	if rerr := b.Room(); rerr != nil {
+		return 0, false, rerr
+	}
+	return 0, false, fmt.Errorf("bus: %w", err)
+}
+
+// reopen starts the server anew after JetStream has switched itself off, which
+// it does when a write fails.
+func (b *Bus) reopen(ctx context.Context, failed *inner) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.in != failed {
+		return
+	}
+	b.opt.Log.Warn("the bus switched itself off; opening it again")
+	failed.close()
+	in, err := start(ctx, b.opt)
+	if err != nil {
+		b.opt.Log.Error("opening the bus again", "error", err)
+		return
+	}
+	b.in = in
+}
+
+// Last returns the number of the newest block, 0 for an empty bus, and the
+// bytes on disk.
+func (b *Bus) Last(ctx context.Context) (seq, size uint64, err error) {
+	info, err := b.current().stream.Info(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("bus: %w", err)
+	}
+	return info.State.LastSeq, info.State.Bytes, nil
+}
+
+func (b *Bus) current() *inner {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.in
+}
+
+// Release drops all blocks up to and with seq: every reader is done with them.
+func (b *Bus) Release(ctx context.Context, upto uint64) error {
+	if err := b.current().stream.Purge(ctx, jetstream.WithPurgeSequence(upto+1)); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	return nil
+}
+
+// Consume calls fn for each block after a place, in order, until ctx is done.
+// An error of fn is tried again, at first soon, then every five seconds. A
+// block that is damaged is logged and passed over.
+func (b *Bus) Consume(ctx context.Context, after uint64, fn func(seq uint64, block *holdfast.Block) error) error {
+	for ctx.Err() == nil {
+		if err := b.consume(ctx, &after, fn); err != nil && ctx.Err() == nil {
+			b.opt.Log.Warn("reading the bus", "after", after, "error", err)
+			wait(ctx, 200*time.Millisecond)
+		}
+	}
+	return ctx.Err()
+}
+
+func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdfast.Block) error) error {
+	c, err := b.current().js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *after + 1,
+	})
+	if err != nil {
+		return err
+	}
+	msgs, err := c.Messages(jetstream.PullMaxMessages(64))
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer func() { stop(); msgs.Stop() }()
+	for {
+		m, err := msgs.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		seq := meta.Sequence.Stream
+		if seq <= *after {
+			continue
+		}
+		block, err := b.unpack(m.Data())
+		if err != nil {
+			b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
+			block = &holdfast.Block{}
+		}
+		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+			if err = fn(seq, block); err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			b.opt.Log.Warn("a block waits", "seq", seq, "error", err)
+			wait(ctx, pause)
+		}
+		*after = seq
+	}
+}
+
+func (b *Bus) unpack(data []byte) (*holdfast.Block, error) {
+	plain, err := b.dec.DecodeAll(data, nil)
+	if err != nil {
+		return nil, err
+	}
+	block := &holdfast.Block{}
+	return block, block.UnmarshalBinary(plain)
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,365 @@
+// Package events keeps events as Parquet segments in day folders and answers
+// searches over them with DuckDB. The segments that count are those of the
+// manifest, which is kept elsewhere; a file that is not in it is litter. What a
+// search means is left to package query.
+package events
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"holdfast"
+	"holdfast/internal/clock"
+	"holdfast/store/state"
+)
+
+// Manifest says which segments there are.
+type Manifest interface {
+	CommitSegment(ctx context.Context, seg state.Segment, position uint64, add []holdfast.LedgerRow) error
+	ReplaceSegments(ctx context.Context, old []string, seg state.Segment) error
+	Segments(ctx context.Context, from, to time.Time) ([]state.Segment, error)
+	Position(ctx context.Context, name string) (uint64, []byte, error)
+}
+
+// Options say where events lie and how much a search may take.
+type Options struct {
+	Dir      string
+	Manifest Manifest
+	Memory   string // DuckDB's limit; "512MB" if empty
+	Clock    clock.Clock
+	Log      *slog.Logger
+}
+
+// Store keeps events. It may be used from many goroutines.
+type Store struct {
+	dir      string
+	manifest Manifest
+	clock    clock.Clock
+	log      *slog.Logger
+	db       *sql.DB
+
+	mu     sync.Mutex
+	doomed []doomed
+}
+
+// doomed is a file that compaction has replaced and that a search may still
+// read.
+type doomed struct {
+	path string
+	at   time.Time
+}
+
+// Open opens the store and removes files that the manifest does not know.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	if o.Memory == "" {
+		o.Memory = "512MB"
+	}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log}
+	if err := s.sweep(ctx); err != nil {
+		return nil, err
+	}
+	connector, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	s.db = sql.OpenDB(connector)
+	s.db.SetMaxOpenConns(4)
+	// Searches may read the segments and nothing else of this machine.
+	for _, q := range []string{
+		"SET memory_limit = " + literal(o.Memory), "SET threads = 2", "SET temp_directory = ''",
+		"SET autoinstall_known_extensions = false", "SET autoload_known_extensions = false",
+		"SET allowed_directories = [" + literal(dir+"/") + "]", "SET enable_external_access = false", "SET TimeZone = 'UTC'", "SET lock_configuration = true",
+	} {
+		if _, err := s.db.ExecContext(ctx, q); err != nil {
+			if strings.Contains(q, "TimeZone") {
+				continue // only with the icu extension; TIMESTAMP has no zone anyway
+			}
+			return nil, fmt.Errorf("events: %s: %w", q, err)
+		}
+	}
+	return s, nil
+}
+
+// Close closes the store.
+func (s *Store) Close() error { return s.db.Close() }
+
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func (s *Store) sweep(ctx context.Context) error {
+	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	known := map[string]bool{}
+	for _, g := range segs {
+		full := filepath.Join(s.dir, filepath.FromSlash(g.Path))
+		known[full] = true
+		if _, err := os.Stat(full); err != nil {
+			s.log.Error("a segment of the manifest is missing", "segment", g.ID, "events", g.Events, "error", err)
+		}
+	}
+	return filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || known[p] || !strings.Contains(d.Name(), ".parquet") {
+			return err
+		}
+		return os.Remove(p)
+	})
+}
+
+// Column is a column of a result.
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"` // text, number, time, boolean, list
+}
+
+// Statement is a search: one SELECT over the relation "events".
+type Statement struct {
+	SQL      string
+	Args     []any
+	From, To time.Time // which segments to look at; zero is open
+	MaxRows  int
+}
+
+// Result is the answer to a search.
+type Result struct {
+	Columns   []Column
+	Rows      [][]any
+	Truncated bool // there were more than MaxRows
+	Took      time.Duration
+}
+
+// Query runs a search. It ends when ctx does.
+func (s *Store) Query(ctx context.Context, st Statement) (Result, error) {
+	start := time.Now()
+	rel, err := s.relation(ctx, st.From, st.To)
+	if err != nil {
+		return Result{}, err
+	}
+	text := "WITH events AS (" + rel + ") " + st.SQL
+	if err := s.onlySelect(ctx, text); err != nil {
+		return Result{}, err
+	}
+	rows, err := s.db.QueryContext(ctx, text, st.Args...)
+	if err != nil {
+		return Result{}, queryError(ctx, err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return Result{}, queryError(ctx, err)
+	}
+	var r Result
+	for _, t := range types {
+		r.Columns = append(r.Columns, Column{t.Name(), kindOf(t.DatabaseTypeName())})
+	}
+	for rows.Next() {
+		if len(r.Rows) == st.MaxRows {
+			r.Truncated = true
+			break
+		}
+		vals := make([]any, len(types))
+		into := make([]any, len(types))
+		for i := range vals {
+			into[i] = &vals[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return Result{}, queryError(ctx, err)
+		}
+		for i := range vals {
+			vals[i] = plain(vals[i])
+		}
+		r.Rows = append(r.Rows, vals)
+	}
+	if err := rows.Err(); err != nil {
+		return Result{}, queryError(ctx, err)
+	}
+	r.Took = time.Since(start)
+	return r, nil
+}
+
+// onlySelect asks DuckDB's own parser, which makes a tree of SELECTs and of
+// nothing else: COPY, ATTACH, SET or a second statement do not pass.
+func (s *Store) onlySelect(ctx context.Context, text string) error {
+	var out string
+	if err := s.db.QueryRowContext(ctx, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR", text).Scan(&out); err != nil {
+		return queryError(ctx, err)
+	}
+	var tree struct {
+		Error      bool              `json:"error"`
+		Message    string            `json:"error_message"`
+		Statements []json.RawMessage `json:"statements"`
+	}
+	if err := json.Unmarshal([]byte(out), &tree); err != nil {
+		return fmt.Errorf("search: %w", err)
+	}
+	if tree.Error || len(tree.Statements) != 1 {
+		return fmt.Errorf("search: one SELECT is taken: %s: %w", tree.Message, holdfast.ErrInvalid)
+	}
+	return nil
+}
+
+func queryError(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("the search took too long; narrow its time range: %w", holdfast.ErrTooLarge)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	var de *duckdb.Error
+	if errors.As(err, &de) && de.Type == duckdb.ErrorTypeOutOfMemory {
+		return fmt.Errorf("the search needs more memory than it may have; narrow its time range or group by less: %w", holdfast.ErrTooLarge)
+	}
+	return fmt.Errorf("search: %w", err)
+}
+
+func kindOf(t string) string {
+	switch {
+	case strings.HasSuffix(t, "[]"):
+		return "list"
+	case strings.HasPrefix(t, "TIMESTAMP"):
+		return "time"
+	case t == "BOOLEAN":
+		return "boolean"
+	case strings.Contains(t, "INT"), t == "DOUBLE", t == "FLOAT", strings.HasPrefix(t, "DECIMAL"):
+		return "number"
+	}
+	return "text"
+}
+
+// plain makes a value of DuckDB one that JSON can say.
+func plain(v any) any {
+	switch v := v.(type) {
+	case *big.Int:
+		if v.IsInt64() {
+			return v.Int64()
+		}
+		f, _ := new(big.Float).SetInt(v).Float64()
+		return f
+	case duckdb.Decimal:
+		return v.Float64()
+	case []byte:
+		return string(v)
+	case time.Time:
+		return v.UTC()
+	case driver.Valuer:
+		x, err := v.Value()
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		return x
+	}
+	return v
+}
+
+// relation is the SELECT that makes "events" of the segments of a range.
+func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error) {
+	segs, err := s.manifest.Segments(ctx, from, to)
+	if err != nil {
+		return "", fmt.Errorf("events: %w", err)
+	}
+	cols := make([]string, len(relation))
+	if len(segs) == 0 {
+		for i, c := range relation {
+			cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
+		}
+		return "SELECT " + strings.Join(cols, ", ") + " WHERE false", nil
+	}
+	for i, c := range relation {
+		cols[i] = `"` + c.stored + `" AS "` + c.name + `"`
+		if c.kind == "TIMESTAMP" {
+			cols[i] = `"` + c.stored + `"::TIMESTAMP AS "` + c.name + `"`
+		}
+	}
+	files := make([]string, len(segs))
+	for i, g := range segs {
+		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	}
+	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])", nil
+}
+
+// Event returns one event, or ErrNotFound.
+func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event, error) {
+	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return holdfast.Event{}, fmt.Errorf("events: %w", err)
+	}
+	sort.Slice(segs, func(i, j int) bool { return segs[i].ID > segs[j].ID })
+	for len(segs) > 0 {
+		n := min(len(segs), 500)
+		e, err := s.find(ctx, segs[:n], id)
+		if !errors.Is(err, holdfast.ErrNotFound) {
+			return e, err
+		}
+		segs = segs[n:]
+	}
+	return holdfast.Event{}, fmt.Errorf("event %s: %w", id, holdfast.ErrNotFound)
+}
+
+func (s *Store) find(ctx context.Context, segs []state.Segment, id holdfast.EventID) (holdfast.Event, error) {
+	files := make([]string, len(segs))
+	for i, g := range segs {
+		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	}
+	var r row
+	var at, received time.Time
+	err := s.db.QueryRowContext(ctx, `SELECT id, "time"::TIMESTAMP, received::TIMESTAMP, dataset, source, asset, trouble, drill, fields, raw, raw_bytes
+		FROM read_parquet([`+strings.Join(files, ", ")+`]) WHERE id = ? LIMIT 1`, id.String()).
+		Scan(&r.ID, &at, &received, &r.Dataset, &r.Source, &r.Asset, &r.Trouble, &r.Drill, &r.Fields, &r.Raw, &r.RawBytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return holdfast.Event{}, holdfast.ErrNotFound
+	}
+	if err != nil {
+		return holdfast.Event{}, queryError(ctx, err)
+	}
+	r.Time, r.Received = at.UnixMicro(), received.UnixMicro()
+	return r.event()
+}
+
+// Stats counts what is kept.
+type Stats struct {
+	Segments       int
+	Events, Bytes  uint64
+	Oldest, Newest time.Time
+}
+
+// Stats counts the manifest.
+func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
+	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return st, fmt.Errorf("events: %w", err)
+	}
+	for _, g := range segs {
+		st.Segments++
+		st.Events += g.Events
+		st.Bytes += g.Bytes
+		if st.Oldest.IsZero() || g.Oldest.Before(st.Oldest) {
+			st.Oldest = g.Oldest
+		}
+		if g.Newest.After(st.Newest) {
+			st.Newest = g.Newest
+		}
+	}
+	return st, nil
+}

@@ -1,0 +1,179 @@
+package events
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+
+	"holdfast"
+)
+
+// row is an event as a segment keeps it. Text is never null.
+type row struct {
+	ID          string `parquet:"id"`
+	Time        int64  `parquet:"time,timestamp(microsecond),delta"`
+	Received    int64  `parquet:"received,timestamp(microsecond),delta"`
+	Dataset     string `parquet:"dataset,dict"`
+	Source      string `parquet:"source,dict"`
+	Asset       string `parquet:"asset,dict"`
+	HostName    string `parquet:"host_name,dict"`
+	UserName    string `parquet:"user_name,dict"`
+	SourceIP    string `parquet:"source_ip,dict"`
+	Destination string `parquet:"destination_ip,dict"`
+	Process     string `parquet:"process_name,dict"`
+	Executable  string `parquet:"process_executable,dict"`
+	Hash        string `parquet:"file_hash_sha256,dict"`
+	File        string `parquet:"file_path,dict"`
+	Domain      string `parquet:"url_domain,dict"`
+	Principal   string `parquet:"cloud_principal,dict"`
+	Trouble     string `parquet:"trouble,dict"`
+	Drill       string `parquet:"drill,dict"`
+	Fields      string `parquet:"fields"`
+	Raw         string `parquet:"raw"`
+	RawBytes    []byte `parquet:"raw_bytes"` // only of a record that is no UTF-8
+}
+
+// column is a column of the relation "events": its name there, in the segment,
+// and its type.
+type column struct{ name, stored, kind string }
+
+// relation lists the columns of the relation "events", in the order of package
+// query.
+var relation = []column{
+	{"id", "id", "VARCHAR"},
+	{"time", "time", "TIMESTAMP"},
+	{"received", "received", "TIMESTAMP"},
+	{"dataset", "dataset", "VARCHAR"},
+	{"asset", "asset", "VARCHAR"},
+	{"source", "source", "VARCHAR"},
+	{holdfast.EntityHost, "host_name", "VARCHAR"},
+	{holdfast.EntityUser, "user_name", "VARCHAR"},
+	{holdfast.EntitySource, "source_ip", "VARCHAR"},
+	{holdfast.EntityDestination, "destination_ip", "VARCHAR"},
+	{holdfast.EntityProcess, "process_name", "VARCHAR"},
+	{holdfast.EntityExecutable, "process_executable", "VARCHAR"},
+	{holdfast.EntityHash, "file_hash_sha256", "VARCHAR"},
+	{holdfast.EntityFile, "file_path", "VARCHAR"},
+	{holdfast.EntityDomain, "url_domain", "VARCHAR"},
+	{holdfast.EntityPrincipal, "cloud_principal", "VARCHAR"},
+	{"trouble", "trouble", "VARCHAR"},
+	{"drill", "drill", "VARCHAR"},
+	{"fields", "fields", "VARCHAR"},
+	{"raw", "raw", "VARCHAR"},
+}
+
+// blooms are the stored columns with a bloom filter: the needles.
+var blooms = []string{"id", "user_name", "source_ip", "destination_ip", "file_hash_sha256", "url_domain"}
+
+func newRow(e *holdfast.Event, entities []holdfast.Entity) row {
+	r := row{
+		ID: e.ID.String(), Time: clamp(e.Time), Received: clamp(e.Received), Dataset: e.Dataset, Source: utf8Text(e.Source), Asset: e.Asset,
+		Trouble: utf8Text(e.Trouble), Drill: e.Drill, Fields: string(e.AppendFieldsJSON(nil)),
+	}
+	if utf8.Valid(e.Raw) {
+		r.Raw = string(e.Raw)
+	} else {
+		r.Raw, r.RawBytes = utf8Text(string(e.Raw)), e.Raw
+	}
+	for _, x := range entities {
+		if at := r.entity(x.Kind); at != nil && *at == "" {
+			*at = utf8Text(x.Value)
+		}
+	}
+	return r
+}
+
+func (r *row) entity(kind string) *string {
+	switch kind {
+	case holdfast.EntityHost:
+		return &r.HostName
+	case holdfast.EntityUser:
+		return &r.UserName
+	case holdfast.EntitySource:
+		return &r.SourceIP
+	case holdfast.EntityDestination:
+		return &r.Destination
+	case holdfast.EntityProcess:
+		return &r.Process
+	case holdfast.EntityExecutable:
+		return &r.Executable
+	case holdfast.EntityHash:
+		return &r.Hash
+	case holdfast.EntityFile:
+		return &r.File
+	case holdfast.EntityDomain:
+		return &r.Domain
+	case holdfast.EntityPrincipal:
+		return &r.Principal
+	}
+	return nil
+}
+
+func utf8Text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// The years that a column of microseconds, and DuckDB, can hold and print.
+var (
+	earliest = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+// clamp brings a time into the column's range; the record itself keeps what it
+// said.
+func clamp(t time.Time) int64 {
+	switch {
+	case t.Before(earliest):
+		t = earliest
+	case t.After(latest):
+		t = latest
+	}
+	return t.UnixMicro()
+}
+
+// event turns a row back into the event it came from.
+func (r *row) event() (holdfast.Event, error) {
+	e := holdfast.Event{
+		Time: time.UnixMicro(r.Time).UTC(), Received: time.UnixMicro(r.Received).UTC(), Source: r.Source, Asset: r.Asset, Dataset: r.Dataset,
+		Trouble: r.Trouble, Drill: r.Drill, Raw: []byte(r.Raw),
+	}
+	if len(r.RawBytes) > 0 {
+		e.Raw = r.RawBytes
+	}
+	if err := e.ID.UnmarshalText([]byte(r.ID)); err != nil {
+		return e, err
+	}
+	v, err := fastjson.Parse(r.Fields)
+	if err != nil {
+		return e, fmt.Errorf("event %s: fields: %w", r.ID, err)
+	}
+	o, err := v.Object()
+	if err != nil {
+		return e, fmt.Errorf("event %s: fields: %w", r.ID, err)
+	}
+	o.Visit(func(key []byte, v *fastjson.Value) {
+		if list, err := v.Array(); err == nil {
+			for _, x := range list {
+				e.Fields = append(e.Fields, field(string(key), x))
+			}
+			return
+		}
+		e.Fields = append(e.Fields, field(string(key), v))
+	})
+	return e, nil
+}
+
+func field(name string, v *fastjson.Value) holdfast.Field {
+	switch v.Type() {
+	case fastjson.TypeString:
+		return holdfast.Field{Name: name, Text: string(v.GetStringBytes())}
+	case fastjson.TypeNumber:
+		return holdfast.Field{Name: name, Text: v.String(), Kind: holdfast.Number}
+	case fastjson.TypeTrue, fastjson.TypeFalse:
+		return holdfast.Field{Name: name, Text: v.String(), Kind: holdfast.Bool}
+	case fastjson.TypeNull:
+		return holdfast.Field{Name: name, Kind: holdfast.Null}
+	}
+	return holdfast.Field{Name: name, Text: v.String()}
+}

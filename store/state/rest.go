@@ -1,0 +1,251 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast"
+)
+
+// write runs one statement in the transaction at hand, or in one of its own.
+func (s store) write(ctx context.Context, q string, args ...any) error {
+	return s.run.writing(ctx, func(tx *Tx) error {
+		if _, err := tx.run.(inside).t.ExecContext(ctx, q, args...); err != nil {
+			return fmt.Errorf("state: %w", full(err))
+		}
+		return nil
+	})
+}
+
+// PutFacts keeps the tables of an asset; tables it does not name stay.
+func (s store) PutFacts(ctx context.Context, f holdfast.Facts) error {
+	return s.run.writing(ctx, func(tx *Tx) error {
+		for name, t := range f.Tables {
+			body, err := json.Marshal(t)
+			if err != nil {
+				return fmt.Errorf("facts %s: %w", name, err)
+			}
+			err = tx.write(ctx, "INSERT INTO facts (asset, name, body) VALUES ($1, $2, $3) ON CONFLICT (asset, name) DO UPDATE SET body = excluded.body", f.Asset, name, string(body))
+			if err != nil {
+				return err
+			}
+		}
+		*tx.changed = append(*tx.changed, change{"asset", f.Asset})
+		return nil
+	})
+}
+
+// Facts returns all tables of an asset.
+func (s store) Facts(ctx context.Context, asset string) (holdfast.Facts, error) {
+	f := holdfast.Facts{Asset: asset, Tables: map[string]holdfast.Table{}}
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT name, body FROM facts WHERE asset = $1", asset)
+	if err != nil {
+		return f, fmt.Errorf("facts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, body string
+		if err := rows.Scan(&name, &body); err != nil {
+			return f, fmt.Errorf("facts: %w", err)
+		}
+		var t holdfast.Table
+		if err := json.Unmarshal([]byte(body), &t); err != nil {
+			return f, fmt.Errorf("facts %s: %w", name, err)
+		}
+		f.Tables[name] = t
+	}
+	return f, rows.Err()
+}
+
+// Position returns how far a consumer of the bus has come, with its snapshot.
+// One that never ran is at 0.
+func (s store) Position(ctx context.Context, name string) (seq uint64, snapshot []byte, err error) {
+	err = s.run.reader().QueryRowContext(ctx, "SELECT seq, snapshot FROM positions WHERE name = $1", name).Scan(&seq, &snapshot)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, nil
+	}
+	return seq, snapshot, err
+}
+
+// SetPosition keeps how far a consumer has come. A nil snapshot leaves the one
+// that is there.
+func (s store) SetPosition(ctx context.Context, name string, seq uint64, snapshot []byte) error {
+	return s.write(ctx, `INSERT INTO positions (name, seq, snapshot) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, snapshot = coalesce(excluded.snapshot, positions.snapshot)`, name, seq, snapshot)
+}
+
+// NextNumber counts from 1.
+func (s store) NextNumber(ctx context.Context, name string) (n uint64, err error) {
+	err = s.run.writing(ctx, func(tx *Tx) error {
+		return tx.run.reader().QueryRowContext(ctx, `INSERT INTO counters (name, value) VALUES ($1, 1)
+			ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`, name).Scan(&n)
+	})
+	return n, err
+}
+
+// Setting returns a setting, or ErrNotFound.
+func (s store) Setting(ctx context.Context, name string) (v string, err error) {
+	err = s.run.reader().QueryRowContext(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&v)
+	return v, missing(err, "setting", name)
+}
+
+// SetSetting keeps a setting.
+func (s store) SetSetting(ctx context.Context, name, value string) error {
+	return s.write(ctx, "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+}
+
+// Record puts evidence into the outbox, from where it goes to the evidence log
+// in the same order, each once.
+func (s store) Record(ctx context.Context, e holdfast.Evidence) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return s.run.writing(ctx, func(tx *Tx) error {
+		*tx.changed = append(*tx.changed, change{"evidence", e.Key})
+		return tx.write(ctx, "INSERT INTO outbox (body) VALUES ($1)", string(body))
+	})
+}
+
+// Outbox returns the oldest n entries of the outbox, and the number of the last.
+func (s store) Outbox(ctx context.Context, n int) (out []holdfast.Evidence, last uint64, err error) {
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT seq, body FROM outbox ORDER BY seq LIMIT $1", n)
+	if err != nil {
+		return nil, 0, fmt.Errorf("outbox: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body string
+		if err := rows.Scan(&last, &body); err != nil {
+			return nil, 0, fmt.Errorf("outbox: %w", err)
+		}
+		var e holdfast.Evidence
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			return nil, 0, fmt.Errorf("outbox: %w", err)
+		}
+		out = append(out, e)
+	}
+	return out, last, rows.Err()
+}
+
+// DropOutbox removes what has reached the evidence log.
+func (s store) DropOutbox(ctx context.Context, upto uint64) error {
+	return s.write(ctx, "DELETE FROM outbox WHERE seq <= $1", upto)
+}
+
+// Segment is one file of events.
+type Segment struct {
+	ID     string    `json:"id"`
+	Day    string    `json:"day"`  // the folder
+	Path   string    `json:"path"` // under the events folder
+	Events uint64    `json:"events"`
+	Bytes  uint64    `json:"bytes"`
+	Oldest time.Time `json:"oldest"` // event time
+	Newest time.Time `json:"newest"`
+	First  uint64    `json:"first"` // bus positions it holds
+	Last   uint64    `json:"last"`
+	SHA256 string    `json:"sha256"`
+	Made   time.Time `json:"made"`
+}
+
+// WriterPosition is the name of the writer's place on the bus.
+const WriterPosition = "writer"
+
+// CommitSegment makes a segment part of the store, together with the writer's
+// place on the bus and what the segment adds to the ledger. A segment without
+// events only moves the place.
+func (s store) CommitSegment(ctx context.Context, seg Segment, position uint64, add []holdfast.LedgerRow) error {
+	return s.run.writing(ctx, func(tx *Tx) error {
+		if seg.Events > 0 {
+			if err := tx.putSegment(ctx, seg); err != nil {
+				return err
+			}
+		}
+		for _, r := range add {
+			err := tx.write(ctx, `INSERT INTO ledger (source, received, stored, rejected, dead, doubled, last) VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (source) DO UPDATE SET received = ledger.received + excluded.received, stored = ledger.stored + excluded.stored,
+				rejected = ledger.rejected + excluded.rejected, dead = ledger.dead + excluded.dead, doubled = ledger.doubled + excluded.doubled,
+				last = max(ledger.last, excluded.last)`, r.Source, r.Received, r.Stored, r.Rejected, r.DeadLettered, r.Doubled, micros(r.Last))
+			if err != nil {
+				return err
+			}
+		}
+		*tx.changed = append(*tx.changed, change{"event", ""})
+		return tx.SetPosition(ctx, WriterPosition, position, nil)
+	})
+}
+
+func (s store) putSegment(ctx context.Context, seg Segment) error {
+	body, err := json.Marshal(seg)
+	if err != nil {
+		return fmt.Errorf("segment: %w", err)
+	}
+	return s.write(ctx, "INSERT INTO segments (id, day, oldest, newest, body) VALUES ($1, $2, $3, $4, $5)", seg.ID, seg.Day, micros(seg.Oldest), micros(seg.Newest), string(body))
+}
+
+// ReplaceSegments puts one segment in the place of several that hold the same
+// events.
+func (s store) ReplaceSegments(ctx context.Context, old []string, seg Segment) error {
+	return s.run.writing(ctx, func(tx *Tx) error {
+		for _, id := range old {
+			if err := tx.write(ctx, "DELETE FROM segments WHERE id = $1", id); err != nil {
+				return err
+			}
+		}
+		return tx.putSegment(ctx, seg)
+	})
+}
+
+// Segments returns the segments with events in a range of time, by id; a zero
+// end is open.
+func (s store) Segments(ctx context.Context, from, to time.Time) ([]Segment, error) {
+	lo, hi := int64(-1<<62), int64(1<<62)
+	if !from.IsZero() {
+		lo = micros(from)
+	}
+	if !to.IsZero() {
+		hi = micros(to)
+	}
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT body FROM segments WHERE newest >= $1 AND oldest <= $2 ORDER BY id", lo, hi)
+	if err != nil {
+		return nil, fmt.Errorf("segments: %w", err)
+	}
+	defer rows.Close()
+	var out []Segment
+	for rows.Next() {
+		var body string
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("segments: %w", err)
+		}
+		var seg Segment
+		if err := json.Unmarshal([]byte(body), &seg); err != nil {
+			return nil, fmt.Errorf("segments: %w", err)
+		}
+		out = append(out, seg)
+	}
+	return out, rows.Err()
+}
+
+// Ledger returns what every source gave; Waiting is not known here.
+func (s store) Ledger(ctx context.Context) ([]holdfast.LedgerRow, error) {
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT source, received, stored, rejected, dead, doubled, last FROM ledger ORDER BY source")
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer rows.Close()
+	var out []holdfast.LedgerRow
+	for rows.Next() {
+		var r holdfast.LedgerRow
+		var last int64
+		if err := rows.Scan(&r.Source, &r.Received, &r.Stored, &r.Rejected, &r.DeadLettered, &r.Doubled, &last); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		r.Last = time.UnixMicro(last).UTC()
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,172 @@
+// Package state keeps what Holdfast knows but events: nouns, positions, the
+// manifest of segments, the ledger and the outbox of evidence, in SQLite, with
+// one transaction around all that must be true together. Deciding anything is
+// left to the stages.
+//
+// The SQL keeps to what SQLite and PostgreSQL share, so that one code path can
+// serve both.
+package state
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the engine
+
+	"holdfast"
+	"holdfast/internal/clock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DB is the state. It may be used from many goroutines; transactions that
+// write run one at a time.
+type DB struct {
+	store
+	write *sql.DB // one connection
+	read  *sql.DB
+	clock clock.Clock
+
+	mu       sync.Mutex
+	onChange []func(noun, id string)
+}
+
+// Tx is one transaction. It must not be used after its function has returned.
+type Tx struct{ store }
+
+// querier is what DB and Tx share of database/sql.
+type querier interface {
+	ExecContext(ctx context.Context, q string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
+}
+
+// store carries the collections for both DB and Tx.
+type store struct {
+	run     runner
+	changed *[]change // of the transaction
+}
+
+// runner gives a reader, and runs what writes.
+type runner interface {
+	reader() querier
+	writing(ctx context.Context, do func(*Tx) error) error
+}
+
+type change struct{ noun, id string }
+
+// Open opens the state in a file, makes it if it is missing, and brings it to
+// the newest migration.
+func Open(ctx context.Context, path string, c clock.Clock) (*DB, error) {
+	dsn := "file:" + filepath.ToSlash(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	write.SetMaxOpenConns(1)
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, write, sub)
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		write.Close()
+		return nil, fmt.Errorf("state %s: %w; restore it from a copy, or move it away to begin anew", path, err)
+	}
+	read, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	if err != nil {
+		write.Close()
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	read.SetMaxOpenConns(4)
+	db := &DB{write: write, read: read, clock: c}
+	db.store = store{run: db}
+	return db, nil
+}
+
+// Close closes the state.
+func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
+
+// OnChange has f called after each commit with every noun that changed. f must
+// be quick and must not call back.
+func (db *DB) OnChange(f func(noun, id string)) {
+	db.mu.Lock()
+	db.onChange = append(db.onChange, f)
+	db.mu.Unlock()
+}
+
+// Tx runs do in one transaction: all of it is durable when Tx returns nil, and
+// none of it otherwise.
+func (db *DB) Tx(ctx context.Context, do func(*Tx) error) error {
+	t, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state: %w", full(err))
+	}
+	defer t.Rollback() //nolint:errcheck // after Commit it has nothing to do
+	var changed []change
+	tx := &Tx{}
+	tx.store = store{run: inside{t, tx}, changed: &changed}
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("state: %w", full(err))
+	}
+	db.tell(changed)
+	return nil
+}
+
+func (db *DB) tell(changed []change) {
+	if len(changed) == 0 {
+		return
+	}
+	db.mu.Lock()
+	fs := db.onChange
+	db.mu.Unlock()
+	seen := map[change]bool{}
+	for _, c := range changed {
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		for _, f := range fs {
+			f(c.noun, c.id)
+		}
+	}
+}
+
+func (db *DB) reader() querier { return db.read }
+
+func (db *DB) writing(ctx context.Context, do func(*Tx) error) error { return db.Tx(ctx, do) }
+
+type inside struct {
+	t  *sql.Tx
+	tx *Tx
+}
+
+func (i inside) reader() querier { return i.t }
+
+func (i inside) writing(_ context.Context, do func(*Tx) error) error { return do(i.tx) }
+
+// full marks SQLite's "no room" as ErrFull.
+func full(err error) error {
+	var code interface{ Code() int }
+	if errors.As(err, &code) && code.Code()&0xff == sqliteFull {
+		return fmt.Errorf("%w: %w", err, holdfast.ErrFull)
+	}
+	return err
+}
+
+// sqliteFull is SQLITE_FULL of sqlite3.h: the disk has no room.
+const sqliteFull = 13
