@@ -3,6 +3,7 @@ package requirement
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -16,33 +17,68 @@ const (
 	maxDepth    = 12
 )
 
-// Fault is one thing wrong with a document, and what to do about it. It wraps
-// holdfast.ErrInvalid.
-type Fault struct {
-	File         string
-	Line, Column int
-	Say          string
-}
-
-func (f Fault) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Say)
-}
-
-// Unwrap returns holdfast.ErrInvalid.
-func (f Fault) Unwrap() error { return holdfast.ErrInvalid }
-
 // State is the verb state: settings that must be so on the assets of On.
 type State struct {
 	On       Selector
 	Settings map[string]string // scalars as written
 }
 
-// Requirement is one parsed requirement. This part of the language reads the
-// verb state; a document with another verb is refused with a fault.
+// Reach is the verb reach: who may talk to whom. Only closes the ports to
+// everybody else.
+type Reach struct {
+	From, To Selector
+	Ports    []string // "443/tcp"
+	TLS      string   // ">=1.2", or empty
+	Only     bool
+}
+
+// Access is the verb access: who may do what on which assets.
+type Access struct {
+	On     Selector
+	Who    []string // accounts and %groups
+	May    string   // "login", "sudo"
+	Nobody bool     // nobody else may
+}
+
+// Within is the verb within: a deadline between two moments.
+type Within struct {
+	On          Selector
+	From, Until string // "vuln.published"
+	Limits      []Limit
+}
+
+// Limit is a deadline for what its CEL condition picks.
+type Limit struct {
+	When string
+	Max  time.Duration
+}
+
+// Record is the verb record: what must be logged, arrive and be kept.
+type Record struct {
+	On     Selector
+	What   []string // datasets
+	Arrive time.Duration
+	Keep   time.Duration
+}
+
+// Custom is a condition in CEL over facts; read-only, an error is unknown.
+type Custom struct {
+	On  Selector
+	CEL string
+}
+
+// Requirement is one parsed requirement. At least one verb is set.
 type Requirement struct {
 	ID, Say, Owner string
 	Line           int
+	Source         string // the entry as written
 	State          *State
+	Reach          *Reach
+	Access         *Access
+	Within         *Within
+	Record         *Record
+	Custom         *Custom
+	Prove          []string // drills to run beside the derived ones
 	Maps           map[string][]string
 }
 
@@ -65,21 +101,24 @@ type Document struct {
 
 type reader struct {
 	file   string
-	faults []Fault
+	faults holdfast.Faults
 }
 
 // Parse reads a map with requirements: and exceptions:, or a bare list of
 // requirements. What is without fault is returned beside the faults.
-func Parse(file string, data []byte) (Document, []Fault) {
+func Parse(file string, data []byte) (Document, holdfast.Faults) {
 	r := &reader{file: file}
 	var d Document
 	var root yaml.Node
 	if len(data) > MaxDocument {
-		r.faults = append(r.faults, Fault{file, 1, 1, "is larger than 1 MiB; split it"})
+		r.faults = append(r.faults, holdfast.Fault{File: file, Line: 1, Column: 1, What: "is larger than 1 MiB", Do: "split it"})
 		return d, r.faults
 	}
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		r.faults = append(r.faults, Fault{file, 1, 1, err.Error() + "; correct the YAML"})
+		line := 1
+		text := strings.TrimPrefix(err.Error(), "yaml: ")
+		_, _ = fmt.Sscanf(text, "line %d:", &line)
+		r.faults = append(r.faults, holdfast.Fault{File: file, Line: line, Column: 1, What: text, Do: "correct the YAML"})
 		return d, r.faults
 	}
 	if len(root.Content) == 0 || !r.plain(&root, 0) {
@@ -94,6 +133,9 @@ func Parse(file string, data []byte) (Document, []Fault) {
 	for _, n := range r.list(reqs) {
 		before := len(r.faults)
 		q := r.requirement(n)
+		if b, err := yaml.Marshal(n); err == nil {
+			q.Source = string(b)
+		}
 		if first, ok := ids[q.ID]; ok && q.ID != "" {
 			r.say(n, "id %q is already used on line %d; choose another", q.ID, first)
 		}
@@ -108,32 +150,6 @@ func Parse(file string, data []byte) (Document, []Fault) {
 		}
 	}
 	return d, r.faults
-}
-
-func (r *reader) requirement(n *yaml.Node) Requirement {
-	m := r.keys(n, "id", "say", "owner", "state", "maps")
-	q := Requirement{ID: r.text(n, m, "id"), Say: r.text(n, m, "say"), Owner: r.text(n, m, "owner"), Line: n.Line}
-	if s := m["state"]; s == nil {
-		r.say(n, "has no verb; add state:")
-	} else {
-		sm := r.keys(s, "on", "settings")
-		q.State = &State{On: r.selector(s, sm, "on"), Settings: map[string]string{}}
-		for k, v := range r.keys(sm["settings"]) {
-			q.State.Settings[k] = r.scalar(v)
-		}
-		if len(q.State.Settings) == 0 {
-			r.say(s, "names no setting; add settings: {ssh.root_login: false}")
-		}
-	}
-	for k, v := range r.keys(m["maps"]) {
-		if q.Maps == nil {
-			q.Maps = map[string][]string{}
-		}
-		for _, c := range r.list(v) {
-			q.Maps[k] = append(q.Maps[k], r.scalar(c))
-		}
-	}
-	return q
 }
 
 func (r *reader) exception(n *yaml.Node) Exception {
@@ -180,7 +196,7 @@ func (r *reader) keys(n *yaml.Node, known ...string) map[string]*yaml.Node {
 		case m[k.Value] != nil:
 			r.say(k, "%q stands twice; remove one", k.Value)
 		case len(known) > 0 && !slices.Contains(known, k.Value):
-			r.say(k, "%q is no key here; known are %q", k.Value, known)
+			r.say(k, "there is no key %q here; %s", k.Value, nearest(k.Value, known))
 		default:
 			m[k.Value] = n.Content[i+1]
 		}
@@ -228,5 +244,6 @@ func (r *reader) selector(at *yaml.Node, m map[string]*yaml.Node, key string) Se
 }
 
 func (r *reader) say(n *yaml.Node, format string, args ...any) {
-	r.faults = append(r.faults, Fault{r.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+	what, do, _ := strings.Cut(fmt.Sprintf(format, args...), "; ")
+	r.faults = append(r.faults, holdfast.Fault{File: r.file, Line: n.Line, Column: n.Column, What: what, Do: do})
 }
