@@ -70,8 +70,8 @@ func (a Agents) Allowed(ctx context.Context, asset, serial string) error {
 
 // Events takes a batch; it is on disk when this returns.
 func (a Agents) Events(ctx context.Context, _, batch string, records []holdfast.Record) (wire.Accepted, error) {
-	stored, dead, rejected, doubled, err := a.Ingest.PutBatch(ctx, batch, records)
-	return wire.Accepted{Stored: stored, Dead: dead, Reject: rejected, Doubled: doubled}, err
+	got, err := a.Ingest.PutBatch(ctx, batch, records)
+	return wire.Accepted{Stored: got.Events - got.DeadLettered, Dead: got.DeadLettered, Doubled: got.Doubled}, err
 }
 
 // Facts keeps facts and judges them.

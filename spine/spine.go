@@ -48,8 +48,9 @@ type Options struct {
 	Detect   *detect.Detector
 	Assess   Assessor
 	Control  *control.Book
-	Respond  *respond.Runner // its Book and Prober are set by New
-	Drills   *drill.Runner   // its Book is set by New
+	Lossy    map[string]string // ways in that promise less, by the start of their sources' names
+	Respond  *respond.Runner   // its Book and Prober are set by New
+	Drills   *drill.Runner     // its Book is set by New
 	CA       *port.CA
 	TaskKey  ed25519.PrivateKey
 	Parts    map[string][]Part // the catalogues, for people

@@ -59,25 +59,30 @@ func (s *Spine) ledger(ctx context.Context) ([]holdfast.LedgerRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	lossy := map[string]string{}
-	for _, h := range s.Ingest.Health() {
-		lossy[h.Source] = h.Lossy
-	}
 	for i := range rows {
 		r := &rows[i]
 		if w, ok := waiting[r.Source]; ok {
 			onItsWay(r, w)
 			delete(waiting, r.Source)
 		}
-		r.Lossy = lossy[r.Source]
+		r.Lossy = s.lossy(r.Source)
 	}
 	for source, w := range waiting {
-		r := holdfast.LedgerRow{Source: source, Last: w.Last, Lossy: lossy[source]}
+		r := holdfast.LedgerRow{Source: source, Last: w.Last, Lossy: s.lossy(source)}
 		onItsWay(&r, w)
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b holdfast.LedgerRow) int { return strings.Compare(a.Source, b.Source) })
 	return rows, nil
+}
+
+func (s *Spine) lossy(source string) string {
+	for start, why := range s.Lossy {
+		if strings.HasPrefix(source, start) {
+			return why
+		}
+	}
+	return ""
 }
 
 func onItsWay(r *holdfast.LedgerRow, w holdfast.LedgerRow) {

@@ -221,7 +221,7 @@ func (h *house) secret(ctx context.Context, name string, make func() (string, er
 
 func (h *house) stages(ctx context.Context) error {
 	drills := &drill.Runner{Clock: h.clock, Log: h.log}
-	h.ingest = ingest.New(ingest.Options{Parsers: parsers.All(), Bus: h.bus, Drill: drills.Marker, Clock: h.clock, Log: h.log})
+	h.ingest = ingest.New(ingest.Options{Parsers: parsers.All(), Bus: h.bus, Drill: func(text string) string { return drills.Marker([]byte(text)) }, Clock: h.clock, Log: h.log})
 	detector := detect.New(detect.Options{Datasets: h.ingest.Datasets(), Clock: h.clock, Log: h.log})
 	assessor := assess.New(assess.Options{Clock: h.clock, Log: h.log})
 	book := control.New(control.Options{Clock: h.clock, Log: h.log, Management: h.cfg.Management})
