@@ -6,7 +6,8 @@ import "time"
 type Asset struct {
 	ID   string            `json:"id"`
 	Kind string            `json:"kind"` // "host" for all that an agent reports
-	Name string            `json:"name"` // host name
+	Name string            `json:"name"` // what people call it: the host name, unless told otherwise
+	Host string            `json:"host"` // host name, as the host says
 	OS   string            `json:"os"`   // linux, windows, darwin
 	Tags map[string]string `json:"tags,omitempty"`
 	Zone string            `json:"zone,omitempty"`

@@ -36,7 +36,7 @@ func (a Agents) Enrol(ctx context.Context, secret string, h wire.Host) (string, 
 			return fmt.Errorf("the enrolment token is wrong, used up or expired: %w", holdfast.ErrForbidden)
 		}
 		asset := holdfast.Asset{
-			ID: id, Kind: "host", Name: h.Name, OS: h.OS, Addresses: h.Addresses, Agent: h.Version, Enrolled: now, Seen: now,
+			ID: id, Kind: "host", Name: h.Name, Host: h.Name, OS: h.OS, Addresses: h.Addresses, Agent: h.Version, Enrolled: now, Seen: now,
 			Local: t.Name == LocalToken, Tags: map[string]string{},
 		}
 		if t.Name != "" && t.Name != LocalToken {
@@ -156,7 +156,7 @@ func (a Agents) Heartbeat(ctx context.Context, asset string, h wire.Heartbeat) e
 			return err
 		}
 		moved := !slices.Equal(x.Addresses, h.Host.Addresses)
-		x.Seen, x.Agent, x.Lacks, x.Addresses, x.OS = a.Clock.Now().UTC(), h.Host.Version, h.Lacks, h.Host.Addresses, h.Host.OS
+		x.Seen, x.Agent, x.Lacks, x.Addresses, x.OS, x.Host = a.Clock.Now().UTC(), h.Host.Version, h.Lacks, h.Host.Addresses, h.Host.OS, h.Host.Name
 		if moved {
 			defer a.changed.give()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +35,11 @@ func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error 
 // on the bus and the state of correlations, so a restart doubles nothing.
 func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error {
 	for i := range b.Events {
-		if b.Events[i].Drill != "" {
+		if d := b.Events[i].Drill; d != "" && d != ProbeDrill {
 			s.Drills.SawEvent(&b.Events[i])
 		}
 	}
-	alerts := s.Detect.Process(seq, b)
+	alerts := slices.DeleteFunc(s.Detect.Process(seq, b), func(a holdfast.Alert) bool { return a.Drill == ProbeDrill })
 	if len(alerts) == 0 {
 		s.mu.Lock()
 		s.detected = seq
@@ -306,4 +307,32 @@ func (s *Spine) reloaded(ctx context.Context, what string, faults holdfast.Fault
 		s.Log.Error("evidence was not recorded", "error", err)
 	}
 	s.changed.give()
+}
+
+// nameAssets learns which asset a host's name means, for records that come
+// over the network.
+func (s *Spine) nameAssets(ctx context.Context) error {
+	assets, err := s.State.Assets().All(ctx, nil)
+	if err != nil {
+		return err
+	}
+	names := make(map[string]string, len(assets))
+	for _, a := range assets {
+		names[a.Name] = a.ID
+		names[a.Host] = a.ID
+	}
+	s.mu.Lock()
+	s.byName = names
+	s.mu.Unlock()
+	return nil
+}
+
+// AssetOf returns the asset of a host name, or "".
+func (s *Spine) AssetOf(name string) string {
+	if name == "" {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byName[name]
 }

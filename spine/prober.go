@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast"
@@ -49,7 +50,47 @@ func (s *Spine) passwordTests(ctx context.Context, asset string) []holdfast.Test
 	if err != nil {
 		return []holdfast.Test{{Say: "password login from the server", Want: "refused", Got: err.Error()}}
 	}
-	return []holdfast.Test{probe.Password(ctx, target, holdfast.NewID("hfprobe"), holdfast.NewID("pw")).NotOffered()}
+	account := holdfast.NewID("hfprobe")
+	s.probes.add(account, s.Clock.Now())
+	return []holdfast.Test{probe.Password(ctx, target, account, holdfast.NewID("pw")).NotOffered()}
+}
+
+// ProbeDrill stands in place of a drill's id on the events that the loop's own
+// proofs cause. They are kept and searchable, and raise no alert.
+const ProbeDrill = "probe"
+
+// probes knows the account names that proofs have used in the last minutes.
+type probes struct {
+	mu    sync.Mutex
+	names map[string]time.Time
+}
+
+func (p *probes) add(name string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.names == nil {
+		p.names = map[string]time.Time{}
+	}
+	for n, at := range p.names {
+		if now.Sub(at) > 10*time.Minute {
+			delete(p.names, n)
+		}
+	}
+	p.names[name] = now
+}
+
+// Marker returns the drill whose account name a text is, ProbeDrill for the
+// name of one of the loop's own proofs, or "".
+func (s *Spine) Marker(text string) string {
+	if id := s.Drills.Marker([]byte(text)); id != "" {
+		return id
+	}
+	s.probes.mu.Lock()
+	defer s.probes.mu.Unlock()
+	if _, ok := s.probes.names[text]; ok {
+		return ProbeDrill
+	}
+	return ""
 }
 
 // sshTarget is the address and port of an asset's SSH server, as seen from

@@ -73,14 +73,17 @@ type Spine struct {
 	tasks    *signal // a task was queued, or is done
 	changed  *signal // something standings rest on has changed
 	outbox   *signal
-	running  context.Context //nolint:containedctx // the program's, for drills that outlive a request
+	names    *signal
+	probes   probes
+	byName   map[string]string // host name to asset
+	running  context.Context   //nolint:containedctx // the program's, for drills that outlive a request
 }
 
 // New joins the stages.
 func New(ctx context.Context, o Options) (*Spine, error) {
 	s := &Spine{
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
-		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), running: ctx,
+		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), running: ctx,
 	}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
@@ -131,6 +134,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	do(func(ctx context.Context) error { return s.every(ctx, time.Minute, s.endOverrides) })
 	// control
 	do(func(ctx context.Context) error { return s.on(ctx, s.changed, time.Minute, s.stand) })
+	do(func(ctx context.Context) error { return s.on(ctx, s.names, time.Minute, s.nameAssets) })
 	// evidence
 	do(func(ctx context.Context) error { return s.on(ctx, s.outbox, 5*time.Second, s.pump) })
 	// what people write
@@ -197,6 +201,8 @@ func (s *Spine) onChange(noun, _ string) {
 		s.outbox.give()
 	case "verdict", "action", "drill":
 		s.changed.give()
+	case "asset":
+		s.names.give()
 	}
 }
 

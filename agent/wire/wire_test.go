@@ -79,7 +79,9 @@ func FuzzDecode(f *testing.F) {
 	var c Codec
 	for _, v := range []any{
 		Events{ID: "a", Records: []holdfast.Record{{Source: "s", Raw: []byte("x")}}},
-		Enrol{Secret: "s"}, Heartbeat{Notes: map[string]string{"a": "b"}}, Ask{Have: []string{"x"}},
+		Enrol{Secret: "s"},
+		Heartbeat{Notes: map[string]string{"a": "b"}},
+		Ask{Have: []string{"x"}},
 	} {
 		b, err := c.Encode(v, MaxSmall)
 		if err != nil {

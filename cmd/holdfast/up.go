@@ -221,7 +221,11 @@ func (h *house) secret(ctx context.Context, name string, make func() (string, er
 
 func (h *house) stages(ctx context.Context) error {
 	drills := &drill.Runner{Clock: h.clock, Log: h.log}
-	h.ingest = ingest.New(ingest.Options{Parsers: parsers.All(), Bus: h.bus, Drill: func(text string) string { return drills.Marker([]byte(text)) }, Clock: h.clock, Log: h.log})
+	h.ingest = ingest.New(ingest.Options{
+		Parsers: parsers.All(), Bus: h.bus, Clock: h.clock, Log: h.log,
+		Drill: func(text string) string { return h.spine.Marker(text) }, // nothing comes in before the spine is there
+		Asset: func(name string) string { return h.spine.AssetOf(name) },
+	})
 	detector := detect.New(detect.Options{Datasets: h.ingest.Datasets(), Clock: h.clock, Log: h.log})
 	assessor := assess.New(assess.Options{Clock: h.clock, Log: h.log})
 	book := control.New(control.Options{Clock: h.clock, Log: h.log, Management: h.cfg.Management})
@@ -266,7 +270,7 @@ func (h *house) stages(ctx context.Context) error {
 	h.spine, err = spine.New(ctx, spine.Options{
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
 		Respond: &respond.Runner{Parts: parts, AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
-		CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data,
+		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data,
 	})
 	return err
 }
@@ -424,6 +428,17 @@ func (a *app) welcome(ctx context.Context, h *house, origin string) error {
 		fmt.Fprintln(a.out, "  not root: some facts and logs cannot be read; `holdfast status` says which")
 	}
 	return nil
+}
+
+// lossy says which ways in promise less than the others.
+func lossy() map[string]string {
+	out := map[string]string{}
+	for _, in := range inputs.All() {
+		if in.Lossy != "" {
+			out[in.Name+":udp:"] = in.Lossy
+		}
+	}
+	return out
 }
 
 // catalogues describes every part for people.

@@ -29,6 +29,7 @@ type world struct {
 	data   string
 	asset  string
 	args   []string
+	follow string // the file that the agent reads
 
 	mu       sync.Mutex
 	running  *exec.Cmd
@@ -62,7 +63,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-func newWorld(t *testing.T, args ...string) *world {
+// newWorld makes the world. Forward is where the victim's rsyslogd sends its lines,
+// "" for nowhere: the agent reads its file then.
+func newWorld(t *testing.T, forward string, args ...string) *world {
 	t.Helper()
 	netlab.Require(t, "nft", "ssh", "sshpass", "rsyslogd")
 	bin, err := programs()
@@ -70,7 +73,10 @@ func newWorld(t *testing.T, args ...string) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, lab: netlab.New(t), server: filepath.Join(bin, "holdfast"), agent: filepath.Join(bin, "holdfast-agent"), args: args}
-	w.data = w.lab.Dir("data")
+	w.data, w.follow = w.lab.Dir("data"), "/var/log/auth.log"
+	if forward != "" {
+		w.follow = "/var/log/nothing.log"
+	}
 	if w.log, err = os.Create(filepath.Join(w.lab.Dir("log"), "log")); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +88,7 @@ func newWorld(t *testing.T, args ...string) *world {
 		}
 		w.log.Close()
 	})
-	w.lab.StartRsyslog("tcp://" + w.lab.Management.Addr.String() + ":" + syslogPort)
+	w.lab.StartRsyslog(forward)
 	w.lab.StartSSHD()
 	w.lab.AddUser(user, password)
 	w.startServer()
@@ -113,7 +119,7 @@ func (w *world) startServer() {
 func (w *world) startAgent(token string) {
 	w.t.Helper()
 	args := []string{
-		"run", "--dir", "/var/lib/holdfast-agent", "--server", "https://" + w.lab.Management.Addr.String() + ":8444", "--input", "file:/var/log/auth.log",
+		"run", "--dir", "/var/lib/holdfast-agent", "--server", "https://" + w.lab.Management.Addr.String() + ":8444", "--input", "file:" + w.follow,
 		"--management", w.lab.Management.Addr.String(),
 	}
 	if token != "" {

@@ -24,8 +24,15 @@ func listeners() collect.Collector {
 		Name: "linux.listeners", Description: "Ports that are listened on, with the process that owns them.", OS: linuxOnly,
 		References: []string{"proc_net(5)"}, Needs: "root: the processes behind other users' sockets",
 		Tables: []collect.Schema{{Name: "listeners", Columns: []collect.Column{
-			{Name: "protocol", Type: "string", Description: "tcp or udp"}, {Name: "address", Type: "string"}, {Name: "port", Type: "int"}, {Name: "everywhere", Type: "bool", Description: "on all addresses"}, {Name: "loopback", Type: "bool"},
-			{Name: "process", Type: "string"}, {Name: "pid", Type: "int"}, {Name: "exe", Type: "string"}, {Name: "uid", Type: "int"},
+			{Name: "protocol", Type: "string", Description: "tcp or udp"},
+			{Name: "address", Type: "string"},
+			{Name: "port", Type: "int"},
+			{Name: "everywhere", Type: "bool", Description: "on all addresses"},
+			{Name: "loopback", Type: "bool"},
+			{Name: "process", Type: "string"},
+			{Name: "pid", Type: "int"},
+			{Name: "exe", Type: "string"},
+			{Name: "uid", Type: "int"},
 		}}},
 		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(listenerTable(h)), nil },
 	}
@@ -191,8 +198,15 @@ func nftables() collect.Collector {
 	return collect.Collector{
 		Name: "linux.nftables", Description: "Packet filter: tables, chains with hook and policy, and rules.", OS: linuxOnly, References: []string{"libnftables-json(5)"}, Needs: "root: reading the ruleset",
 		Tables: []collect.Schema{{Name: "nftables", Columns: []collect.Column{
-			{Name: "kind", Type: "string", Description: "table, chain, set or rule"}, {Name: "family", Type: "string"}, {Name: "table", Type: "string"}, {Name: "chain", Type: "string"}, {Name: "hook", Type: "string"}, {Name: "priority", Type: "int"},
-			{Name: "policy", Type: "string"}, {Name: "handle", Type: "int"}, {Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
+			{Name: "kind", Type: "string", Description: "table, chain, set or rule"},
+			{Name: "family", Type: "string"},
+			{Name: "table", Type: "string"},
+			{Name: "chain", Type: "string"},
+			{Name: "hook", Type: "string"},
+			{Name: "priority", Type: "int"},
+			{Name: "policy", Type: "string"},
+			{Name: "handle", Type: "int"},
+			{Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			out, err := h.Run(ctx, nil, "nft", "-j", "list", "ruleset")

@@ -348,8 +348,11 @@ func TestRefusedIsOfferedAgain(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for _, cfg := range []input.Config{
-		{Where: "auth.log"}, {Where: "/var/log/[", Options: nil}, {Where: "/x", Options: map[string]string{"from": "middle"}},
-		{Where: "/x", Options: map[string]string{"backfill": "-1"}}, {Where: "/x", Options: map[string]string{"colour": "red"}},
+		{Where: "auth.log"},
+		{Where: "/var/log/[", Options: nil},
+		{Where: "/x", Options: map[string]string{"from": "middle"}},
+		{Where: "/x", Options: map[string]string{"backfill": "-1"}},
+		{Where: "/x", Options: map[string]string{"colour": "red"}},
 	} {
 		if err := file.Input().Check(cfg); !errors.Is(err, holdfast.ErrInvalid) {
 			t.Errorf("%+v: %v", cfg, err)

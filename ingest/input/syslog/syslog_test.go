@@ -277,8 +277,11 @@ action(type="omfwd" target=%q port=%q protocol="udp" template="RSYSLOG_ForwardFo
 
 func TestCheck(t *testing.T) {
 	for _, cfg := range []input.Config{
-		{Where: "514"}, {Where: "127.0.0.1:x"}, {Where: ":1", Options: map[string]string{"proto": "sctp"}},
-		{Where: ":1", Options: map[string]string{"connections": "0"}}, {Where: ":1", Options: map[string]string{"x": "y"}},
+		{Where: "514"},
+		{Where: "127.0.0.1:x"},
+		{Where: ":1", Options: map[string]string{"proto": "sctp"}},
+		{Where: ":1", Options: map[string]string{"connections": "0"}},
+		{Where: ":1", Options: map[string]string{"x": "y"}},
 	} {
 		if err := Input().Check(cfg); !errors.Is(err, holdfast.ErrInvalid) {
 			t.Errorf("%+v: %v", cfg, err)

@@ -43,8 +43,11 @@ func TestEveryActionKeepsTheContract(t *testing.T) {
 				t.Errorf("params of a good entity: %s %v", raw, err)
 			}
 			for _, bad := range []holdfast.Entity{
-				{Kind: a.Takes, Value: ""}, {Kind: a.Takes, Value: "a; reboot"}, {Kind: a.Takes, Value: "-x"},
-				{Kind: a.Takes, Value: strings.Repeat("a", 5000)}, {Kind: holdfast.EntityHash, Value: samples[a.Takes]},
+				{Kind: a.Takes, Value: ""},
+				{Kind: a.Takes, Value: "a; reboot"},
+				{Kind: a.Takes, Value: "-x"},
+				{Kind: a.Takes, Value: strings.Repeat("a", 5000)},
+				{Kind: holdfast.EntityHash, Value: samples[a.Takes]},
 			} {
 				if raw, err := a.Params(bad, a.DefaultLease); err == nil {
 					t.Errorf("params of %s %.20q: %s", bad.Kind, bad.Value, raw)
