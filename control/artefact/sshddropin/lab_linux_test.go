@@ -1,0 +1,222 @@
+package sshddropin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/internal/clock"
+	"holdfast/internal/host"
+	"holdfast/internal/testkit/netlab"
+)
+
+// order is what a test tells this program's second self on the victim to do,
+// as the agent would.
+type order struct {
+	Verb   string
+	Params holdfast.Raw
+	Plan   holdfast.Plan
+}
+
+type outcome struct {
+	Plan  holdfast.Plan
+	Proof holdfast.Proof
+	Error string
+}
+
+const selfEnv = "HOLDFAST_SSHDDROPIN_ON_VICTIM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(selfEnv) == "" {
+		os.Exit(m.Run())
+	}
+	var o order
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		panic(err)
+	}
+	h := host.New(slog.New(slog.NewTextHandler(os.Stderr, nil)), clock.System{})
+	var out outcome
+	var err error
+	ctx, a := context.Background(), Artefact()
+	switch o.Verb {
+	case "plan":
+		out.Plan, err = a.Plan(ctx, h, o.Params)
+	case "apply":
+		err = a.Apply(ctx, h, o.Plan)
+	case "verify":
+		out.Proof, err = a.Verify(ctx, h, o.Plan)
+	case "undo":
+		err = a.Undo(ctx, h, o.Plan)
+	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		panic(err)
+	}
+}
+
+func onVictim(t *testing.T, l *netlab.Lab, o order) outcome {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := l.Victim.Command(ctx, self)
+	cmd.Env = append(os.Environ(), selfEnv+"=1")
+	cmd.Stdin = bytes.NewReader(in)
+	var said strings.Builder
+	cmd.Stderr = &said
+	b, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, said.String())
+	}
+	var out outcome
+	if err := json.Unmarshal(b, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// must runs an order that has to work.
+func must(t *testing.T, l *netlab.Lab, o order) outcome {
+	t.Helper()
+	out := onVictim(t, l, o)
+	if out.Error != "" {
+		t.Fatalf("%s: %s", o.Verb, out.Error)
+	}
+	return out
+}
+
+func settings(s string) holdfast.Raw { return holdfast.Raw(`{"settings":{` + s + `}}`) }
+
+func TestPasswordLoginOfARealServer(t *testing.T) {
+	l := netlab.New(t)
+	l.StartRsyslog("")
+	l.StartSSHD()
+	l.AddUser("anna", "right-horse")
+	l.AddUser("karl", "other-horse")
+	l.Victim.Must("bash", "-c", "mkdir -p /home/karl/.ssh && echo 'ssh-ed25519 AAAA karl' > /home/karl/.ssh/authorized_keys")
+	session := l.HoldSession(l.Bystander, "anna", "right-horse")
+	if ok, said := l.SSHPassword(l.Attacker, "anna", "right-horse"); !ok {
+		t.Fatalf("the weakness is not there to begin with: %s", said)
+	}
+
+	p := must(t, l, order{Verb: "plan", Params: settings(`"PasswordAuthentication":"no"`)}).Plan
+	if len(p.Refused) > 0 || p.Nothing || p.Confirm.Std() != 15*time.Second {
+		t.Fatalf("plan: %+v", p)
+	}
+	for _, want := range []string{"--- /dev/null", "+++ /etc/ssh/sshd_config.d/00-holdfast.conf", "+PasswordAuthentication no", "+KbdInteractiveAuthentication no"} {
+		if !strings.Contains(p.Diff, want) {
+			t.Errorf("the diff lacks %q:\n%s", want, p.Diff)
+		}
+	}
+	hits, err := json.Marshal(p.Hits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(hits); !strings.Contains(s, `"anna"`) || strings.Contains(s, `"karl"`) || strings.Contains(s, "nobody has a key") || !strings.Contains(s, `"session"`) {
+		t.Errorf("hits: %s", s)
+	}
+	if _, err := l.Victim.ReadFile("/etc/ssh/sshd_config.d/00-holdfast.conf"); err == nil {
+		t.Fatal("plan changed the host")
+	}
+
+	must(t, l, order{Verb: "apply", Plan: p})
+	if ok, _ := l.SSHPassword(l.Attacker, "anna", "right-horse"); ok {
+		t.Error("a password still logs in")
+	}
+	if proof := must(t, l, order{Verb: "verify", Plan: p}).Proof; !proof.Holds || len(proof.Tests) != 3 {
+		t.Errorf("proof: %+v", proof)
+	}
+	if session.Err() != nil {
+		t.Error("the open session ended")
+	}
+	must(t, l, order{Verb: "apply", Plan: p})
+	if again := must(t, l, order{Verb: "plan", Params: p.Params}).Plan; !again.Nothing {
+		t.Errorf("the second plan would do something: %+v", again)
+	}
+
+	// A second change keeps the first, and its undo leaves the first in force.
+	q := must(t, l, order{Verb: "plan", Params: settings(`"PermitRootLogin":"no"`)}).Plan
+	must(t, l, order{Verb: "apply", Plan: q})
+	if now := l.Victim.Must("/usr/sbin/sshd", "-T"); !strings.Contains(now, "permitrootlogin no") || !strings.Contains(now, "passwordauthentication no") {
+		t.Error("the second change lost the first")
+	}
+	must(t, l, order{Verb: "undo", Plan: q})
+
+	for range 2 {
+		must(t, l, order{Verb: "undo", Plan: p})
+		if ok, said := l.SSHPassword(l.Attacker, "anna", "right-horse"); !ok {
+			t.Errorf("after undo a password does not log in: %s", said)
+		}
+	}
+	if _, err := l.Victim.ReadFile("/etc/ssh/sshd_config.d/00-holdfast.conf"); err == nil {
+		t.Error("undo left the file")
+	}
+	if proof := must(t, l, order{Verb: "verify", Plan: p}).Proof; proof.Holds {
+		t.Error("verify holds after undo")
+	}
+}
+
+func TestRefusalsAndConflicts(t *testing.T) {
+	l := netlab.New(t)
+	l.StartRsyslog("")
+	l.StartSSHD()
+	const main, other = "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/50-other.conf"
+	raw := settings(`"PasswordAuthentication":"no"`)
+
+	p := must(t, l, order{Verb: "plan", Params: raw}).Plan
+	if !strings.Contains(p.Hits[0].Why, "nobody has a key") || len(p.Refused) > 0 {
+		t.Errorf("a host without keys: %+v", p)
+	}
+	l.Victim.WriteFile(other, "MaxSessions 9\n")
+	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, holdfast.ErrConflict.Error()) {
+		t.Errorf("a moved host: %q", out.Error)
+	}
+
+	// A file that sorts before ours wins; that is found out and taken back.
+	l.Victim.WriteFile("/etc/ssh/sshd_config.d/00-a.conf", "PasswordAuthentication yes\n")
+	p = must(t, l, order{Verb: "plan", Params: raw}).Plan
+	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, "comes before") {
+		t.Errorf("an earlier file: %q", out.Error)
+	}
+	if _, err := l.Victim.ReadFile("/etc/ssh/sshd_config.d/00-holdfast.conf"); err == nil {
+		t.Error("the file was left behind")
+	}
+	l.Victim.Must("rm", "/etc/ssh/sshd_config.d/00-a.conf")
+
+	p = must(t, l, order{Verb: "plan", Params: settings(`"PermitRootLogin":"perhaps"`)}).Plan
+	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "does not know") {
+		t.Errorf("an unknown value: %q", p.Refused)
+	}
+	text, err := l.Victim.ReadFile(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Victim.WriteFile(main, "PasswordAuthentication yes\n"+string(text))
+	p = must(t, l, order{Verb: "plan", Params: raw}).Plan
+	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "sshd_config:1 sets PasswordAuthentication") {
+		t.Errorf("a value before the include: %q", p.Refused)
+	}
+	l.Victim.WriteFile(main, strings.Replace(string(text), "Include", "# Include", 1))
+	p = must(t, l, order{Verb: "plan", Params: settings(`"MaxAuthTries":"3"`)}).Plan
+	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "includes no folder") {
+		t.Errorf("no include: %q", p.Refused)
+	}
+	if ok, said := l.Victim.Run("/usr/sbin/sshd", "-t"); said != nil {
+		t.Errorf("the host's own configuration suffered: %v %v", ok, said)
+	}
+}
