@@ -3,6 +3,7 @@ package requirement
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -31,19 +32,13 @@ func (f Fault) Error() string {
 // Unwrap returns holdfast.ErrInvalid.
 func (f Fault) Unwrap() error { return holdfast.ErrInvalid }
 
-// State is the verb state: settings that must be so on the assets of On.
-type State struct {
-	On       Selector
-	Settings map[string]string // scalars as written
-}
-
-// Requirement is one parsed requirement. This part of the language reads the
-// verb state; a document with another verb is refused with a fault.
+// Requirement is one parsed requirement: a sentence and at least one verb.
 type Requirement struct {
 	ID, Say, Owner string
 	Line           int
-	State          *State
-	Maps           map[string][]string
+	Source         string // the YAML as written
+	Verbs
+	Maps map[string][]string
 }
 
 // Exception excuses the assets of For from a requirement until Expires.
@@ -98,6 +93,7 @@ func Parse(file string, data []byte) (Document, []Fault) {
 			r.say(n, "id %q is already used on line %d; choose another", q.ID, first)
 		}
 		if ids[q.ID] = n.Line; len(r.faults) == before {
+			q.Source = source(data, n)
 			d.Requirements = append(d.Requirements, q)
 		}
 	}
@@ -111,20 +107,12 @@ func Parse(file string, data []byte) (Document, []Fault) {
 }
 
 func (r *reader) requirement(n *yaml.Node) Requirement {
-	m := r.keys(n, "id", "say", "owner", "state", "maps")
+	m := r.keys(n, append([]string{"id", "say", "owner", "maps"}, verbNames()...)...)
 	q := Requirement{ID: r.text(n, m, "id"), Say: r.text(n, m, "say"), Owner: r.text(n, m, "owner"), Line: n.Line}
-	if s := m["state"]; s == nil {
-		r.say(n, "has no verb; add state:")
-	} else {
-		sm := r.keys(s, "on", "settings")
-		q.State = &State{On: r.selector(s, sm, "on"), Settings: map[string]string{}}
-		for k, v := range r.keys(sm["settings"]) {
-			q.State.Settings[k] = r.scalar(v)
-		}
-		if len(q.State.Settings) == 0 {
-			r.say(s, "names no setting; add settings: {ssh.root_login: false}")
-		}
+	if !plainID(q.ID) && q.ID != "" {
+		r.say(m["id"], "%q is no id; write small letters, digits and -", q.ID)
 	}
+	q.Verbs = r.verbs(n, m)
 	for k, v := range r.keys(m["maps"]) {
 		if q.Maps == nil {
 			q.Maps = map[string][]string{}
@@ -134,6 +122,12 @@ func (r *reader) requirement(n *yaml.Node) Requirement {
 		}
 	}
 	return q
+}
+
+func plainID(s string) bool {
+	return s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
+	})
 }
 
 func (r *reader) exception(n *yaml.Node) Exception {
@@ -149,6 +143,27 @@ func (r *reader) exception(n *yaml.Node) Exception {
 		}
 	}
 	return e
+}
+
+// source is the text of a node, whole lines.
+func source(data []byte, n *yaml.Node) string {
+	lines := strings.SplitAfter(string(data), "\n")
+	end := min(lastLine(n), len(lines))
+	if n.Line < 1 || n.Line > end {
+		return ""
+	}
+	return strings.Join(lines[n.Line-1:end], "")
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		last += strings.Count(n.Value, "\n")
+	}
+	for _, c := range n.Content {
+		last = max(last, lastLine(c))
+	}
+	return last
 }
 
 // plain refuses aliases and anchors, and nesting beyond maxDepth.
