@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 func (a *API) action() {

@@ -18,6 +18,7 @@ import (
 	"holdfast/api/authz"
 	"holdfast/internal/clock"
 	"holdfast/query"
+	"holdfast/spine"
 	"holdfast/store/events"
 	"holdfast/store/state"
 )
@@ -71,7 +72,7 @@ type Loop interface {
 	Overview(ctx context.Context) (spine.Overview, error)
 	Catalogue(kind string) ([]spine.Part, error)
 
-	Assess(ctx context.Context, who, asset string) (spine.Assessment, error)
+	AssessNow(ctx context.Context, who, asset string) (spine.Assessment, error)
 	Enrol(ctx context.Context, who, name string, ttl time.Duration) (token string, err error)
 	Tag(ctx context.Context, who, asset string, tags map[string]string) (holdfast.Asset, error)
 	Checks() ([]spine.CheckInfo, holdfast.Faults)
@@ -275,4 +276,10 @@ func (a *API) queryRange(from, to time.Time) query.Range {
 		from = to.Add(-24*time.Hour - 5*time.Minute)
 	}
 	return query.Range{From: from, To: to}
+}
+
+// Describe returns the OpenAPI description of all routes without anything
+// behind them.
+func Describe(version string) ([]byte, error) {
+	return New(Options{Version: version, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), State: &state.DB{}}).OpenAPI()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 // TableInfo describes a table of facts without its rows.
@@ -46,7 +47,7 @@ func (a *API) asset() {
 		return &One[holdfast.Table]{t}, nil
 	})
 	add(a, route{"POST", "/assets/{id}/assess", "asset.assess", "Collect facts and judge them now", "asset"}, func(ctx context.Context, in *ByID) (*One[spine.Assessment], error) {
-		return one(a.Loop.Assess(ctx, who(ctx), in.ID))
+		return one(a.Loop.AssessNow(ctx, who(ctx), in.ID))
 	})
 	type tags struct {
 		ByID

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 func (a *API) check() {

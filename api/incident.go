@@ -5,6 +5,7 @@ import (
 
 	"holdfast"
 	"holdfast/api/authz"
+	"holdfast/spine"
 )
 
 // IncidentView is an incident with what belongs to it.

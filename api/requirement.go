@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 // RequirementView is a requirement with how it stands on each asset.

@@ -2,9 +2,9 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 func (a *API) rule() {

@@ -2,9 +2,8 @@ package api
 
 import (
 	"context"
-	"time"
 
-	"holdfast"
+	"holdfast/spine"
 )
 
 func (a *API) status() {

@@ -1,58 +1,53 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"holdfast"
 	"holdfast/control/requirement"
 )
 
-// How old evidence may be before it proves nothing.
+// How old evidence may be before it proves nothing any more.
 const (
-	freshVerdict = 24 * time.Hour
-	freshEvents  = 24 * time.Hour
-	freshDrill   = 30 * 24 * time.Hour
+	VerdictAge = 24 * time.Hour
+	DrillAge   = 30 * 24 * time.Hour
+	SourceAge  = 24 * time.Hour
 )
 
 // Evidence is what standings rest on.
 type Evidence struct {
 	Verdicts []holdfast.Verdict
 	Actions  []holdfast.Action
-	Rules    map[string]bool      // names of loaded rules
-	Sources  map[string]time.Time // asset id to its last event
 	Drills   []holdfast.Drill
+	Rules    map[string]bool      // names of loaded rules
+	Sources  map[string]time.Time // asset to its newest event
 }
 
-// Standings says how every requirement stands on every asset it is for. The
-// worst clause decides; what is stale is unknown.
+// Standings works out how every requirement stands on every asset that it
+// concerns: four facets, the worst of the clauses deciding each.
 func (b *Book) Standings(assets []holdfast.Asset, e Evidence, now time.Time) []holdfast.Standing {
-	j := newJudge(e, now)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.governs = map[string]map[string]bool{}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	var out []holdfast.Standing
-	for _, q := range b.entries {
-		b.governs[q.ID] = map[string]bool{}
-		for i := range assets {
-			a := &assets[i]
-			var cs []clause
-			for _, c := range q.clauses {
-				if c.on.Match(*a) {
-					cs = append(cs, c)
-				}
-			}
-			b.governs[q.ID][a.ID] = len(cs) > 0
-			if len(cs) == 0 {
+	for i := range b.reqs {
+		q := &b.reqs[i]
+		for _, a := range assets {
+			if !q.picks(a) {
 				continue
 			}
-			s := j.stand(q.ID, a, cs)
-			for _, x := range b.excepts {
-				if x.Requirement == q.ID && x.Live(now) && x.For.Match(*a) {
-					except(&s, x)
+			s := holdfast.Standing{Requirement: q.ID, Asset: a.ID, At: now}
+			facets := []*holdfast.Facet{&s.Implemented, &s.Verified, &s.Monitored, &s.Drilled}
+			for j, judge := range []func(holdfast.Clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet{implemented, verified, monitored, drilled} {
+				*facets[j] = q.facet(judge, a, e, now)
+			}
+			if x := b.excepted(q.ID, a, now); x != nil {
+				for _, f := range facets {
+					if f.State == holdfast.Broken || f.State == holdfast.StateUnknown || f.State == holdfast.NotYet {
+						f.State = holdfast.Excepted
+						f.Why = fmt.Sprintf("excepted until %s: %s (approved by %s); without it: %s", x.Expires.Format(time.DateOnly), x.Because, x.ApprovedBy, f.Why)
+					}
 				}
 			}
 			out = append(out, s)
@@ -61,250 +56,170 @@ func (b *Book) Standings(assets []holdfast.Asset, e Evidence, now time.Time) []h
 	return out
 }
 
-// except marks what does not hold as excused, and still says how it is.
-func except(s *holdfast.Standing, x requirement.Exception) {
-	for _, f := range []*holdfast.Facet{&s.Implemented, &s.Verified, &s.Monitored, &s.Drilled} {
-		if f.State == holdfast.Holds || f.State == holdfast.Inapplicable || f.State == holdfast.Excepted {
-			continue
-		}
-		f.Why = fmt.Sprintf("excepted until %s, because %s (approved by %s); without it %s: %s", x.Expires.Format(time.DateOnly), x.Because, x.ApprovedBy, f.State, f.Why)
-		f.State = holdfast.Excepted
-	}
-}
-
-// key is something on an asset.
-type key struct{ asset, name string }
-
-type judge struct {
-	now      time.Time
-	e        Evidence
-	verdicts map[key]holdfast.Verdict
-	drills   map[key]holdfast.Drill
-	actions  map[key][]holdfast.Action // by asset and requirement, newest first
-}
-
-func newJudge(e Evidence, now time.Time) *judge {
-	j := &judge{now: now, e: e, verdicts: map[key]holdfast.Verdict{}, drills: map[key]holdfast.Drill{}, actions: map[key][]holdfast.Action{}}
-	for _, v := range e.Verdicts {
-		k := key{v.Asset, v.Check}
-		if old, ok := j.verdicts[k]; !ok || v.At.After(old.At) {
-			j.verdicts[k] = v
+func (b *Book) excepted(id string, a holdfast.Asset, now time.Time) *requirement.Exception {
+	for i := range b.excs {
+		if x := &b.excs[i]; x.Requirement == id && x.Live(now) && x.For.Match(a) {
+			return x
 		}
 	}
-	for _, d := range e.Drills {
-		k := key{d.Asset, d.Kind}
-		if old, ok := j.drills[k]; d.Status != holdfast.DrillRunning && (!ok || d.Started.After(old.Started)) {
-			j.drills[k] = d
-		}
-	}
-	for _, a := range e.Actions {
-		k := key{a.Asset, a.Requirement}
-		j.actions[k] = append(j.actions[k], a)
-	}
-	for _, as := range j.actions {
-		slices.SortFunc(as, func(a, b holdfast.Action) int { return b.Proposed.Compare(a.Proposed) })
-	}
-	return j
+	return nil
 }
 
-func (j *judge) stand(id string, a *holdfast.Asset, cs []clause) holdfast.Standing {
-	s := holdfast.Standing{Requirement: id, Asset: a.ID, At: j.now}
-	var done, verified, monitored, drilled []holdfast.Facet
-	for _, c := range cs {
-		done = append(done, about(c, j.implemented(id, a, c)))
-		verified = append(verified, about(c, j.verified(a.ID, c)))
-		monitored = append(monitored, about(c, j.monitored(a, c)))
-		drilled = append(drilled, about(c, j.drilled(a.ID, c)))
-	}
-	s.Implemented, s.Verified = worst(done), worst(verified)
-	// One rule or drill may watch or prove several clauses together, so a
-	// clause without its own is named, and does not decide.
-	s.Monitored, s.Drilled = worst(withParts(monitored)), worst(withParts(drilled))
-	return s
+// order ranks states from good to bad.
+var order = map[holdfast.State]int{
+	holdfast.Inapplicable: 0, holdfast.Holds: 1, holdfast.Excepted: 2, holdfast.NotYet: 3, holdfast.StateUnknown: 4, holdfast.Broken: 5,
 }
 
-func about(c clause, f holdfast.Facet) holdfast.Facet {
-	name, _, _ := strings.Cut(c.Text, " = ")
-	f.Why = name + ": " + f.Why
-	return f
-}
-
-func withParts(fs []holdfast.Facet) []holdfast.Facet {
-	var with []holdfast.Facet
-	var without []string
-	for _, f := range fs {
-		if f.State == holdfast.NotYet {
-			without = append(without, f.Why)
-		} else {
-			with = append(with, f)
-		}
-	}
-	if len(with) == 0 {
-		return fs
-	}
-	if len(without) > 0 {
-		with[0].Why += " (" + strings.Join(without, "; ") + ")"
-	}
-	return with
-}
-
-func rank(s holdfast.State) int {
-	return slices.Index([]holdfast.State{holdfast.Inapplicable, holdfast.Holds, holdfast.NotYet, holdfast.StateUnknown, holdfast.Broken}, s)
-}
-
-// worst joins facets: the worst decides and says why; the evidence is that of
-// all, and its age that of the oldest.
-func worst(fs []holdfast.Facet) holdfast.Facet {
-	w := fs[0]
-	for _, f := range fs[1:] {
-		if rank(f.State) > rank(w.State) {
-			w.State = f.State
-		}
-	}
-	var whys []string
-	out := holdfast.Facet{State: w.State}
-	for _, f := range fs {
-		if f.State == w.State && !slices.Contains(whys, f.Why) {
-			whys = append(whys, f.Why)
-		}
-		for _, e := range f.Evidence {
-			if !slices.Contains(out.Evidence, e) {
-				out.Evidence = append(out.Evidence, e)
+func (e *entry) facet(judge func(holdfast.Clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet, a holdfast.Asset, ev Evidence, now time.Time) holdfast.Facet {
+	out := holdfast.Facet{State: holdfast.Inapplicable, Why: "no clause has this part"}
+	for _, c := range e.view.Clauses {
+		f := judge(c, a, ev, now)
+		if order[f.State] > order[out.State] {
+			f.Evidence = append(f.Evidence, out.Evidence...)
+			out = f
+		} else if order[f.State] == order[out.State] {
+			out.Evidence = append(out.Evidence, f.Evidence...)
+			if f.State == holdfast.Inapplicable {
+				out.Why = f.Why
 			}
 		}
-		if !f.At.IsZero() && (out.At.IsZero() || f.At.Before(out.At)) {
-			out.At = f.At
-		}
 	}
-	out.Why = strings.Join(whys, "; ")
+	slices.Sort(out.Evidence)
+	out.Evidence = slices.Compact(out.Evidence)
 	return out
 }
 
-// implemented asks for a verified change by the clause's part; a host that is
-// so already needs none.
-func (j *judge) implemented(id string, a *holdfast.Asset, c clause) holdfast.Facet {
-	if len(c.Artefacts) == 0 {
-		return holdfast.Facet{State: holdfast.NotYet, Why: c.Why}
+func newestVerdict(check, asset string, e Evidence) (holdfast.Verdict, bool) {
+	i := slices.IndexFunc(e.Verdicts, func(v holdfast.Verdict) bool { return v.Check == check && v.Asset == asset })
+	if i < 0 {
+		return holdfast.Verdict{}, false
 	}
-	check := j.verified(a.ID, c)
-	for _, act := range j.actions[key{a.ID, id}] {
-		if act.Part != c.setting.part || !asks(act.Params, c) {
+	return e.Verdicts[i], true
+}
+
+// implemented holds where Holdfast's own change is verified, or where the host
+// is already as it should be.
+func implemented(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+	if c.How != holdfast.Enforced {
+		return holdfast.Facet{State: holdfast.NotYet, Why: c.Text + " is " + c.How + ": " + c.Why}
+	}
+	for _, x := range e.Actions {
+		if x.Asset != a.ID || len(c.Artefacts) == 0 || x.Part != "artefact/"+c.Artefacts[0] {
 			continue
 		}
-		switch act.Status {
-		case holdfast.Verified, holdfast.Accepted:
-			f := holdfast.Facet{State: holdfast.Holds, Why: fmt.Sprintf("%s was applied and verified", act.Part), Evidence: []string{act.ID}, At: act.Verified}
-			if act.Status == holdfast.Accepted {
-				f.Why += ", and made permanent"
+		if x.Status == holdfast.Verified || x.Status == holdfast.Accepted {
+			v := verified(c, a, e, now)
+			if v.State != holdfast.Broken {
+				return holdfast.Facet{State: holdfast.Holds, Why: "applied and verified by " + x.ID, Evidence: []string{x.ID}, At: x.Verified}
 			}
-			if check.State == holdfast.Broken && check.At.After(act.Verified) {
-				f.State, f.At, f.Evidence = holdfast.Broken, check.At, append(f.Evidence, check.Evidence...)
-				f.Why = fmt.Sprintf("%s was applied and verified, and has been changed since: %s", act.Part, check.Why)
-			}
-			return f
-		case holdfast.Applying, holdfast.Applied, holdfast.Undoing:
-			return holdfast.Facet{State: holdfast.StateUnknown, Why: fmt.Sprintf("%s is %s and not verified", act.Part, act.Status), Evidence: []string{act.ID}, At: act.Updated}
+			return holdfast.Facet{State: holdfast.Broken, Why: x.ID + " was applied, and yet " + v.Why, Evidence: append(v.Evidence, x.ID), At: v.At}
 		}
 	}
-	switch check.State {
+	v := verified(c, a, e, now)
+	switch v.State {
 	case holdfast.Holds:
-		check.Why = "already so without a change by Holdfast: " + check.Why
+		v.Why = "the host is so already: " + v.Why
 	case holdfast.Broken:
-		check.Why = "nothing has been applied; " + check.Why
+		v.Why = "nothing was applied yet, and " + v.Why
 	}
-	return check
+	return v
 }
 
-// asks reports whether an action's parameters set what the clause wants.
-func asks(params holdfast.Raw, c clause) bool {
-	var p struct {
-		Settings map[string]string `json:"settings"`
+// verified asks the clause's checks.
+func verified(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+	if c.How == holdfast.NotSupported || c.How == holdfast.DetectedOnly {
+		return holdfast.Facet{State: holdfast.NotYet, Why: c.Text + " is " + c.How + ": " + c.Why}
 	}
-	if json.Unmarshal(params, &p) != nil {
-		return false
-	}
-	return strings.EqualFold(p.Settings[c.setting.key], c.value)
-}
-
-func (j *judge) verified(asset string, c clause) holdfast.Facet {
-	if len(c.Checks) == 0 {
-		return holdfast.Facet{State: holdfast.NotYet, Why: c.Why}
-	}
-	fs := make([]holdfast.Facet, 0, len(c.Checks))
-	for _, name := range c.Checks {
-		v, ok := j.verdicts[key{asset, name}]
-		if !ok {
-			fs = append(fs, holdfast.Facet{State: holdfast.StateUnknown, Why: name + " has not been judged here"})
-			continue
-		}
-		f := holdfast.Facet{Why: v.Why, Evidence: []string{name}, At: v.FactsAt}
-		if f.At.IsZero() || v.At.Before(f.At) {
-			f.At = v.At
-		}
-		age := j.now.Sub(f.At)
+	out := holdfast.Facet{State: holdfast.Inapplicable, Why: "no check looks at it"}
+	for _, id := range c.Checks {
+		v, ok := newestVerdict(id, a.ID, e)
+		f := holdfast.Facet{Evidence: []string{id}, At: v.FactsAt, Why: v.Why}
 		switch {
-		case v.Status == holdfast.NotApplicable:
-			f.State = holdfast.Inapplicable
-		case age > freshVerdict:
-			f.State, f.Why = holdfast.StateUnknown, fmt.Sprintf("%s was last judged on facts %s old: %s", name, age.Round(time.Hour), v.Why)
+		case !ok:
+			f.State, f.Why = holdfast.StateUnknown, "the check "+id+" has said nothing yet"
+		case now.Sub(v.FactsAt) > VerdictAge && v.Status != holdfast.NotApplicable:
+			f.State, f.Why = holdfast.StateUnknown, fmt.Sprintf("the newest facts are of %s", v.FactsAt.Format(time.RFC3339))
 		case v.Status == holdfast.Pass:
 			f.State = holdfast.Holds
 		case v.Status == holdfast.Fail:
 			f.State = holdfast.Broken
+		case v.Status == holdfast.NotApplicable:
+			f.State = holdfast.Inapplicable
 		default:
 			f.State = holdfast.StateUnknown
 		}
-		if f.Why == "" {
-			f.Why = fmt.Sprintf("%s says %s", name, v.Status)
+		if order[f.State] > order[out.State] || out.Evidence == nil {
+			out = f
 		}
-		fs = append(fs, f)
 	}
-	return worst(fs)
+	return out
 }
 
-func (j *judge) monitored(a *holdfast.Asset, c clause) holdfast.Facet {
+// monitored holds while the rules are loaded and the host's events arrive.
+func monitored(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if len(c.Rules) == 0 {
-		return holdfast.Facet{State: holdfast.NotYet, Why: "no rule watches for its violation yet"}
+		if len(c.Checks) > 0 {
+			return recheck(c, a, e, now)
+		}
+		return holdfast.Facet{State: holdfast.NotYet, Why: "no rule watches for " + c.Text}
 	}
-	f := holdfast.Facet{State: holdfast.Holds, Evidence: slices.Clone(c.Rules)}
 	for _, r := range c.Rules {
-		if !j.e.Rules[r] {
-			f.State, f.Why = holdfast.Broken, "the rule "+r+" is not loaded"
-			return f
+		if !e.Rules[r] {
+			return holdfast.Facet{State: holdfast.Broken, Why: "the rule " + r + " is not loaded", Evidence: []string{r}}
 		}
 	}
-	last := j.e.Sources[a.ID]
-	f.At = last
-	switch age := j.now.Sub(last); {
-	case last.IsZero():
-		f.State, f.Why = holdfast.StateUnknown, "the rules are loaded, and no event of this asset has ever come"
-	case age > freshEvents:
-		f.State, f.Why = holdfast.StateUnknown, fmt.Sprintf("the rules are loaded, and the last event of this asset is %s old", age.Round(time.Hour))
-	default:
-		f.Why = "watched by " + strings.Join(c.Rules, " and ") + "; the asset's events arrive"
+	last, ok := e.Sources[a.ID]
+	switch {
+	case !ok:
+		return holdfast.Facet{State: holdfast.StateUnknown, Why: "no event of this host has arrived since the start", Evidence: c.Rules}
+	case now.Sub(last) > SourceAge:
+		return holdfast.Facet{State: holdfast.StateUnknown, Why: "the host's last event came " + last.Format(time.RFC3339), Evidence: c.Rules, At: last}
 	}
-	return f
+	return holdfast.Facet{State: holdfast.Holds, Why: fmt.Sprintf("%d rules watch, and the host's events arrive", len(c.Rules)), Evidence: c.Rules, At: last}
 }
 
-func (j *judge) drilled(asset string, c clause) holdfast.Facet {
+// recheck is how a setting without a rule is watched: its check runs again and
+// again, and a change is a finding.
+func recheck(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+	v, ok := newestVerdict(c.Checks[0], a.ID, e)
+	switch {
+	case !ok || v.Status == holdfast.Unknown || now.Sub(v.FactsAt) > VerdictAge:
+		return holdfast.Facet{State: holdfast.StateUnknown, Why: "its check has no fresh facts", Evidence: c.Checks}
+	case v.Status == holdfast.NotApplicable:
+		return holdfast.Facet{State: holdfast.Inapplicable, Why: v.Why, Evidence: c.Checks}
+	}
+	return holdfast.Facet{State: holdfast.Holds, Why: "its check runs again every 15 minutes", Evidence: c.Checks, At: v.FactsAt}
+}
+
+// drilled asks for the newest drill of each kind.
+func drilled(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if len(c.Drills) == 0 {
-		return holdfast.Facet{State: holdfast.NotYet, Why: "no drill proves it yet"}
+		return holdfast.Facet{State: holdfast.Inapplicable, Why: "there is no drill for " + c.Text}
 	}
-	fs := make([]holdfast.Facet, 0, len(c.Drills))
+	if v := verified(c, a, e, now); v.State == holdfast.Inapplicable {
+		return v
+	}
+	out := holdfast.Facet{State: holdfast.Inapplicable}
 	for _, kind := range c.Drills {
-		d, ok := j.drills[key{asset, kind}]
-		f := holdfast.Facet{State: holdfast.StateUnknown, Evidence: []string{d.ID}, At: d.Started}
-		switch age := j.now.Sub(d.Started); {
-		case !ok:
-			f = holdfast.Facet{State: holdfast.StateUnknown, Why: "the drill " + kind + " has never been run here"}
-		case age > freshDrill:
-			f.Why = fmt.Sprintf("the drill %s was last run %d days ago", kind, int(age.Hours()/24))
-		case d.Status == holdfast.DrillPassed:
-			f.State, f.Why = holdfast.Holds, "the drill "+kind+" passed"
-		default:
-			f.State, f.Why = holdfast.Broken, "the drill "+kind+" failed: "+d.Why
+		f := holdfast.Facet{State: holdfast.StateUnknown, Why: "the drill " + kind + " was never run", Evidence: []string{kind}}
+		var newest holdfast.Drill
+		for _, d := range e.Drills {
+			if d.Kind == kind && d.Asset == a.ID && d.Status != holdfast.DrillRunning && d.Started.After(newest.Started) {
+				newest = d
+			}
 		}
-		fs = append(fs, f)
+		switch {
+		case newest.ID == "":
+		case now.Sub(newest.Ended) > DrillAge:
+			f.Why, f.At = "the drill "+kind+" last ran "+newest.Ended.Format(time.DateOnly), newest.Ended
+		case newest.Status == holdfast.DrillPassed:
+			f = holdfast.Facet{State: holdfast.Holds, Why: "the drill " + kind + " passed", Evidence: []string{newest.ID}, At: newest.Ended}
+		default:
+			f = holdfast.Facet{State: holdfast.Broken, Why: "the drill " + kind + " failed: " + newest.Why, Evidence: []string{newest.ID}, At: newest.Ended}
+		}
+		if order[f.State] > order[out.State] {
+			out = f
+		}
 	}
-	return worst(fs)
+	return out
 }

@@ -48,8 +48,9 @@ type Options struct {
 	Detect   *detect.Detector
 	Assess   Assessor
 	Control  *control.Book
-	Respond  *respond.Runner // its Book and Prober are set by New
-	Drills   *drill.Runner   // its Book is set by New
+	Lossy    map[string]string // ways in that promise less, by the start of their sources' names
+	Respond  *respond.Runner   // its Book and Prober are set by New
+	Drills   *drill.Runner     // its Book is set by New
 	CA       *port.CA
 	TaskKey  ed25519.PrivateKey
 	Parts    map[string][]Part // the catalogues, for people
@@ -138,7 +139,10 @@ func (s *Spine) Run(ctx context.Context) error {
 	}
 	do(func(ctx context.Context) error { s.Detect.Watch(ctx, 2*time.Second, faults("rules")); return nil })
 	do(func(ctx context.Context) error { s.Assess.Watch(ctx, 2*time.Second, faults("checks")); return nil })
-	do(func(ctx context.Context) error { s.Control.Watch(ctx, 2*time.Second, faults("requirements")); return nil })
+	do(func(ctx context.Context) error {
+		s.Control.Watch(ctx, 2*time.Second, faults("requirements"))
+		return nil
+	})
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

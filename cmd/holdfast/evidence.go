@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast"
 	"holdfast/api"
 	"holdfast/store/evidence"
 )
@@ -111,4 +110,3 @@ Ends with 3 if anything is wrong, and names the first wrong entry.`,
 
 // evidencePublic is where the log's public key stands in the data folder.
 const evidencePublic = "evidence.pub"
-

@@ -17,28 +17,69 @@ const (
 	maxDepth    = 12
 )
 
-// Fault is one thing wrong with a document, and what to do about it. It wraps
-// holdfast.ErrInvalid.
-type Fault struct {
-	File         string
-	Line, Column int
-	Say          string
+// State is the verb state: settings that must be so on the assets of On.
+type State struct {
+	On       Selector
+	Settings map[string]string // scalars as written
 }
 
-func (f Fault) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Say)
+// Reach is the verb reach: who may talk to whom. Only closes the ports to
+// everybody else.
+type Reach struct {
+	From, To Selector
+	Ports    []string // "443/tcp"
+	TLS      string   // ">=1.2", or empty
+	Only     bool
 }
 
-// Unwrap returns holdfast.ErrInvalid.
-func (f Fault) Unwrap() error { return holdfast.ErrInvalid }
+// Access is the verb access: who may do what on which assets.
+type Access struct {
+	On     Selector
+	Who    []string // accounts and %groups
+	May    string   // "login", "sudo"
+	Nobody bool     // nobody else may
+}
 
-// Requirement is one parsed requirement: a sentence and at least one verb.
+// Within is the verb within: a deadline between two moments.
+type Within struct {
+	On          Selector
+	From, Until string // "vuln.published"
+	Limits      []Limit
+}
+
+// Limit is a deadline for what its CEL condition picks.
+type Limit struct {
+	When string
+	Max  time.Duration
+}
+
+// Record is the verb record: what must be logged, arrive and be kept.
+type Record struct {
+	On     Selector
+	What   []string // datasets
+	Arrive time.Duration
+	Keep   time.Duration
+}
+
+// Custom is a condition in CEL over facts; read-only, an error is unknown.
+type Custom struct {
+	On  Selector
+	CEL string
+}
+
+// Requirement is one parsed requirement. At least one verb is set.
 type Requirement struct {
 	ID, Say, Owner string
 	Line           int
-	Source         string // the YAML as written
-	Verbs
-	Maps map[string][]string
+	Source         string // the entry as written
+	State          *State
+	Reach          *Reach
+	Access         *Access
+	Within         *Within
+	Record         *Record
+	Custom         *Custom
+	Prove          []string // drills to run beside the derived ones
+	Maps           map[string][]string
 }
 
 // Exception excuses the assets of For from a requirement until Expires.
@@ -60,21 +101,24 @@ type Document struct {
 
 type reader struct {
 	file   string
-	faults []Fault
+	faults holdfast.Faults
 }
 
 // Parse reads a map with requirements: and exceptions:, or a bare list of
 // requirements. What is without fault is returned beside the faults.
-func Parse(file string, data []byte) (Document, []Fault) {
+func Parse(file string, data []byte) (Document, holdfast.Faults) {
 	r := &reader{file: file}
 	var d Document
 	var root yaml.Node
 	if len(data) > MaxDocument {
-		r.faults = append(r.faults, Fault{file, 1, 1, "is larger than 1 MiB; split it"})
+		r.faults = append(r.faults, holdfast.Fault{File: file, Line: 1, Column: 1, What: "is larger than 1 MiB", Do: "split it"})
 		return d, r.faults
 	}
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		r.faults = append(r.faults, Fault{file, 1, 1, err.Error() + "; correct the YAML"})
+		line := 1
+		text := strings.TrimPrefix(err.Error(), "yaml: ")
+		_, _ = fmt.Sscanf(text, "line %d:", &line)
+		r.faults = append(r.faults, holdfast.Fault{File: file, Line: line, Column: 1, What: text, Do: "correct the YAML"})
 		return d, r.faults
 	}
 	if len(root.Content) == 0 || !r.plain(&root, 0) {
@@ -89,11 +133,13 @@ func Parse(file string, data []byte) (Document, []Fault) {
 	for _, n := range r.list(reqs) {
 		before := len(r.faults)
 		q := r.requirement(n)
+		if b, err := yaml.Marshal(n); err == nil {
+			q.Source = string(b)
+		}
 		if first, ok := ids[q.ID]; ok && q.ID != "" {
 			r.say(n, "id %q is already used on line %d; choose another", q.ID, first)
 		}
 		if ids[q.ID] = n.Line; len(r.faults) == before {
-			q.Source = source(data, n)
 			d.Requirements = append(d.Requirements, q)
 		}
 	}
@@ -104,30 +150,6 @@ func Parse(file string, data []byte) (Document, []Fault) {
 		}
 	}
 	return d, r.faults
-}
-
-func (r *reader) requirement(n *yaml.Node) Requirement {
-	m := r.keys(n, append([]string{"id", "say", "owner", "maps"}, verbNames()...)...)
-	q := Requirement{ID: r.text(n, m, "id"), Say: r.text(n, m, "say"), Owner: r.text(n, m, "owner"), Line: n.Line}
-	if !plainID(q.ID) && q.ID != "" {
-		r.say(m["id"], "%q is no id; write small letters, digits and -", q.ID)
-	}
-	q.Verbs = r.verbs(n, m)
-	for k, v := range r.keys(m["maps"]) {
-		if q.Maps == nil {
-			q.Maps = map[string][]string{}
-		}
-		for _, c := range r.list(v) {
-			q.Maps[k] = append(q.Maps[k], r.scalar(c))
-		}
-	}
-	return q
-}
-
-func plainID(s string) bool {
-	return s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
-	})
 }
 
 func (r *reader) exception(n *yaml.Node) Exception {
@@ -143,27 +165,6 @@ func (r *reader) exception(n *yaml.Node) Exception {
 		}
 	}
 	return e
-}
-
-// source is the text of a node, whole lines.
-func source(data []byte, n *yaml.Node) string {
-	lines := strings.SplitAfter(string(data), "\n")
-	end := min(lastLine(n), len(lines))
-	if n.Line < 1 || n.Line > end {
-		return ""
-	}
-	return strings.Join(lines[n.Line-1:end], "")
-}
-
-func lastLine(n *yaml.Node) int {
-	last := n.Line
-	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		last += strings.Count(n.Value, "\n")
-	}
-	for _, c := range n.Content {
-		last = max(last, lastLine(c))
-	}
-	return last
 }
 
 // plain refuses aliases and anchors, and nesting beyond maxDepth.
@@ -195,7 +196,7 @@ func (r *reader) keys(n *yaml.Node, known ...string) map[string]*yaml.Node {
 		case m[k.Value] != nil:
 			r.say(k, "%q stands twice; remove one", k.Value)
 		case len(known) > 0 && !slices.Contains(known, k.Value):
-			r.say(k, "%q is no key here; known are %q", k.Value, known)
+			r.say(k, "there is no key %q here; %s", k.Value, nearest(k.Value, known))
 		default:
 			m[k.Value] = n.Content[i+1]
 		}
@@ -243,5 +244,6 @@ func (r *reader) selector(at *yaml.Node, m map[string]*yaml.Node, key string) Se
 }
 
 func (r *reader) say(n *yaml.Node, format string, args ...any) {
-	r.faults = append(r.faults, Fault{r.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+	what, do, _ := strings.Cut(fmt.Sprintf(format, args...), "; ")
+	r.faults = append(r.faults, holdfast.Fault{File: r.file, Line: n.Line, Column: n.Column, What: what, Do: do})
 }

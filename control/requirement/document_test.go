@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for in, want := range map[string]string{
-		strings.Replace(good, "owner: platform", "ownr: platform", 1): `a.yaml:4:3: "ownr" is no key here`,
+		strings.Replace(good, "owner: platform", "ownr: platform", 1): `a.yaml:4:3: there is no key "ownr" here; did you mean "owner"?`,
 		strings.Replace(good, "kind=host", "kind", 1):                 "a.yaml:5:15: selector, column 1",
 		strings.Replace(good, "2027-02-01", "soon", 1):                "is no day",
 		"- &a {id: x}\n- *a": "a.yaml:1:3: anchors",

@@ -61,6 +61,22 @@ func ParseSelector(s string) (Selector, error) {
 	return sel, nil
 }
 
+// String writes the selector as ParseSelector reads it.
+func (s Selector) String() string {
+	if s.all {
+		return "*"
+	}
+	parts := make([]string, len(s.terms))
+	for i, t := range s.terms {
+		op := "="
+		if t.not {
+			op = "!="
+		}
+		parts[i] = t.key + op + strings.Join(t.values, ",")
+	}
+	return strings.Join(parts, " ")
+}
+
 func parseTerm(s string, column int) (term, error) {
 	key, list, ok := strings.Cut(s, "=")
 	if !ok {

@@ -1,284 +1,191 @@
 package requirement
 
 import (
+	"fmt"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
 )
 
-// Verbs are what a requirement asks for; at least one is not nil.
-type Verbs struct {
-	Reach  *Reach
-	Access *Access
-	State  *State
-	Within *Within
-	Record *Record
-	Custom *Custom
-	Prove  []string // drills, by name, that must pass besides the derived ones
-}
+// Verbs are the verbs of the language.
+var Verbs = []string{"reach", "access", "state", "within", "record", "custom"}
 
-func verbNames() []string {
-	return []string{"reach", "access", "state", "within", "record", "custom", "prove"}
-}
-
-// Position is a place in the file; both count from 1.
-type Position struct{ Line, Column int }
-
-// Port is one port, or all of a protocol's if Number is 0.
-type Port struct {
-	Number   uint16
-	Protocol string // tcp or udp
-}
-
-// Reach says who may talk to whom.
-type Reach struct {
-	From, To Selector
-	Ports    []Port
-	TLS      string // ">=1.2", or empty
-	Only     bool   // and nobody else
-	Text     string
-}
-
-// Access says who may do what.
-type Access struct {
-	On       Selector
-	Who, May []string
-	Only     bool
-	Text     string
-}
-
-// State is settings that must be so on the assets of On.
-type State struct {
-	On       Selector
-	Settings map[string]string   // scalars as written
-	At       map[string]Position // of each setting's name
-	Values   map[string]Position // of each setting's value
-}
-
-// Within is deadlines: from one moment until another, at most so long.
-type Within struct {
-	On          Selector
-	From, Until string
-	Limits      []Limit
-	Text        string
-}
-
-// Limit is one deadline and, in CEL, what it is for.
-type Limit struct {
-	When string
-	Max  holdfast.Duration
-}
-
-// Record is what must be logged, arrive, and be kept.
-type Record struct {
-	On     Selector
-	Events []string // datasets
-	Arrive holdfast.Duration
-	Keep   holdfast.Duration
-	Text   string
-}
-
-// Custom is an expression over the facts, or a script that only reads.
-type Custom struct {
-	On       Selector
-	CEL      string
-	Language string // bash, python or powershell, with Script
-	Script   string
-	Text     string
-}
-
-func (r *reader) verbs(n *yaml.Node, m map[string]*yaml.Node) Verbs {
-	var v Verbs
-	found := false
-	for name, read := range map[string]func(*yaml.Node){
-		"reach":  func(n *yaml.Node) { v.Reach = r.reach(n) },
-		"access": func(n *yaml.Node) { v.Access = r.access(n) },
-		"state":  func(n *yaml.Node) { v.State = r.state(n) },
-		"within": func(n *yaml.Node) { v.Within = r.within(n) },
-		"record": func(n *yaml.Node) { v.Record = r.record(n) },
-		"custom": func(n *yaml.Node) { v.Custom = r.custom(n) },
-	} {
-		if m[name] != nil {
-			found = true
-			read(m[name])
+func (r *reader) requirement(n *yaml.Node) Requirement {
+	m := r.keys(n, append([]string{"id", "say", "owner", "maps", "prove"}, Verbs...)...)
+	q := Requirement{ID: r.text(n, m, "id"), Say: r.text(n, m, "say"), Owner: r.text(n, m, "owner"), Line: n.Line}
+	if q.ID != "" && !idForm.MatchString(q.ID) {
+		r.say(m["id"], "%q is no id; use a-z, 0-9 and -, and begin with a letter", q.ID)
+	}
+	verbs := 0
+	for _, v := range Verbs {
+		if m[v] != nil {
+			verbs++
+			r.verb(&q, v, m[v])
 		}
 	}
-	v.Prove = r.names(m["prove"])
-	if !found {
-		r.say(n, "has no verb; add reach, access, state, within, record or custom")
+	if verbs == 0 {
+		r.say(n, "has no verb; add one of %s", strings.Join(Verbs, ", "))
 	}
-	return v
-}
-
-func (r *reader) reach(n *yaml.Node) *Reach {
-	m := r.keys(n, "from", "to", "ports", "tls", "only")
-	v := &Reach{From: r.selector(n, m, "from"), To: r.selector(n, m, "to"), Only: r.flag(m["only"])}
-	var ports []string
-	for _, p := range r.list(m["ports"]) {
-		text := r.scalar(p)
-		number, proto, ok := strings.Cut(text, "/")
-		k, err := strconv.ParseUint(number, 10, 16)
-		if !ok || err != nil || k == 0 || proto != "tcp" && proto != "udp" {
-			r.say(p, "%q is no port; write 443/tcp or 53/udp", text)
-			continue
+	for _, p := range r.list(m["prove"]) {
+		q.Prove = append(q.Prove, r.scalar(p))
+	}
+	for k, v := range r.keys(m["maps"]) {
+		if q.Maps == nil {
+			q.Maps = map[string][]string{}
 		}
-		v.Ports, ports = append(v.Ports, Port{uint16(k), proto}), append(ports, text)
-	}
-	if t := m["tls"]; t != nil {
-		if v.TLS = r.scalar(t); !regexp.MustCompile(`^>=1\.[0-3]$`).MatchString(v.TLS) {
-			r.say(t, "%q is no TLS version; write \">=1.2\"", v.TLS)
+		for _, c := range r.list(v) {
+			q.Maps[k] = append(q.Maps[k], r.scalar(c))
 		}
 	}
-	v.Text = scalarOf(m["from"]) + " → " + scalarOf(m["to"])
-	if len(ports) > 0 {
-		v.Text += " on " + strings.Join(ports, ", ")
-	}
-	if v.TLS != "" {
-		v.Text += ", TLS " + v.TLS
-	}
-	if v.Only {
-		v.Text += ", nobody else"
-	}
-	return v
+	return q
 }
 
-func (r *reader) access(n *yaml.Node) *Access {
-	m := r.keys(n, "on", "who", "may", "only")
-	v := &Access{On: r.selector(n, m, "on"), Who: r.names(m["who"]), May: r.names(m["may"]), Only: r.flag(m["only"])}
-	if len(v.Who) == 0 || len(v.May) == 0 {
-		r.say(n, "names nobody or nothing; add who: [group:wheel] and may: [sudo]")
-	}
-	v.Text = strings.Join(v.Who, ", ") + " may " + strings.Join(v.May, ", ") + " on " + scalarOf(m["on"])
-	if v.Only {
-		v.Text += ", nobody else"
-	}
-	return v
-}
+var (
+	idForm   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	portForm = regexp.MustCompile(`^[0-9]{1,5}/(tcp|udp)$`)
+	tlsForm  = regexp.MustCompile(`^>=1\.[23]$`)
+)
 
-func (r *reader) state(n *yaml.Node) *State {
-	m := r.keys(n, "on", "settings")
-	v := &State{On: r.selector(n, m, "on"), Settings: map[string]string{}, At: map[string]Position{}, Values: map[string]Position{}}
-	for k, value := range r.keys(m["settings"]) {
-		v.Settings[k] = r.scalar(value)
-		v.Values[k] = Position{value.Line, value.Column}
-	}
-	if s := m["settings"]; s != nil {
-		for _, k := range s.Content {
-			if _, ok := v.Settings[k.Value]; ok {
-				if _, twice := v.At[k.Value]; !twice {
-					v.At[k.Value] = Position{k.Line, k.Column}
-				}
+func (r *reader) verb(q *Requirement, verb string, n *yaml.Node) {
+	switch verb {
+	case "state":
+		m := r.keys(n, "on", "settings")
+		q.State = &State{On: r.selector(n, m, "on"), Settings: map[string]string{}}
+		for k, v := range r.keys(m["settings"]) {
+			q.State.Settings[k] = r.scalar(v)
+		}
+		if len(q.State.Settings) == 0 {
+			r.say(n, "names no setting; add settings: {ssh.root_login: false}")
+		}
+	case "reach":
+		m := r.keys(n, "from", "to", "ports", "tls", "only")
+		q.Reach = &Reach{From: r.selector(n, m, "from"), To: r.selector(n, m, "to"), Only: r.yes(m["only"])}
+		q.Reach.Ports = r.formed(n, m, "ports", portForm, "write 443/tcp")
+		if m["tls"] != nil {
+			if q.Reach.TLS = r.scalar(m["tls"]); !tlsForm.MatchString(q.Reach.TLS) {
+				r.say(m["tls"], "%q is no TLS version; write \">=1.2\" or \">=1.3\"", q.Reach.TLS)
 			}
 		}
+	case "access":
+		m := r.keys(n, "on", "who", "may", "only")
+		q.Access = &Access{On: r.selector(n, m, "on"), May: r.text(n, m, "may"), Nobody: r.yes(m["only"])}
+		if may := q.Access.May; may != "" && may != "login" && may != "sudo" {
+			r.say(m["may"], "%q is no right that is known; write login or sudo", may)
+		}
+		for _, w := range r.list(m["who"]) {
+			q.Access.Who = append(q.Access.Who, r.scalar(w))
+		}
+	case "within":
+		r.within(q, n)
+	case "record":
+		m := r.keys(n, "on", "what", "arrive", "keep")
+		q.Record = &Record{On: r.selector(n, m, "on"), Arrive: r.duration(m["arrive"]), Keep: r.duration(m["keep"])}
+		for _, w := range r.list(m["what"]) {
+			q.Record.What = append(q.Record.What, r.scalar(w))
+		}
+		if len(q.Record.What) == 0 {
+			r.say(n, "names nothing to record; add what: [linux.sshd]")
+		}
+	case "custom":
+		m := r.keys(n, "on", "cel")
+		q.Custom = &Custom{On: r.selector(n, m, "on"), CEL: r.text(n, m, "cel")}
 	}
-	if len(v.Settings) == 0 {
-		r.say(n, "names no setting; add settings: {ssh.root_login: false}")
-	}
-	return v
 }
 
-func (r *reader) within(n *yaml.Node) *Within {
+func (r *reader) within(q *Requirement, n *yaml.Node) {
 	m := r.keys(n, "on", "from", "until", "limits")
-	v := &Within{On: r.selector(n, m, "on"), From: r.text(n, m, "from"), Until: r.text(n, m, "until")}
-	var limits []string
+	q.Within = &Within{On: r.selector(n, m, "on"), From: r.text(n, m, "from"), Until: r.text(n, m, "until")}
 	for _, l := range r.list(m["limits"]) {
 		lm := r.keys(l, "when", "max")
-		limit := Limit{Max: r.duration(lm["max"])}
-		if lm["when"] != nil {
-			limit.When = r.scalar(lm["when"])
-		}
-		if limit.Max <= 0 {
+		q.Within.Limits = append(q.Within.Limits, Limit{When: r.text(l, lm, "when"), Max: r.duration(lm["max"])})
+		if lm["max"] == nil {
 			r.say(l, "has no deadline; add max: 48h")
 		}
-		v.Limits = append(v.Limits, limit)
-		limits = append(limits, strings.TrimSpace(limit.When+" ≤ "+limit.Max.String()))
 	}
-	if len(v.Limits) == 0 {
-		r.say(n, "names no deadline; add limits: [{when: \"vuln.kev\", max: 48h}]")
+	if len(q.Within.Limits) == 0 {
+		r.say(n, "has no limits; add limits: [{when: \"true\", max: 720h}]")
 	}
-	v.Text = v.From + " to " + v.Until + " on " + scalarOf(m["on"]) + ": " + strings.Join(limits, ", ")
-	return v
 }
 
-func (r *reader) record(n *yaml.Node) *Record {
-	m := r.keys(n, "on", "events", "arrive", "keep")
-	v := &Record{On: r.selector(n, m, "on"), Events: r.names(m["events"]), Arrive: r.duration(m["arrive"]), Keep: r.duration(m["keep"])}
-	if len(v.Events) == 0 {
-		r.say(n, "names no events; add events: [linux.sshd]")
+func (r *reader) yes(n *yaml.Node) bool {
+	if n == nil {
+		return false
 	}
-	v.Text = strings.Join(v.Events, ", ") + " of " + scalarOf(m["on"])
-	if v.Arrive > 0 {
-		v.Text += ", within " + v.Arrive.String()
-	}
-	if v.Keep > 0 {
-		v.Text += ", kept " + v.Keep.String()
-	}
-	return v
-}
-
-func (r *reader) custom(n *yaml.Node) *Custom {
-	m := r.keys(n, "on", "cel", "language", "script")
-	v := &Custom{On: r.selector(n, m, "on")}
-	switch {
-	case m["cel"] != nil && m["script"] == nil && m["language"] == nil:
-		v.CEL = r.scalar(m["cel"])
-		v.Text = v.CEL
-	case m["script"] != nil && m["cel"] == nil:
-		v.Script, v.Language = r.scalar(m["script"]), r.text(n, m, "language")
-		if known := []string{"bash", "python", "powershell"}; v.Language != "" && !slices.Contains(known, v.Language) {
-			r.say(m["language"], "%q is no language for scripts; write one of %q", v.Language, known)
-		}
-		v.Text = "a " + v.Language + " script"
+	switch v := r.scalar(n); v {
+	case "true":
+		return true
+	case "false", "":
+		return false
 	default:
-		r.say(n, "has no single question; write either cel: or script: with language:")
+		r.say(n, "%q is neither true nor false; write one of them", v)
+		return false
 	}
-	v.Text += " on " + scalarOf(m["on"])
-	return v
 }
 
-func (r *reader) names(n *yaml.Node) []string {
+func (r *reader) duration(n *yaml.Node) time.Duration {
+	if n == nil {
+		return 0
+	}
+	var d holdfast.Duration
+	if err := d.UnmarshalText([]byte(r.scalar(n))); err != nil || d <= 0 {
+		r.say(n, "%q is no duration; write 48h or 7d", n.Value)
+	}
+	return d.Std()
+}
+
+func (r *reader) formed(at *yaml.Node, m map[string]*yaml.Node, key string, form *regexp.Regexp, do string) []string {
 	var out []string
-	for _, c := range r.list(n) {
-		out = append(out, r.scalar(c))
+	for _, v := range r.list(m[key]) {
+		s := r.scalar(v)
+		if !form.MatchString(s) {
+			r.say(v, "%q does not fit %s; %s", s, key, do)
+		}
+		out = append(out, s)
+	}
+	if len(out) == 0 {
+		r.say(at, "names no %s; %s", key, do)
 	}
 	return out
 }
 
-func (r *reader) flag(n *yaml.Node) bool {
-	if n == nil {
-		return false
+// nearest suggests the known word closest to one that is not.
+func nearest(word string, known []string) string {
+	best, least := "", len(word)/2+1
+	for _, k := range known {
+		if d := Distance(word, k); d < least {
+			best, least = k, d
+		}
 	}
-	switch n.Value {
-	case "true":
-		return true
-	case "false":
-	default:
-		r.say(n, "%q is neither true nor false; write one of them", n.Value)
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
 	}
-	return false
+	return "known are " + strings.Join(known, ", ")
 }
 
-func (r *reader) duration(n *yaml.Node) holdfast.Duration {
-	var d holdfast.Duration
-	if n == nil {
-		return 0
+// Distance is the Levenshtein distance of two short words.
+func Distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
 	}
-	if err := d.UnmarshalText([]byte(r.scalar(n))); err != nil {
-		r.say(n, "%v", err)
-	} else if d <= 0 {
-		r.say(n, "%s is no time to wait; write 48h", d)
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
 	}
-	return d
-}
-
-func scalarOf(n *yaml.Node) string {
-	if n == nil {
-		return ""
+	for i := 1; i <= len(a); i++ {
+		diagonal := prev[0]
+		prev[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = prev[j]
+			prev[j] = min(cost, prev[j]+1, prev[j-1]+1)
+		}
 	}
-	return n.Value
+	return prev[len(b)]
 }

@@ -4,6 +4,8 @@
 package parser
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"holdfast"
@@ -13,7 +15,7 @@ import (
 type Parsed struct {
 	Time    time.Time // zero if the record has no clock
 	Host    string    // the host the record names itself, if it does
-	Dataset string    // one of the parser's Datasets
+	Dataset string    // one that this parser or another of the catalogue describes
 	Fields  []holdfast.Field
 }
 
@@ -29,6 +31,26 @@ type Parser struct {
 	References  []string // specification and section, or the source file whose messages it reads
 	Datasets    []holdfast.Dataset
 	Parse       func(raw []byte, hint Hint) (Parsed, error)
+}
+
+// Check reports what is wrong with p by this contract: too many fields, or one
+// without a name or with a name that is too long.
+func (p *Parsed) Check() error {
+	if p.Dataset == "" {
+		return errors.New("the parser named no dataset")
+	}
+	if len(p.Fields) > MaxFields {
+		return fmt.Errorf("%d fields, %d are allowed", len(p.Fields), MaxFields)
+	}
+	for i := range p.Fields {
+		switch n := len(p.Fields[i].Name); {
+		case n == 0:
+			return errors.New("a field without a name")
+		case n > MaxName:
+			return fmt.Errorf("a field's name has %d bytes, %d are allowed", n, MaxName)
+		}
+	}
+	return nil
 }
 
 // Hint is what is known before parsing.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"holdfast/store/state"
+	"holdfast"
 )
 
 const (
@@ -45,7 +45,7 @@ func (s *Store) CompactOnce(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}
-	days := map[string][]state.Segment{}
+	days := map[string][]holdfast.Segment{}
 	for _, g := range segs {
 		if g.Bytes < small {
 			days[g.Day] = append(days[g.Day], g)
@@ -59,8 +59,8 @@ func (s *Store) CompactOnce(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-func (s *Store) merge(ctx context.Context, list []state.Segment) (int, error) {
-	slices.SortFunc(list, func(a, b state.Segment) int { return cmp.Compare(a.First, b.First) })
+func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error) {
+	slices.SortFunc(list, func(a, b holdfast.Segment) int { return cmp.Compare(a.First, b.First) })
 	var rows []row
 	var old []string
 	for _, g := range list {
@@ -80,7 +80,7 @@ func (s *Store) merge(ctx context.Context, list []state.Segment) (int, error) {
 		return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time))
 	})
 	first, last := list[0], list[len(old)-1]
-	seg := state.Segment{ID: fmt.Sprintf("%s-%016d-%016d-c", first.Day, first.First, last.Last), Day: first.Day, First: first.First, Last: last.Last, Made: s.clock.Now().UTC()}
+	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d-c", first.Day, first.First, last.Last), Day: first.Day, First: first.First, Last: last.Last, Made: s.clock.Now().UTC()}
 	seg.Path = seg.Day + "/" + seg.ID + ".parquet"
 	if slices.Contains(old, seg.ID) { // a compacted one, alone at both ends
 		seg.ID += "c"

@@ -25,14 +25,13 @@ import (
 
 	"holdfast"
 	"holdfast/internal/clock"
-	"holdfast/store/state"
 )
 
 // Manifest says which segments there are.
 type Manifest interface {
-	CommitSegment(ctx context.Context, seg state.Segment, position uint64, add []holdfast.LedgerRow) error
-	ReplaceSegments(ctx context.Context, old []string, seg state.Segment) error
-	Segments(ctx context.Context, from, to time.Time) ([]state.Segment, error)
+	CommitSegment(ctx context.Context, seg holdfast.Segment, position uint64, add []holdfast.LedgerRow) error
+	ReplaceSegments(ctx context.Context, old []string, seg holdfast.Segment) error
+	Segments(ctx context.Context, from, to time.Time) ([]holdfast.Segment, error)
 	Position(ctx context.Context, name string) (uint64, []byte, error)
 }
 
@@ -317,7 +316,7 @@ func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event,
 	return holdfast.Event{}, fmt.Errorf("event %s: %w", id, holdfast.ErrNotFound)
 }
 
-func (s *Store) find(ctx context.Context, segs []state.Segment, id holdfast.EventID) (holdfast.Event, error) {
+func (s *Store) find(ctx context.Context, segs []holdfast.Segment, id holdfast.EventID) (holdfast.Event, error) {
 	files := make([]string, len(segs))
 	for i, g := range segs {
 		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))

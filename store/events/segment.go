@@ -10,16 +10,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"holdfast"
+
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"holdfast/internal/host"
-	"holdfast/store/state"
 )
 
 // writeSegment writes rows to a file that is whole and synced when it gets its
 // name.
-func writeSegment(dir string, seg state.Segment, rows []row) (state.Segment, error) {
+func writeSegment(dir string, seg holdfast.Segment, rows []row) (holdfast.Segment, error) {
 	full := filepath.Join(dir, filepath.FromSlash(seg.Path))
 	if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
 		return seg, fmt.Errorf("segment: %w", err)
@@ -62,7 +63,7 @@ func writeSegment(dir string, seg state.Segment, rows []row) (state.Segment, err
 	return seg, nil
 }
 
-func readSegment(dir string, seg state.Segment) ([]row, error) {
+func readSegment(dir string, seg holdfast.Segment) ([]row, error) {
 	rows, err := parquet.ReadFile[row](filepath.Join(dir, filepath.FromSlash(seg.Path)))
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", seg.ID, err)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/store/state"
 )
 
 const (
@@ -41,7 +40,7 @@ type Writer struct {
 
 // NewWriter makes a writer that goes on where the manifest stands.
 func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []holdfast.Entity) (*Writer, error) {
-	seq, _, err := s.manifest.Position(ctx, state.WriterPosition)
+	seq, _, err := s.manifest.Position(ctx, holdfast.WriterPosition)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
@@ -178,7 +177,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	}
 	now := w.store.clock.Now().UTC()
 	day := now.Format(time.DateOnly)
-	seg := state.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.first, w.last), Day: day, First: w.first, Last: w.last, Made: now}
+	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.first, w.last), Day: day, First: w.first, Last: w.last, Made: now}
 	seg.Path = day + "/" + seg.ID + ".parquet"
 	if len(w.rows) > 0 {
 		var err error

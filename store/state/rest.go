@@ -137,28 +137,10 @@ func (s store) DropOutbox(ctx context.Context, upto uint64) error {
 	return s.write(ctx, "DELETE FROM outbox WHERE seq <= $1", upto)
 }
 
-// Segment is one file of events.
-type Segment struct {
-	ID     string    `json:"id"`
-	Day    string    `json:"day"`  // the folder
-	Path   string    `json:"path"` // under the events folder
-	Events uint64    `json:"events"`
-	Bytes  uint64    `json:"bytes"`
-	Oldest time.Time `json:"oldest"` // event time
-	Newest time.Time `json:"newest"`
-	First  uint64    `json:"first"` // bus positions it holds
-	Last   uint64    `json:"last"`
-	SHA256 string    `json:"sha256"`
-	Made   time.Time `json:"made"`
-}
-
-// WriterPosition is the name of the writer's place on the bus.
-const WriterPosition = "writer"
-
 // CommitSegment makes a segment part of the store, together with the writer's
 // place on the bus and what the segment adds to the ledger. A segment without
 // events only moves the place.
-func (s store) CommitSegment(ctx context.Context, seg Segment, position uint64, add []holdfast.LedgerRow) error {
+func (s store) CommitSegment(ctx context.Context, seg holdfast.Segment, position uint64, add []holdfast.LedgerRow) error {
 	return s.run.writing(ctx, func(tx *Tx) error {
 		if seg.Events > 0 {
 			if err := tx.putSegment(ctx, seg); err != nil {
@@ -175,11 +157,11 @@ func (s store) CommitSegment(ctx context.Context, seg Segment, position uint64, 
 			}
 		}
 		*tx.changed = append(*tx.changed, change{"event", ""})
-		return tx.SetPosition(ctx, WriterPosition, position, nil)
+		return tx.SetPosition(ctx, holdfast.WriterPosition, position, nil)
 	})
 }
 
-func (s store) putSegment(ctx context.Context, seg Segment) error {
+func (s store) putSegment(ctx context.Context, seg holdfast.Segment) error {
 	body, err := json.Marshal(seg)
 	if err != nil {
 		return fmt.Errorf("segment: %w", err)
@@ -189,7 +171,7 @@ func (s store) putSegment(ctx context.Context, seg Segment) error {
 
 // ReplaceSegments puts one segment in the place of several that hold the same
 // events.
-func (s store) ReplaceSegments(ctx context.Context, old []string, seg Segment) error {
+func (s store) ReplaceSegments(ctx context.Context, old []string, seg holdfast.Segment) error {
 	return s.run.writing(ctx, func(tx *Tx) error {
 		for _, id := range old {
 			if err := tx.write(ctx, "DELETE FROM segments WHERE id = $1", id); err != nil {
@@ -202,7 +184,7 @@ func (s store) ReplaceSegments(ctx context.Context, old []string, seg Segment) e
 
 // Segments returns the segments with events in a range of time, by id; a zero
 // end is open.
-func (s store) Segments(ctx context.Context, from, to time.Time) ([]Segment, error) {
+func (s store) Segments(ctx context.Context, from, to time.Time) ([]holdfast.Segment, error) {
 	lo, hi := int64(-1<<62), int64(1<<62)
 	if !from.IsZero() {
 		lo = micros(from)
@@ -215,13 +197,13 @@ func (s store) Segments(ctx context.Context, from, to time.Time) ([]Segment, err
 		return nil, fmt.Errorf("segments: %w", err)
 	}
 	defer rows.Close()
-	var out []Segment
+	var out []holdfast.Segment
 	for rows.Next() {
 		var body string
 		if err := rows.Scan(&body); err != nil {
 			return nil, fmt.Errorf("segments: %w", err)
 		}
-		var seg Segment
+		var seg holdfast.Segment
 		if err := json.Unmarshal([]byte(body), &seg); err != nil {
 			return nil, fmt.Errorf("segments: %w", err)
 		}

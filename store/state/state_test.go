@@ -115,7 +115,7 @@ func TestSegmentPositionAndLedgerAreOne(t *testing.T) {
 	ctx := context.Background()
 	db := open(t, filepath.Join(t.TempDir(), "state.db"))
 	for i := range 2 {
-		seg := Segment{ID: string(rune('a' + i)), Events: 5, Oldest: at, Newest: at.Add(time.Minute), First: uint64(i), Last: uint64(i)}
+		seg := holdfast.Segment{ID: string(rune('a' + i)), Events: 5, Oldest: at, Newest: at.Add(time.Minute), First: uint64(i), Last: uint64(i)}
 		row := holdfast.LedgerRow{Source: "file", Received: 7, Stored: 5, DeadLettered: 1, Rejected: 1, Last: at}
 		if err := db.CommitSegment(ctx, seg, uint64(i+1), []holdfast.LedgerRow{row}); err != nil {
 			t.Fatal(err)
@@ -136,10 +136,10 @@ func TestSegmentPositionAndLedgerAreOne(t *testing.T) {
 	if segs, err := db.Segments(ctx, at.Add(time.Hour), time.Time{}); err != nil || len(segs) != 0 {
 		t.Errorf("%v %v", segs, err)
 	}
-	if seq, _, err := db.Position(ctx, WriterPosition); seq != 2 || err != nil {
+	if seq, _, err := db.Position(ctx, holdfast.WriterPosition); seq != 2 || err != nil {
 		t.Errorf("%d %v", seq, err)
 	}
-	if err := db.ReplaceSegments(ctx, []string{"a", "b"}, Segment{ID: "c", Events: 10, Oldest: at, Newest: at}); err != nil {
+	if err := db.ReplaceSegments(ctx, []string{"a", "b"}, holdfast.Segment{ID: "c", Events: 10, Oldest: at, Newest: at}); err != nil {
 		t.Fatal(err)
 	}
 	if segs, err := db.Segments(ctx, time.Time{}, time.Time{}); err != nil || len(segs) != 1 {

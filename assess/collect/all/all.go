@@ -1,7 +1,10 @@
 // Package all lists every collector that Holdfast ships.
 package all
 
-import "holdfast/assess/collect"
+import (
+	"holdfast/assess/collect"
+	"holdfast/assess/collect/linux"
+)
 
 // All lists them by name.
-func All() []collect.Collector { return []collect.Collector{} }
+func All() []collect.Collector { return linux.Collectors() }

@@ -2,7 +2,24 @@
 // they are asked.
 package all
 
-import "holdfast/ingest/parser"
+import (
+	"holdfast/ingest/parser"
+	"holdfast/ingest/parser/account"
+	"holdfast/ingest/parser/journal"
+	"holdfast/ingest/parser/json"
+	"holdfast/ingest/parser/sshd"
+	"holdfast/ingest/parser/sudo"
+	"holdfast/ingest/parser/syslog"
+)
 
 // All lists them, the most particular first, the generic last.
-func All() []parser.Parser { return []parser.Parser{} }
+func All() []parser.Parser {
+	return []parser.Parser{
+		sshd.Parser(),
+		sudo.Parser(),
+		account.Parser(),
+		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar()),
+		syslog.Parser(),
+		json.Parser(),
+	}
+}

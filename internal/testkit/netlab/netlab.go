@@ -199,8 +199,10 @@ func (h *Host) ns(kind string) string {
 // working folder. Killing it kills the program; other signals go through
 // Signal. When the lab ends, it is killed.
 func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	all := append([]string{h.ns("net"), h.ns("mount"), h.ns("pid"), h.ns("uts"), h.ns("ipc"),
-		"setpriv", "--pdeathsig", "KILL", name}, args...)
+	all := append([]string{
+		h.ns("net"), h.ns("mount"), h.ns("pid"), h.ns("uts"), h.ns("ipc"),
+		"setpriv", "--pdeathsig", "KILL", name,
+	}, args...)
 	cmd := exec.CommandContext(ctx, "nsenter", all...)
 	cmd.WaitDelay = 2 * time.Second
 	return cmd

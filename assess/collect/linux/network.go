@@ -1,0 +1,253 @@
+package linux
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"holdfast"
+	"holdfast/assess/collect"
+	"holdfast/internal/host"
+)
+
+func listeners() collect.Collector {
+	return collect.Collector{
+		Name: "linux.listeners", Description: "Ports that are listened on, with the process that owns them.", OS: linuxOnly,
+		References: []string{"proc_net(5)"}, Needs: "root: the processes behind other users' sockets",
+		Tables: []collect.Schema{{Name: "listeners", Columns: []collect.Column{
+			{Name: "protocol", Type: "string", Description: "tcp or udp"}, {Name: "address", Type: "string"}, {Name: "port", Type: "int"}, {Name: "everywhere", Type: "bool", Description: "on all addresses"}, {Name: "loopback", Type: "bool"},
+			{Name: "process", Type: "string"}, {Name: "pid", Type: "int"}, {Name: "exe", Type: "string"}, {Name: "uid", Type: "int"},
+		}}},
+		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(listenerTable(h)), nil },
+	}
+}
+
+func listenerTable(h *host.Host) holdfast.Table {
+	t := table(h, "listeners")
+	owners, partial := socketOwners(h)
+	t.Partial = partial
+	for _, p := range []struct{ proto, file, state string }{
+		{"tcp", "tcp", "0A"}, {"tcp", "tcp6", "0A"}, {"udp", "udp", "07"}, {"udp", "udp6", "07"},
+	} {
+		b, err := h.ReadFile("/proc/self/net/" + p.file)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // no IPv6
+			}
+			return failed(h, "listeners", err)
+		}
+		for _, s := range parseSockets(b, p.state) {
+			r := holdfast.Row{
+				"protocol": p.proto, "address": s.addr.Addr().String(), "port": int64(s.addr.Port()), "everywhere": s.addr.Addr().IsUnspecified(),
+				"loopback": s.addr.Addr().IsLoopback(), "uid": s.uid, "process": "", "pid": int64(0), "exe": "",
+			}
+			if pid, ok := owners[s.inode]; ok {
+				r["pid"] = pid
+				dir := "/proc/" + strconv.FormatInt(pid, 10)
+				if c, err := h.ReadFile(dir + "/comm"); err == nil {
+					r["process"] = strings.TrimSpace(string(c))
+				}
+				if exe, err := os.Readlink(h.Path(dir + "/exe")); err == nil {
+					r["exe"] = exe
+				}
+			}
+			add(&t, r)
+		}
+	}
+	return t
+}
+
+type socket struct {
+	addr  netip.AddrPort
+	uid   int64
+	inode string
+}
+
+// parseSockets reads /proc/net/{tcp,udp}[6]: the sockets in one state that have
+// no peer.
+func parseSockets(b []byte, state string) []socket {
+	var out []socket
+	for i, l := range lines(b) {
+		f := strings.Fields(l)
+		if i == 0 || len(f) < 10 || f[3] != state || strings.Trim(f[2], "0:") != "" {
+			continue
+		}
+		addr, err := hexAddr(f[1])
+		if err != nil {
+			continue
+		}
+		out = append(out, socket{addr, number(f[7]), f[9]})
+	}
+	return out
+}
+
+// hexAddr reads 0100007F:0016: words of four bytes in the machine's order,
+// little endian on every Linux that is supported here.
+func hexAddr(s string) (netip.AddrPort, error) {
+	a, p, ok := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(a)
+	if !ok || err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", s)
+	}
+	port, err := strconv.ParseUint(p, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q has no port", s)
+	}
+	for i := 0; i < len(raw); i += 4 {
+		slices.Reverse(raw[i : i+4])
+	}
+	ip, _ := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
+}
+
+// socketOwners maps socket inodes to the first process that holds them.
+func socketOwners(h *host.Host) (owners map[string]int64, partial string) {
+	owners = map[string]int64{}
+	procs, err := os.ReadDir(h.Path("/proc"))
+	if err != nil {
+		return owners, "the processes behind the ports are not known: " + err.Error()
+	}
+	for _, p := range procs {
+		pid, err := strconv.ParseInt(p.Name(), 10, 64)
+		if err != nil {
+			continue
+		}
+		dir := h.Path("/proc/" + p.Name() + "/fd")
+		fds, err := os.ReadDir(dir)
+		if err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				partial = "the processes behind some ports are not known; it needs root"
+			}
+			continue
+		}
+		for _, fd := range fds {
+			to, err := os.Readlink(filepath.Join(dir, fd.Name()))
+			if err != nil {
+				continue
+			}
+			if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+				inode = strings.TrimSuffix(inode, "]")
+				if have, ok := owners[inode]; !ok || pid < have {
+					owners[inode] = pid
+				}
+			}
+		}
+	}
+	return owners, partial
+}
+
+func sshd() collect.Collector {
+	return collect.Collector{
+		Name: "linux.sshd", Description: "The settings that sshd has in effect, all files and defaults taken together.", OS: linuxOnly, References: []string{"sshd(8), option -T", "sshd_config(5)"}, Needs: "root: the host keys that sshd -T loads",
+		Tables: []collect.Schema{{Name: "sshd", Columns: []collect.Column{
+			{Name: "passwordauthentication", Type: "string"}, {Name: "permitrootlogin", Type: "string"}, {Name: "port", Type: "list"}, {Name: "…", Type: "string", Description: "every keyword of sshd -T, lower case; port, listenaddress, hostkey, acceptenv and subsystem are lists"},
+		}}},
+		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
+			program := "/usr/sbin/sshd"
+			if !h.Exists(program) {
+				return one(table(h, "sshd")), nil // no SSH server is installed
+			}
+			out, err := h.Run(ctx, nil, h.Path(program), "-T", "-f", h.Path("/etc/ssh/sshd_config"))
+			if err != nil {
+				return one(failed(h, "sshd", err)), nil
+			}
+			t := table(h, "sshd")
+			add(&t, parseSSHD(out.Stdout))
+			return one(t), nil
+		},
+	}
+}
+
+var sshdLists = []string{"port", "listenaddress", "hostkey", "acceptenv", "subsystem", "allowusers", "denyusers", "allowgroups", "denygroups", "setenv", "permitlisten", "permitopen"}
+
+func parseSSHD(b []byte) holdfast.Row {
+	r := holdfast.Row{}
+	for _, l := range lines(b) {
+		k, v, _ := strings.Cut(strings.TrimSpace(l), " ")
+		k = strings.ToLower(k)
+		if k == "" {
+			continue
+		}
+		if !slices.Contains(sshdLists, k) {
+			r[k] = v
+			continue
+		}
+		have, _ := r[k].([]any)
+		r[k] = append(have, v)
+	}
+	return r
+}
+
+func nftables() collect.Collector {
+	return collect.Collector{
+		Name: "linux.nftables", Description: "Packet filter: tables, chains with hook and policy, and rules.", OS: linuxOnly, References: []string{"libnftables-json(5)"}, Needs: "root: reading the ruleset",
+		Tables: []collect.Schema{{Name: "nftables", Columns: []collect.Column{
+			{Name: "kind", Type: "string", Description: "table, chain, set or rule"}, {Name: "family", Type: "string"}, {Name: "table", Type: "string"}, {Name: "chain", Type: "string"}, {Name: "hook", Type: "string"}, {Name: "priority", Type: "int"},
+			{Name: "policy", Type: "string"}, {Name: "handle", Type: "int"}, {Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
+		}}},
+		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
+			out, err := h.Run(ctx, nil, "nft", "-j", "list", "ruleset")
+			if err != nil {
+				return one(failed(h, "nftables", fmt.Errorf("nft: %w; install nftables and run as root", err))), nil
+			}
+			t := table(h, "nftables")
+			if err := parseNft(&t, out.Stdout); err != nil {
+				return one(failed(h, "nftables", err)), nil
+			}
+			return one(t), nil
+		},
+	}
+}
+
+type nftObject struct {
+	Family string          `json:"family"`
+	Table  string          `json:"table"`
+	Chain  string          `json:"chain"`
+	Name   string          `json:"name"`
+	Hook   string          `json:"hook"`
+	Prio   int64           `json:"prio"`
+	Policy string          `json:"policy"`
+	Handle int64           `json:"handle"`
+	Expr   json.RawMessage `json:"expr"`
+}
+
+func parseNft(t *holdfast.Table, b []byte) error {
+	var doc struct {
+		Nftables []map[string]json.RawMessage `json:"nftables"`
+	}
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return fmt.Errorf("nft's answer is not understood: %w", err)
+	}
+	for _, x := range doc.Nftables {
+		for _, kind := range []string{"table", "chain", "set", "rule"} {
+			raw, ok := x[kind]
+			if !ok {
+				continue
+			}
+			var o nftObject
+			if err := json.Unmarshal(raw, &o); err != nil {
+				return fmt.Errorf("nft's answer is not understood: %w", err)
+			}
+			r := holdfast.Row{"kind": kind, "family": o.Family, "table": o.Table, "chain": o.Chain, "hook": o.Hook, "priority": o.Prio, "policy": o.Policy, "handle": o.Handle, "text": string(o.Expr)}
+			switch kind {
+			case "table":
+				r["table"] = o.Name
+			case "chain":
+				r["chain"] = o.Name
+			case "set":
+				r["text"] = o.Name
+			}
+			add(t, r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+
+	"holdfast"
+	"holdfast/ingest/input"
+	"holdfast/internal/host"
+	"holdfast/store/bus"
+)
+
+// config is what `up` can be told.
+type config struct {
+	Data        string         `koanf:"data"`
+	Listen      string         `koanf:"listen"`
+	Agents      string         `koanf:"agents"`
+	Syslog      []string       `koanf:"syslog"`
+	AutoApprove []string       `koanf:"auto-approve"`
+	Management  []string       `koanf:"management"`
+	Inputs      []input.Config `koanf:"inputs"`
+	NoAgent     bool           `koanf:"no-agent"`
+	LogLevel    string         `koanf:"log-level"`
+	Reserve     uint64         `koanf:"reserve"`
+	TLSCert     string         `koanf:"tls-cert"`
+	TLSKey      string         `koanf:"tls-key"`
+}
+
+func defaultConfig() config {
+	return config{Listen: "127.0.0.1:8440", Agents: "127.0.0.1:8444", LogLevel: "info", Reserve: bus.DefaultReserve}
+}
+
+func (c config) flags(f *pflag.FlagSet) {
+	f.String("config", "", "a YAML file of settings; default: holdfast.yaml in the data folder, if it is there")
+	f.String("listen", c.Listen, "address of console and API; TLS unless it is loopback")
+	f.String("agents", c.Agents, "address for agents (mutual TLS)")
+	f.StringSlice("syslog", nil, "address to take syslog on, UDP and TCP; may stand several times")
+	f.StringSlice("auto-approve", nil, "part that needs no person's approval, such as action/block-address; may stand several times")
+	f.StringSlice("management", nil, "address or prefix that never loses access; may stand several times")
+	f.Bool("no-agent", false, "do not run an agent for this host")
+	f.String("log-level", c.LogLevel, "debug, info, warn or error")
+	f.Uint64("reserve", c.Reserve, "bytes of disk that stay free; below it events are refused")
+	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
+	f.String("tls-key", "", "key file (PEM) of --tls-cert")
+}
+
+// loadConfig reads defaults, file, environment and flags, each over the one
+// before.
+func loadConfig(data string, flags *pflag.FlagSet) (config, error) {
+	cfg := defaultConfig()
+	k := koanf.New(".")
+	path, err := flags.GetString("config")
+	if err != nil {
+		return cfg, err
+	}
+	named := path != ""
+	if !named {
+		path = filepath.Join(data, "holdfast.yaml")
+	}
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil && (named || !errors.Is(err, fs.ErrNotExist)) {
+		return cfg, holdfast.Fault{File: path, What: err.Error(), Do: "correct the file, or start without --config"}
+	}
+	err = k.Load(env.Provider("HOLDFAST_", ".", func(s string) string {
+		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s, "HOLDFAST_")), "_", "-")
+	}), nil)
+	if err != nil {
+		return cfg, err
+	}
+	for _, key := range k.Keys() {
+		top, _, _ := strings.Cut(key, ".")
+		if flags.Lookup(top) == nil && top != "inputs" && k.Exists(key) && !fromEnv(top) {
+			return cfg, holdfast.Fault{File: path, What: fmt.Sprintf("there is no setting %q", top), Do: "see holdfast up --help for the settings"}
+		}
+	}
+	if err := k.Unmarshal("", &cfg); err != nil {
+		return cfg, holdfast.Fault{File: path, What: err.Error(), Do: "see holdfast up --help for the settings"}
+	}
+	cfg.Data = data
+	flags.Visit(func(f *pflag.Flag) { err = errors.Join(err, cfg.set(flags, f.Name)) })
+	return cfg, err
+}
+
+// fromEnv are variables of the same prefix that mean something else.
+func fromEnv(key string) bool {
+	return os.Getenv("HOLDFAST_"+strings.ToUpper(strings.ReplaceAll(key, "-", "_"))) != ""
+}
+
+func (c *config) set(f *pflag.FlagSet, name string) (err error) {
+	switch name {
+	case "listen":
+		c.Listen, err = f.GetString(name)
+	case "agents":
+		c.Agents, err = f.GetString(name)
+	case "syslog":
+		c.Syslog, err = f.GetStringSlice(name)
+	case "auto-approve":
+		c.AutoApprove, err = f.GetStringSlice(name)
+	case "management":
+		c.Management, err = f.GetStringSlice(name)
+	case "no-agent":
+		c.NoAgent, err = f.GetBool(name)
+	case "log-level":
+		c.LogLevel, err = f.GetString(name)
+	case "reserve":
+		c.Reserve, err = f.GetUint64(name)
+	case "tls-cert":
+		c.TLSCert, err = f.GetString(name)
+	case "tls-key":
+		c.TLSKey, err = f.GetString(name)
+	}
+	return err
+}
+
+func (c config) level() slog.Level {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
+
+// inputs are the ways in that the server itself opens.
+func (c config) inputs() []input.Config {
+	var out []input.Config
+	for _, addr := range c.Syslog {
+		out = append(out, input.Config{Kind: "syslog", Where: addr})
+	}
+	return out
+}
+
+// secure reports whether the console must speak TLS: everywhere but on
+// loopback.
+func (c config) secure() bool {
+	h, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return true
+	}
+	ip := net.ParseIP(h)
+	return c.TLSCert != "" || h != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// serverTLS reads the certificate, or makes one that the command line of this
+// machine trusts.
+func serverTLS(c config) (*tls.Config, []byte, error) {
+	if c.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil, nil
+	}
+	path := filepath.Join(c.Data, "console.pem")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if b, err = selfSigned(c.Listen); err == nil {
+			err = host.WriteAtomic(path, b, 0o600)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the console's certificate: %w", err)
+	}
+	cert, err := tls.X509KeyPair(b, b)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w; remove it and start again for a new one", path, err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, public, nil
+}
+
+func selfSigned(listen string) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	t := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "Holdfast console"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(2, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true, IsCA: true, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if name, err := os.Hostname(); err == nil {
+		t.DNSNames = append(t.DNSNames, name)
+	}
+	if h, _, err := net.SplitHostPort(listen); err == nil {
+		if ip := net.ParseIP(h); ip != nil && !ip.IsUnspecified() {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		}
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err == nil {
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok {
+				t.IPAddresses = append(t.IPAddresses, n.IP)
+			}
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	k, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})...), nil
+}

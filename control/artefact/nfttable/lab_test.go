@@ -1,0 +1,175 @@
+package nfttable
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/internal/clock"
+	"holdfast/internal/host"
+	"holdfast/internal/testkit/netlab"
+)
+
+type order struct {
+	Verb       string
+	Params     holdfast.Raw
+	Plan       holdfast.Plan
+	Management []string
+}
+
+type outcome struct {
+	Plan  holdfast.Plan
+	Proof holdfast.Proof
+	Error string
+}
+
+const selfEnv = "HOLDFAST_NFTTABLE_ON_VICTIM"
+
+// TestMain lets this program run a second time, on the lab's victim, as the
+// agent would.
+func TestMain(m *testing.M) {
+	if os.Getenv(selfEnv) == "" {
+		os.Exit(m.Run())
+	}
+	var o order
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		panic(err)
+	}
+	h := host.New(slog.New(slog.DiscardHandler), clock.System{})
+	h.Management = o.Management
+	var out outcome
+	var err error
+	ctx := context.Background()
+	switch o.Verb {
+	case "plan":
+		out.Plan, err = plan(ctx, h, o.Params)
+	case "apply":
+		err = apply(ctx, h, o.Plan)
+	case "verify":
+		out.Proof, err = verify(ctx, h, o.Plan)
+	case "undo":
+		err = undo(ctx, h, o.Plan)
+	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		panic(err)
+	}
+}
+
+func onVictim(t *testing.T, lab *netlab.Lab, o order) outcome {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := lab.Victim.Command(t.Context(), exe)
+	cmd.Env = append(os.Environ(), selfEnv+"=1")
+	cmd.Stdin = bytes.NewReader(in)
+	b, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, b)
+	}
+	var out outcome
+	if err := json.Unmarshal(b, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestReach has the attacker shut out of a port, the bystander let in, and
+// everything brought back, with what is not ours untouched.
+func TestReach(t *testing.T) {
+	netlab.Require(t, "nft")
+	lab := netlab.New(t)
+	lab.Victim.Must("nft", "add table inet theirs")
+	lab.Victim.Must("nft", "add table inet holdfast { set blocked4 { type ipv4_addr; flags timeout; }; }")
+	theirs := lab.Victim.Must("nft", "list", "ruleset")
+	ln, err := lab.Victim.Listen("tcp", net.JoinHostPort(lab.Victim.Addr.String(), "8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	served := func(h *netlab.Host) bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		defer cancel()
+		c, err := h.Dial(ctx, "tcp", net.JoinHostPort(lab.Victim.Addr.String(), "8080"))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	params := json.RawMessage(fmt.Sprintf(`{"requirement":"web-only","ports":["8080/tcp"],"from":[%q],"management":[],"only":true}`, lab.Bystander.Addr))
+	management := []string{lab.Management.Addr.String()}
+	p := onVictim(t, lab, order{Verb: "plan", Params: params, Management: management})
+	if p.Error != "" || p.Plan.Nothing || !strings.Contains(p.Plan.Diff, "+counter drop") || p.Plan.Confirm == 0 {
+		t.Fatalf("%+v", p)
+	}
+	if !served(lab.Attacker) {
+		t.Fatal("the attacker is not served before")
+	}
+	for range 2 { // twice is harmless
+		if out := onVictim(t, lab, order{Verb: "apply", Plan: p.Plan, Management: management}); out.Error != "" {
+			t.Fatal(out.Error)
+		}
+	}
+	if out := onVictim(t, lab, order{Verb: "verify", Plan: p.Plan, Management: management}); !out.Proof.Holds {
+		t.Errorf("%+v", out)
+	}
+	for h, want := range map[*netlab.Host]bool{lab.Attacker: false, lab.Bystander: true, lab.Management: true} {
+		if served(h) != want {
+			t.Errorf("%s is served: %v", h.Name, !want)
+		}
+	}
+	again := onVictim(t, lab, order{Verb: "plan", Params: params, Management: management})
+	if again.Error != "" {
+		t.Error(again.Error)
+	}
+	for range 2 {
+		if out := onVictim(t, lab, order{Verb: "undo", Plan: p.Plan, Management: management}); out.Error != "" {
+			t.Fatal(out.Error)
+		}
+	}
+	if !served(lab.Attacker) {
+		t.Error("the attacker is not served after undo")
+	}
+	if after := lab.Victim.Must("nft", "list", "ruleset"); after != theirs {
+		t.Errorf("the ruleset was\n%s\nand is\n%s", theirs, after)
+	}
+}
+
+func TestNobodyLeftIsRefused(t *testing.T) {
+	netlab.Require(t, "nft")
+	lab := netlab.New(t)
+	out := onVictim(t, lab, order{Verb: "plan", Params: json.RawMessage(`{"requirement":"x","ports":["22/tcp"],"from":[],"management":[],"only":true}`)})
+	if len(out.Plan.Refused) != 1 {
+		t.Errorf("%+v", out)
+	}
+	for _, bad := range []string{`{"requirement":"x","ports":["22/tcp } ; flush ruleset"]}`, `{"requirement":"X y","ports":["22/tcp"]}`, `{"requirement":"x","ports":["0/tcp"]}`, `{"requirement":"x","ports":["22/tcp"],"from":["1.2.3.4; drop"]}`} {
+		if _, err := read(json.RawMessage(bad)); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}

@@ -1,0 +1,353 @@
+// Package control holds what must be: it reads requirements, derives from each
+// clause the artefacts, checks, rules and drills that keep it, proposes the
+// changes that would make it hold, and works out how it stands on each asset.
+// Changing hosts is left to the parts and to package respond; judging facts, to
+// package assess.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/control/requirement"
+	"holdfast/internal/clock"
+)
+
+// Source is a place with requirements: all *.yaml files below it, except those
+// in a folder "cases".
+type Source struct {
+	Name string
+	FS   fs.FS
+}
+
+// Options are what a Book is handed.
+type Options struct {
+	Clock      clock.Clock
+	Log        *slog.Logger
+	Management []string // addresses that always reach
+}
+
+// Book holds the requirements. Its methods may run at the same time.
+type Book struct {
+	opts Options
+
+	mu      sync.RWMutex
+	sources []Source
+	stamp   string
+	reqs    []entry
+	excs    []requirement.Exception
+	faults  holdfast.Faults
+}
+
+type entry struct {
+	requirement.Requirement
+	file string
+	view holdfast.Requirement
+}
+
+// New returns an empty Book.
+func New(o Options) *Book { return &Book{opts: o} }
+
+// maxFiles bounds how many files a source may have.
+const maxFiles = 10_000
+
+// Load reads all requirements of the sources, in place of what was loaded. What
+// has a fault is left out; of two with one id the first counts.
+func (b *Book) Load(sources ...Source) holdfast.Faults {
+	stamp := stampOf(sources)
+	var reqs []entry
+	var excs []requirement.Exception
+	var faults holdfast.Faults
+	ids := map[string]string{}
+	for _, s := range sources {
+		for _, p := range filesOf(s) {
+			file := path.Join(s.Name, p)
+			data, err := fs.ReadFile(s.FS, p)
+			if err != nil {
+				faults = append(faults, holdfast.Fault{File: file, What: err.Error(), Do: "make it readable"})
+				continue
+			}
+			doc, fs := requirement.Parse(file, data)
+			faults = append(faults, fs...)
+			for _, q := range doc.Requirements {
+				if first, ok := ids[q.ID]; ok {
+					faults = append(faults, holdfast.Fault{File: file, Line: q.Line, Column: 1, What: fmt.Sprintf("the id %q is taken by %s", q.ID, first), Do: "choose another"})
+					continue
+				}
+				e := entry{Requirement: q, file: file}
+				if e.view, err = derive(q, file); err != nil {
+					faults = append(faults, holdfast.Fault{File: file, Line: q.Line, Column: 1, What: q.ID + ": " + err.Error(), Do: "correct the setting"})
+					continue
+				}
+				ids[q.ID] = file
+				reqs = append(reqs, e)
+			}
+			excs = append(excs, doc.Exceptions...)
+		}
+	}
+	for _, x := range excs {
+		if _, ok := ids[x.Requirement]; !ok {
+			faults = append(faults, holdfast.Fault{What: fmt.Sprintf("an exception on line %d names the requirement %q, which is not there", x.Line, x.Requirement), Do: "correct or remove it"})
+		}
+	}
+	sort.SliceStable(reqs, func(i, j int) bool { return reqs[i].ID < reqs[j].ID })
+	b.mu.Lock()
+	b.sources, b.stamp, b.reqs, b.excs, b.faults = sources, stamp, reqs, excs, faults
+	b.mu.Unlock()
+	return faults
+}
+
+func filesOf(s Source) []string {
+	var out []string
+	_ = fs.WalkDir(s.FS, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // a folder that is not there has no files
+		}
+		if d.IsDir() && d.Name() == "cases" {
+			return fs.SkipDir
+		}
+		if !d.IsDir() && path.Ext(p) == ".yaml" && len(out) < maxFiles {
+			out = append(out, p)
+		}
+		return nil
+	})
+	return out
+}
+
+func stampOf(sources []Source) string {
+	var b strings.Builder
+	for _, s := range sources {
+		for _, p := range filesOf(s) {
+			if info, err := fs.Stat(s.FS, p); err == nil {
+				fmt.Fprintf(&b, "%s %s %d %d\n", s.Name, p, info.Size(), info.ModTime().UnixNano())
+			}
+		}
+	}
+	return b.String()
+}
+
+// Watch looks at the sources every so often and loads them again when a file
+// has come, gone, or changed its size or time.
+func (b *Book) Watch(ctx context.Context, every time.Duration, changed func(holdfast.Faults)) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		b.mu.RLock()
+		sources, stamp := b.sources, b.stamp
+		b.mu.RUnlock()
+		if stampOf(sources) == stamp {
+			continue
+		}
+		faults := b.Load(sources...)
+		if changed != nil {
+			changed(faults)
+		}
+	}
+}
+
+// Faults returns what was wrong with what was not loaded.
+func (b *Book) Faults() holdfast.Faults {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.faults
+}
+
+// Requirements lists what must hold, each clause with the parts that keep it.
+func (b *Book) Requirements() []holdfast.Requirement {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := make([]holdfast.Requirement, len(b.reqs))
+	for i := range b.reqs {
+		out[i] = b.reqs[i].view
+	}
+	return out
+}
+
+// derive works out the parts of every clause.
+func derive(q requirement.Requirement, file string) (holdfast.Requirement, error) {
+	v := holdfast.Requirement{ID: q.ID, Say: q.Say, Owner: q.Owner, File: file, Line: q.Line, Maps: q.Maps, Source: q.Source}
+	if q.State != nil {
+		names := make([]string, 0, len(q.State.Settings))
+		for n := range q.State.Settings {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		for _, n := range names {
+			s, err := settingFor(n)
+			if err != nil {
+				return v, err
+			}
+			want, err := s.value(q.State.Settings[n])
+			if err != nil {
+				return v, fmt.Errorf("%s: %w", n, err)
+			}
+			v.Clauses = append(v.Clauses, holdfast.Clause{
+				Verb: "state", Text: n + " = " + want, How: holdfast.Enforced, Artefacts: []string{s.artefact}, Checks: []string{s.check}, Rules: s.rules, Drills: s.drills,
+			})
+		}
+	}
+	if r := q.Reach; r != nil {
+		text := strings.Join(r.Ports, ", ") + " of " + r.To.String() + " from " + r.From.String()
+		if r.Only {
+			text += " only"
+		}
+		c := holdfast.Clause{Verb: "reach", Text: text, How: holdfast.Enforced, Artefacts: []string{"nftables-table"}, Checks: []string{"linux.nftables_input"}}
+		if r.TLS != "" {
+			c.Why = "the TLS version is not looked at yet; the ports are enforced on the host's own firewall"
+		}
+		v.Clauses = append(v.Clauses, c)
+	}
+	if a := q.Access; a != nil {
+		c := holdfast.Clause{Verb: "access", Text: a.May + " on " + a.On.String() + " for " + strings.Join(a.Who, ", "), How: holdfast.DetectedOnly, Why: "accounts are not changed yet; what they do is watched"}
+		c.Rules = []string{"account_privileged_group", "account_uid_zero", "account_created"}
+		if a.May == "sudo" {
+			c.How, c.Why = holdfast.VerifiedOnly, "the rules of sudo are checked, and not changed"
+			c.Checks = []string{"linux.sudo_everybody", "linux.sudo_nopasswd_all"}
+		}
+		v.Clauses = append(v.Clauses, c)
+	}
+	if w := q.Within; w != nil {
+		v.Clauses = append(v.Clauses, holdfast.Clause{Verb: "within", Text: w.From + " until " + w.Until, How: holdfast.NotSupported, Why: "deadlines need advisories, and no feed is read yet"})
+	}
+	if r := q.Record; r != nil {
+		v.Clauses = append(v.Clauses, holdfast.Clause{
+			Verb: "record", Text: strings.Join(r.What, ", ") + " of " + r.On.String(), How: holdfast.VerifiedOnly, Why: "that events arrive is watched; how hosts log is not changed",
+			Checks: []string{"linux.services_logging"}, Rules: []string{"logging_stopped", "logs_removed"},
+		})
+	}
+	if c := q.Custom; c != nil {
+		v.Clauses = append(v.Clauses, holdfast.Clause{Verb: "custom", Text: c.CEL, How: holdfast.NotSupported, Why: "conditions of one's own are read and not judged yet; write a check in the data folder's checks instead"})
+	}
+	for i := range v.Clauses {
+		v.Clauses[i].Drills = append(slices.Clone(v.Clauses[i].Drills), q.Prove...)
+	}
+	return v, nil
+}
+
+// picks reports whether a requirement concerns an asset.
+func (e *entry) picks(a holdfast.Asset) bool {
+	switch {
+	case e.State != nil && e.State.On.Match(a), e.Reach != nil && e.Reach.To.Match(a), e.Access != nil && e.Access.On.Match(a),
+		e.Within != nil && e.Within.On.Match(a), e.Record != nil && e.Record.On.Match(a), e.Custom != nil && e.Custom.On.Match(a):
+		return true
+	}
+	return false
+}
+
+// Proposal is a change that would make a requirement hold on an asset.
+type Proposal struct {
+	Part   string // "artefact/sshd-drop-in"
+	Params json.RawMessage
+	Why    string
+}
+
+// Propose works out the changes for a requirement on an asset; assets are all
+// that are known, for the addresses behind selectors.
+func (b *Book) Propose(id string, asset holdfast.Asset, assets []holdfast.Asset) ([]Proposal, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	i := slices.IndexFunc(b.reqs, func(e entry) bool { return e.ID == id })
+	if i < 0 {
+		return nil, fmt.Errorf("requirement %q: %w", id, holdfast.ErrNotFound)
+	}
+	e := &b.reqs[i]
+	if !e.picks(asset) {
+		return nil, fmt.Errorf("%s does not concern %s: no clause picks it: %w", id, asset.Name, holdfast.ErrInvalid)
+	}
+	var out []Proposal
+	if e.State != nil && e.State.On.Match(asset) {
+		groups, err := stateParams(e.State.Settings)
+		if err != nil {
+			return nil, err
+		}
+		names := make([]string, 0, len(groups))
+		for n := range groups {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		for _, n := range names {
+			out = append(out, Proposal{Part: "artefact/" + n, Params: groups[n], Why: e.ID + ": " + e.Say})
+		}
+	}
+	if e.Reach != nil && e.Reach.To.Match(asset) {
+		params, err := json.Marshal(b.reach(e, assets))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Proposal{Part: "artefact/nftables-table", Params: params, Why: e.ID + ": " + e.Say})
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s has no clause that changes a host: %s: %w", id, e.view.Clauses[0].Why, holdfast.ErrRefused)
+	}
+	return out, nil
+}
+
+// ReachParams are the parameters of the artefact nftables-table.
+type ReachParams struct {
+	Requirement string   `json:"requirement"`
+	Ports       []string `json:"ports"`
+	From        []string `json:"from"` // addresses that may
+	Management  []string `json:"management"`
+	Only        bool     `json:"only"`
+}
+
+func (b *Book) reach(e *entry, assets []holdfast.Asset) ReachParams {
+	p := ReachParams{Requirement: e.ID, Ports: e.Reach.Ports, Only: e.Reach.Only, From: []string{}, Management: b.opts.Management}
+	for _, a := range assets {
+		if !e.Reach.From.Match(a) {
+			continue
+		}
+		for _, text := range a.Addresses {
+			if ip, err := netip.ParseAddr(text); err == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !slices.Contains(p.From, text) {
+				p.From = append(p.From, text)
+			}
+		}
+	}
+	sort.Strings(p.From)
+	return p
+}
+
+// Broken names the requirements that fired rules show to be broken on an asset:
+// those with a clause that watches for one of the rules and whose check fails.
+func (b *Book) Broken(rules []string, asset string, verdicts []holdfast.Verdict) []holdfast.BrokenRequirement {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var out []holdfast.BrokenRequirement
+	for _, e := range b.reqs {
+		for _, c := range e.view.Clauses {
+			if !slices.ContainsFunc(c.Rules, func(r string) bool { return slices.Contains(rules, r) }) {
+				continue
+			}
+			for _, v := range verdicts {
+				if v.Asset == asset && v.Status == holdfast.Fail && slices.Contains(c.Checks, v.Check) {
+					out = append(out, holdfast.BrokenRequirement{Requirement: e.ID, Asset: asset, Check: v.Check, Why: brokenWords(c, v)})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func brokenWords(c holdfast.Clause, v holdfast.Verdict) string {
+	name, _, _ := strings.Cut(c.Text, " = ")
+	if s, err := settingFor(name); c.Verb == "state" && err == nil {
+		return s.broken
+	}
+	return v.Why
+}

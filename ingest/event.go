@@ -1,0 +1,211 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"holdfast"
+	"holdfast/ingest/input"
+	"holdfast/ingest/parser"
+)
+
+// DeadLetter is the dataset of records that could not be parsed.
+const DeadLetter = "deadletter"
+
+// OriginalTime is the field that keeps a clock that was not believed.
+const OriginalTime = "event.original_time"
+
+// aheadMost is how far a source's clock may be ahead and still be believed.
+const aheadMost = 24 * time.Hour
+
+// batch is events that stay together in one block.
+type batch struct {
+	events []holdfast.Event
+	dead   int
+	bytes  int
+}
+
+// batches makes the events of records, parted so that each part fits a block.
+// The same records give the same parts.
+func (in *Ingest) batches(records []holdfast.Record) []batch {
+	var out []batch
+	b := batch{events: make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents))}
+	for i := range records {
+		e := in.event(&records[i])
+		size := sizeOf(&e)
+		if len(b.events) >= holdfast.MaxBlockEvents || len(b.events) > 0 && b.bytes+size > maxBlockBytes {
+			out = append(out, b)
+			b = batch{}
+		}
+		b.events = append(b.events, e)
+		b.bytes += size
+		if e.Dataset == DeadLetter {
+			b.dead++
+		}
+	}
+	if len(b.events) > 0 {
+		out = append(out, b)
+	}
+	return out
+}
+
+func sizeOf(e *holdfast.Event) int {
+	n := 128 + len(e.Raw)
+	for i := range e.Fields {
+		n += 4 + len(e.Fields[i].Name) + len(e.Fields[i].Text)
+	}
+	return n
+}
+
+// eventID covers the asset too: two hosts may have files of the same name, with
+// the same line at the same place.
+func eventID(r *holdfast.Record) holdfast.EventID {
+	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
+	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, 0)
+}
+
+// blockID is stable for the same events in the same order.
+func blockID(parts []batch) string {
+	var all []byte
+	for _, p := range parts {
+		for i := range p.events {
+			all = append(all, p.events[i].ID[:]...)
+		}
+	}
+	return holdfast.StableID("blk", string(all))
+}
+
+// event makes the one event of a record. It never fails: what cannot be parsed
+// is a dead letter.
+func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
+	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
+	e := holdfast.Event{ID: eventID(r), Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
+	var trouble []string
+	if now := in.o.Clock.Now(); e.Received.Before(earliest()) || e.Received.After(now.Add(aheadMost)) {
+		if !e.Received.IsZero() {
+			trouble = append(trouble, "the receiver's clock said "+e.Received.UTC().Format(time.RFC3339)+" and was repaired")
+		}
+		e.Received = now
+	}
+	if r.Truncated || len(raw) < len(r.Raw) {
+		trouble = append(trouble, fmt.Sprintf("cut at %d bytes", len(raw)))
+	}
+	p, err := in.parse(raw, parser.Hint{Received: e.Received, Dataset: r.Dataset, Source: r.Source})
+	var dead *deadError
+	if errors.As(err, &dead) {
+		trouble = append(trouble, dead.why)
+		p = parser.Parsed{Dataset: DeadLetter, Fields: parser.Add([]holdfast.Field{{Name: "error", Text: dead.why}}, "parser", dead.parser)}
+	}
+	e.Dataset, e.Fields = p.Dataset, p.Fields
+	if !utf8.Valid(raw) {
+		clean(e.Fields)
+		trouble = append(trouble, "bytes that are no UTF-8")
+	}
+	trouble = in.setTime(&e, p.Time, trouble)
+	if e.Asset == "" && p.Host != "" && in.o.Asset != nil {
+		e.Asset = in.o.Asset(p.Host)
+	}
+	e.Drill = in.drill(&e)
+	e.Trouble = strings.Join(trouble, "; ")
+	return e
+}
+
+// setTime takes the source's clock if it can be believed, and keeps it as a
+// field if not.
+func (in *Ingest) setTime(e *holdfast.Event, t time.Time, trouble []string) []string {
+	e.Received = e.Received.UTC()
+	switch {
+	case t.IsZero():
+		e.Time = e.Received
+	case t.Before(earliest()) || t.After(e.Received.Add(aheadMost)):
+		said := t.UTC().Format(time.RFC3339Nano)
+		e.Time = e.Received
+		e.Fields = append(e.Fields, holdfast.Field{Name: OriginalTime, Text: said})
+		trouble = append(trouble, "clock "+said+" repaired")
+	default:
+		e.Time = t.UTC()
+	}
+	return trouble
+}
+
+// deadError is why a record is a dead letter, and by whose word.
+type deadError struct{ parser, why string }
+
+func (e *deadError) Error() string { return e.why }
+
+// parse asks the parsers in turn, those of the dataset that was asked for
+// first.
+func (in *Ingest) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
+	if len(raw) == 0 {
+		return parser.Parsed{}, &deadError{"", "an empty record"}
+	}
+	for _, wanted := range [...]bool{true, false} {
+		if wanted && hint.Dataset == "" {
+			continue
+		}
+		for i := range in.o.Parsers {
+			p := &in.o.Parsers[i]
+			if hint.Dataset != "" && makes(p, hint.Dataset) != wanted {
+				continue
+			}
+			got, err := run(p, raw, hint)
+			switch {
+			case errors.Is(err, parser.ErrOther):
+				continue
+			case err == nil:
+				err = got.Check()
+			}
+			if err != nil {
+				return got, &deadError{p.Name, err.Error()}
+			}
+			return got, nil
+		}
+	}
+	return parser.Parsed{}, &deadError{"", "no parser knows this kind of record"}
+}
+
+func makes(p *parser.Parser, dataset string) bool {
+	for i := range p.Datasets {
+		if p.Datasets[i].Name == dataset {
+			return true
+		}
+	}
+	return false
+}
+
+// run keeps a parser's fault to the one record that met it.
+func run(p *parser.Parser, raw []byte, hint parser.Hint) (got parser.Parsed, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the parser failed: %v", r)
+		}
+	}()
+	return p.Parse(raw, hint)
+}
+
+func clean(fields []holdfast.Field) {
+	for i := range fields {
+		fields[i].Name = strings.ToValidUTF8(fields[i].Name, "\ufffd")
+		fields[i].Text = strings.ToValidUTF8(fields[i].Text, "\ufffd")
+	}
+}
+
+// drill finds the drill whose marker one of the event's user names is.
+func (in *Ingest) drill(e *holdfast.Event) string {
+	if in.o.Drill == nil {
+		return ""
+	}
+	ecs := in.datasets[e.Dataset].ECS
+	for i := range e.Fields {
+		f := &e.Fields[i]
+		if f.Text != "" && (f.Name == holdfast.EntityUser || ecs[f.Name] == holdfast.EntityUser) {
+			if id := in.o.Drill(f.Text); id != "" {
+				return id
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,8 @@
+package ingest
+
+// Waiting returns how many calls wait for the block on its way.
+func Waiting(in *Ingest) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.pending)
+}

@@ -1,0 +1,311 @@
+// Package ingest turns records into events and gathers them into blocks, which
+// it publishes and thereby acknowledges. Ways in, parsers and the bus are handed
+// to it; what becomes of a published block is left to the bus's readers.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/ingest/parser"
+	"holdfast/internal/clock"
+)
+
+// Publisher makes blocks durable.
+type Publisher interface {
+	// Publish returns when the block is on disk. doubled says that a block of
+	// this id was there already.
+	Publish(ctx context.Context, b *holdfast.Block) (seq uint64, doubled bool, err error)
+	// Room returns an error that wraps holdfast.ErrFull when nothing more can be
+	// taken in.
+	Room() error
+}
+
+// maxBlockBytes bounds the raw bytes and fields of one block, roughly.
+const maxBlockBytes = 16 << 20
+
+// maxWaiting bounds what waits for the block on its way to the disk; beyond it
+// records are refused, and offered again.
+const maxWaiting = 128 << 20
+
+// Options are what Ingest works with.
+type Options struct {
+	Parsers []parser.Parser // in the order in which they are asked
+	Bus     Publisher
+	// Drill returns the id of the running drill whose marker text is, or "". It
+	// is asked about user names. May be nil.
+	Drill func(text string) (drill string)
+	// Asset returns the id of the asset of a host's name, or "". It is asked for
+	// records that come without one. May be nil.
+	Asset func(host string) (asset string)
+	Clock clock.Clock
+	Log   *slog.Logger
+}
+
+// Ingest takes records in. It may be used from many goroutines.
+type Ingest struct {
+	o        Options
+	datasets map[string]holdfast.Dataset
+	health   *health
+	refused  *refused
+
+	ctx  context.Context // of publishing: it outlives the callers
+	stop context.CancelFunc
+
+	mu      sync.Mutex
+	pending []*group
+	waiting int  // bytes of pending
+	busy    bool // a goroutine is publishing
+	closed  bool
+	idle    sync.WaitGroup
+}
+
+// group is what one call of Put gave, or a part of it that fits a block.
+type group struct {
+	batch
+	done chan error // has room for one
+}
+
+// Accepted is what became of a batch.
+type Accepted struct {
+	Seq          uint64 `json:"seq"`               // of its block, the last one if it took several
+	Doubled      bool   `json:"doubled,omitempty"` // it had been taken before
+	Events       int    `json:"events"`            // dead letters included
+	DeadLettered int    `json:"dead_lettered"`
+}
+
+// New returns an Ingest that takes records until Close.
+func New(o Options) *Ingest {
+	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused()}
+	in.ctx, in.stop = context.WithCancel(context.Background())
+	return in
+}
+
+// Datasets returns the datasets of the parsers, and that of dead letters.
+func Datasets(parsers []parser.Parser) map[string]holdfast.Dataset {
+	out := map[string]holdfast.Dataset{DeadLetter: {
+		Name: DeadLetter, Title: "Records that could not be parsed",
+		ECS: map[string]string{"error": "error.message", "parser": "event.module"},
+	}}
+	for _, p := range parsers {
+		for _, d := range p.Datasets {
+			out[d.Name] = d
+		}
+	}
+	return out
+}
+
+// Datasets returns all datasets by name. The map is the caller's.
+func (in *Ingest) Datasets() map[string]holdfast.Dataset { return maps.Clone(in.datasets) }
+
+// Entities returns the entities of an event by its dataset's map.
+func (in *Ingest) Entities(e *holdfast.Event) []holdfast.Entity {
+	d := in.datasets[e.Dataset]
+	return d.Entities(e)
+}
+
+// Put implements input.Sink: it returns once the records are durable. Records
+// of many callers share a block; a lone record waits for nobody.
+func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
+	if err := in.room(records); err != nil {
+		return err
+	}
+	var mine []*group
+	for _, b := range in.batches(records) {
+		mine = append(mine, &group{batch: b, done: make(chan error, 1)})
+	}
+	if err := in.enqueue(mine); err != nil {
+		in.refuse(records)
+		return err
+	}
+	var all error
+	for _, g := range mine {
+		select {
+		case err := <-g.done:
+			all = errors.Join(all, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return all
+}
+
+// PutBatch takes a batch that its sender will send again, under the same id
+// and unchanged, until it is acknowledged: it becomes the block of that id, or
+// several ("id#1", …) if it is too large for one.
+func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Record) (Accepted, error) {
+	if id == "" || len(id) > 256 {
+		return Accepted{}, fmt.Errorf("a batch's id has 1 to 256 bytes, this has %d: %w", len(id), holdfast.ErrInvalid)
+	}
+	if err := in.room(records); err != nil {
+		return Accepted{}, err
+	}
+	got := Accepted{Doubled: len(records) > 0}
+	for i, b := range in.batches(records) {
+		name := id
+		if i > 0 {
+			name = fmt.Sprintf("%s#%d", id, i)
+		}
+		seq, doubled, err := in.publish(ctx, name, []batch{b})
+		if err != nil {
+			return Accepted{}, err
+		}
+		got.Seq, got.Doubled = seq, got.Doubled && doubled
+		got.Events += len(b.events)
+		got.DeadLettered += b.dead
+	}
+	return got, nil
+}
+
+// room refuses before any work is done.
+func (in *Ingest) room(records []holdfast.Record) error {
+	err := in.o.Bus.Room()
+	if err != nil {
+		in.refuse(records)
+	}
+	return err
+}
+
+func (in *Ingest) enqueue(groups []*group) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return errClosed
+	}
+	if in.waiting > maxWaiting {
+		return fmt.Errorf("%d MiB wait for the disk: %w", in.waiting>>20, holdfast.ErrFull)
+	}
+	for _, g := range groups {
+		in.waiting += g.bytes
+	}
+	in.pending = append(in.pending, groups...)
+	if !in.busy && len(in.pending) > 0 {
+		in.busy = true
+		in.idle.Add(1)
+		go in.commit()
+	}
+	return nil
+}
+
+var errClosed = errors.New("ingest is closed")
+
+// commit publishes what is pending until nothing is. While a block is on its
+// way to the disk the next one gathers, so blocks grow with the load.
+func (in *Ingest) commit() {
+	defer in.idle.Done()
+	for {
+		groups := in.take()
+		if len(groups) == 0 {
+			return
+		}
+		parts := make([]batch, len(groups))
+		for i, g := range groups {
+			parts[i] = g.batch
+		}
+		_, _, err := in.publish(in.ctx, blockID(parts), parts)
+		for _, g := range groups {
+			g.done <- err
+		}
+	}
+}
+
+// take returns the pending groups that fit one block; none ends commit.
+func (in *Ingest) take() []*group {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n, events, bytes := 0, 0, 0
+	for n < len(in.pending) {
+		g := in.pending[n]
+		if n > 0 && (events+len(g.events) > holdfast.MaxBlockEvents || bytes+g.bytes > maxBlockBytes) {
+			break
+		}
+		events, bytes, n = events+len(g.events), bytes+g.bytes, n+1
+	}
+	if n == 0 {
+		in.busy = false
+		in.pending = nil
+		return nil
+	}
+	in.waiting -= bytes
+	out := in.pending[:n:n]
+	in.pending = in.pending[n:]
+	return out
+}
+
+// publish makes one block of parts durable.
+func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64, bool, error) {
+	now := in.o.Clock.Now()
+	b := &holdfast.Block{ID: id, Made: now}
+	counts := newTally()
+	for _, p := range parts {
+		b.Events = append(b.Events, p.events...)
+	}
+	for i := range b.Events {
+		counts.event(&b.Events[i])
+	}
+	carried := in.refused.due(now)
+	for source, n := range carried {
+		counts.rejected(source, n)
+	}
+	b.Counts = counts.list()
+	seq, doubled, err := in.o.Bus.Publish(ctx, b)
+	if err != nil || doubled {
+		in.refused.back(carried) // they are in no block yet
+	}
+	if err != nil {
+		for i := range b.Events {
+			e := &b.Events[i]
+			in.refused.add(e.ID, e.Source, now)
+			in.health.rejected(e.Source)
+		}
+		in.o.Log.Warn("a block was not taken", "block", id, "events", len(b.Events), "error", err)
+		return 0, false, fmt.Errorf("block %s: %w", id, err)
+	}
+	if !doubled {
+		in.health.taken(b, now)
+	}
+	in.refused.taken(b.Events)
+	return seq, doubled, nil
+}
+
+// refuse notes records that were turned away unread.
+func (in *Ingest) refuse(records []holdfast.Record) {
+	now := in.o.Clock.Now()
+	for i := range records {
+		r := &records[i]
+		in.refused.add(eventID(r), r.Source, now)
+		in.health.rejected(r.Source)
+	}
+}
+
+// Note keeps what an input says of its health; empty trouble means well again.
+func (in *Ingest) Note(source, trouble string) { in.health.note(source, trouble) }
+
+// Health returns what is known of every source since the start, by name.
+func (in *Ingest) Health() []Health { return in.health.list() }
+
+// Close takes nothing more and returns when what was pending is durable or has
+// failed; it is cut short when ctx ends.
+func (in *Ingest) Close(ctx context.Context) error {
+	in.mu.Lock()
+	in.closed = true
+	in.mu.Unlock()
+	done := make(chan struct{})
+	go func() { in.idle.Wait(); close(done) }()
+	defer in.stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("ingest is still publishing: %w", ctx.Err())
+	}
+}
+
+// earliest is the oldest clock that is believed.
+func earliest() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }

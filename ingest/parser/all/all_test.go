@@ -1,0 +1,152 @@
+package all_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"holdfast"
+	"holdfast/ingest/parser"
+	"holdfast/ingest/parser/all"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var received = time.Date(2026, 11, 23, 2, 10, 0, 0, time.UTC)
+
+// TestEveryParser runs each parser over its own lines and over those of all the
+// others.
+func TestEveryParser(t *testing.T) {
+	seen := map[string]string{}
+	known := map[string]bool{}
+	for _, p := range all.All() {
+		for _, d := range p.Datasets {
+			known[d.Name] = true
+			if other := seen[d.Name]; other != "" {
+				t.Errorf("dataset %s is described by %s and %s", d.Name, other, p.Name)
+			}
+			seen[d.Name] = p.Name
+			if d.Title == "" || len(d.ECS) == 0 {
+				t.Errorf("dataset %s lacks a title or a map to ECS", d.Name)
+			}
+		}
+	}
+	for _, p := range all.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			if p.Name == "" || p.Title == "" || p.Description == "" || len(p.References) == 0 || p.Parse == nil {
+				t.Fatal("the description has gaps")
+			}
+			golden(t, p)
+			for _, other := range all.All() {
+				for _, line := range lines(t, other.Name) {
+					before := bytes.Clone(line)
+					got, err := p.Parse(line, parser.Hint{Received: received})
+					if !bytes.Equal(before, line) {
+						t.Errorf("%q was changed", before)
+					}
+					if err != nil {
+						continue
+					}
+					if err := got.Check(); err != nil {
+						t.Errorf("%q: %v", line, err)
+					}
+					if !known[got.Dataset] {
+						t.Errorf("%q: nobody describes dataset %q", line, got.Dataset)
+					}
+				}
+			}
+		})
+	}
+}
+
+func lines(t *testing.T, name string) [][]byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", name, "testdata", "lines.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out [][]byte
+	s := bufio.NewScanner(bytes.NewReader(b))
+	for s.Scan() {
+		out = append(out, bytes.Clone(s.Bytes()))
+	}
+	if len(out) == 0 {
+		t.Fatal("no lines")
+	}
+	return out
+}
+
+// golden compares what becomes of testdata/lines.txt with testdata/lines.golden:
+// the line, then what was read from it.
+func golden(t *testing.T, p parser.Parser) {
+	var got bytes.Buffer
+	for _, line := range lines(t, p.Name) {
+		got.Write(line)
+		got.WriteString("\n  ")
+		parsed, err := p.Parse(line, parser.Hint{Received: received})
+		switch {
+		case errors.Is(err, parser.ErrOther):
+			got.WriteString("another parser's\n")
+		case err != nil:
+			got.WriteString("dead letter: " + err.Error() + "\n")
+		default:
+			e := holdfast.Event{Fields: parsed.Fields}
+			head, err := json.Marshal([]string{parsed.Dataset, parsed.Time.UTC().Format(time.RFC3339Nano), parsed.Host})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Write(append(head, "\n  "...))
+			got.Write(e.AppendFieldsJSON(nil))
+			got.WriteByte('\n')
+		}
+	}
+	name := filepath.Join("..", p.Name, "testdata", "lines.golden")
+	if *update {
+		if err := os.WriteFile(name, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got.String()); d != "" {
+		t.Error(d)
+	}
+}
+
+// FuzzAll asks every parser about the same bytes, as ingest does.
+func FuzzAll(f *testing.F) {
+	parsers := all.All()
+	for _, p := range parsers {
+		b, err := os.ReadFile(filepath.Join("..", p.Name, "testdata", "lines.txt"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for line := range bytes.SplitSeq(b, []byte("\n")) {
+			f.Add(bytes.Clone(line))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		before := bytes.Clone(raw)
+		for _, p := range parsers {
+			got, err := p.Parse(raw, parser.Hint{Received: received, Source: "syslog:udp:192.0.2.7"})
+			if !bytes.Equal(before, raw) {
+				t.Fatalf("%s changed the record", p.Name)
+			}
+			if err == nil {
+				if err := got.Check(); err != nil {
+					t.Errorf("%s: %v", p.Name, err)
+				}
+			}
+		}
+	})
+}
