@@ -19,22 +19,23 @@ type setting struct {
 	rules    []string
 	drills   []string
 	broken   string // what was so when it did not hold
+	safe     string // the value that the check asks for; empty if any is asked about
 	value    func(want string) (string, error)
 }
 
 // settings lists them; sysctl.* are made as they are asked for.
 var settings = []setting{
 	{
-		name: "ssh.password_auth", artefact: "sshd-drop-in", check: "linux.sshd_password_auth", keyword: "PasswordAuthentication", value: yesNo,
+		name: "ssh.password_auth", artefact: "sshd-drop-in", check: "linux.sshd_password_auth", keyword: "PasswordAuthentication", value: yesNo, safe: "no",
 		rules: []string{"ssh_bruteforce", "ssh_bruteforce_success"}, drills: []string{"ssh-password-login", "ssh-bruteforce"}, broken: "password login was allowed",
 	},
 	{
-		name: "ssh.root_login", artefact: "sshd-drop-in", check: "linux.sshd_root_login", keyword: "PermitRootLogin", value: yesNo,
+		name: "ssh.root_login", artefact: "sshd-drop-in", check: "linux.sshd_root_login", keyword: "PermitRootLogin", value: rootLogin, safe: "no",
 		rules: []string{"ssh_bruteforce", "ssh_bruteforce_success", "ssh_root_login"}, drills: []string{"ssh-bruteforce"}, broken: "root could log in over SSH",
 	},
-	{name: "ssh.empty_passwords", artefact: "sshd-drop-in", check: "linux.sshd_empty_passwords", keyword: "PermitEmptyPasswords", value: yesNo, broken: "accounts without a password could log in"},
+	{name: "ssh.empty_passwords", artefact: "sshd-drop-in", check: "linux.sshd_empty_passwords", keyword: "PermitEmptyPasswords", value: yesNo, safe: "no", broken: "accounts without a password could log in"},
 	{name: "ssh.max_auth_tries", artefact: "sshd-drop-in", check: "linux.sshd_max_auth_tries", keyword: "MaxAuthTries", value: number, rules: []string{"ssh_max_attempts"}, broken: "many logins could be tried in one connection"},
-	{name: "ssh.x11_forwarding", artefact: "sshd-drop-in", check: "linux.sshd_x11_forwarding", keyword: "X11Forwarding", value: yesNo, broken: "X11 was forwarded"},
+	{name: "ssh.x11_forwarding", artefact: "sshd-drop-in", check: "linux.sshd_x11_forwarding", keyword: "X11Forwarding", value: yesNo, safe: "no", broken: "X11 was forwarded"},
 	{name: "ssh.log_level", artefact: "sshd-drop-in", check: "linux.sshd_log_level", keyword: "LogLevel", value: word, broken: "logins left no trace"},
 	{name: "ssh.login_grace", artefact: "sshd-drop-in", check: "linux.sshd_login_grace", keyword: "LoginGraceTime", value: number, broken: "connections could wait long without logging in"},
 }
@@ -47,6 +48,18 @@ func yesNo(want string) (string, error) {
 		return "no", nil
 	}
 	return "", fmt.Errorf("%q is neither true nor false", want)
+}
+
+// rootLogin also takes keys: root may log in, but not with a password.
+func rootLogin(want string) (string, error) {
+	if want == "keys" {
+		return "prohibit-password", nil
+	}
+	v, err := yesNo(want)
+	if err != nil {
+		return "", fmt.Errorf("%q is neither true, false nor keys", want)
+	}
+	return v, nil
 }
 
 func number(want string) (string, error) {
