@@ -7,6 +7,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -111,6 +113,7 @@ func New(o Options) *API {
 	config.Info.Description = "The loop over HTTP: requirements, checks, events, alerts, incidents, actions, evidence."
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
 	config.CreateHooks = nil // no $schema links in bodies
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", namer())
 	a.router.Use(a.headers)
 	a.huma = humachi.New(a.router, config)
 	a.session()
@@ -137,6 +140,21 @@ func New(o Options) *API {
 		o.State.OnChange(a.stream.tell)
 	}
 	return a
+}
+
+// namer gives every type of a body a name of its own, also where two routes
+// have a local type of the same name.
+func namer() func(reflect.Type, string) string {
+	taken := map[string]reflect.Type{}
+	return func(t reflect.Type, hint string) string {
+		base := huma.DefaultSchemaNamer(t, hint)
+		name := base
+		for n := 2; taken[name] != nil && taken[name] != t; n++ {
+			name = base + strconv.Itoa(n)
+		}
+		taken[name] = t
+		return name
+	}
 }
 
 // ServeHTTP serves one request.

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast"
-	"holdfast/api"
+	"holdfast/spine"
 )
 
 func (a *app) checks() *cobra.Command {
@@ -31,7 +31,7 @@ func (a *app) checks() *cobra.Command {
 				id = asset.ID
 			}
 			if now {
-				var as api.Assessment
+				var as spine.Assessment
 				if err := a.call(c.Context(), "POST", "/assets/"+id+"/assess", nil, &as); err != nil {
 					return err
 				}
@@ -83,7 +83,7 @@ func (a *app) showVerdicts(vs []holdfast.Verdict) error {
 }
 
 func (a *app) checkCatalogue(c *cobra.Command) error {
-	var l list[api.CheckInfo]
+	var l list[spine.CheckInfo]
 	if err := a.call(c.Context(), "GET", "/checks", nil, &l); err != nil {
 		return err
 	}

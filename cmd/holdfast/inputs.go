@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast"
-	"holdfast/api"
+	"holdfast/spine"
 )
 
 func (a *app) inputs() *cobra.Command {
@@ -17,7 +17,7 @@ func (a *app) inputs() *cobra.Command {
 		Example: "  holdfast inputs\n  holdfast inputs token shipper     a token that may only send events",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			var l list[api.InputInfo]
+			var l list[spine.InputInfo]
 			if err := a.call(c.Context(), "GET", "/inputs", nil, &l); err != nil {
 				return err
 			}

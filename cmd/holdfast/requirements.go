@@ -7,6 +7,7 @@ import (
 
 	"holdfast"
 	"holdfast/api"
+	"holdfast/spine"
 )
 
 func (a *app) requirements() *cobra.Command {
@@ -187,7 +188,7 @@ func (a *app) verify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var p api.Proofs
+			var p spine.Proofs
 			if err := a.call(c.Context(), "POST", "/requirements/"+args[0]+"/verify", map[string]string{"asset": asset.ID}, &p); err != nil {
 				return err
 			}
@@ -198,7 +199,7 @@ func (a *app) verify() *cobra.Command {
 	return c
 }
 
-func (a *app) showProofs(p api.Proofs) error {
+func (a *app) showProofs(p spine.Proofs) error {
 	holds := true
 	var rows [][]string
 	for _, v := range p.Verdicts {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/api"
+	"holdfast/spine"
 )
 
 func (a *app) status() *cobra.Command {
@@ -17,7 +17,7 @@ Ends with 3 if the ledger does not balance or events are refused.`,
 		Example: "  holdfast status\n  holdfast status --json | jq .ledger",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			var s api.Status
+			var s spine.Status
 			if err := a.call(c.Context(), "GET", "/status", nil, &s); err != nil {
 				return err
 			}
@@ -40,7 +40,7 @@ Ends with 3 if the ledger does not balance or events are refused.`,
 	}
 }
 
-func (a *app) showStatus(s api.Status) error {
+func (a *app) showStatus(s spine.Status) error {
 	fmt.Fprintf(a.out, "holdfast %s, up %s, data in %s, %s of memory\n", s.Version, ago(s.Started), s.DataDir, bytesText(s.Memory.RSS))
 	if s.Ingest.Accepting {
 		fmt.Fprintln(a.out, "ingest    accepting")
@@ -71,7 +71,7 @@ func (a *app) showStatus(s api.Status) error {
 	for _, n := range s.Notes {
 		fmt.Fprintf(a.out, "\n! %s: %s", clean(n.Source), clean(n.Trouble))
 	}
-	for _, l := range []api.Loaded{s.Rules, s.Checks, s.Requirements} {
+	for _, l := range []spine.Loaded{s.Rules, s.Checks, s.Requirements} {
 		for _, f := range l.Faults {
 			fmt.Fprintf(a.out, "\n! %s", clean(f.Error()))
 		}

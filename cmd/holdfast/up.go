@@ -37,7 +37,6 @@ import (
 	"holdfast/ingest"
 	"holdfast/ingest/input"
 	inputs "holdfast/ingest/input/all"
-	ndjson "holdfast/ingest/input/http"
 	parsers "holdfast/ingest/parser/all"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
@@ -283,7 +282,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
 		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Loop: h.spine, Evidence: evidenceLog{h.evidence}, Console: web.Handler(),
-		Ingest: ndjson.Handler(h.env("http"), api.Authorise(h.accounts, policy)), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
+		Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
 		CA: h.ca, Backend: spine.Agents{Spine: h.spine}, TaskKey: h.taskKey.Public().(ed25519.PublicKey), Clock: h.clock, Log: h.log,
@@ -482,15 +481,19 @@ type accountBook struct{ db *state.DB }
 func (b accountBook) User(ctx context.Context, name string) (holdfast.User, error) {
 	return b.db.Users().Get(ctx, name)
 }
+
 func (b accountBook) PutUser(ctx context.Context, u holdfast.User) error {
 	return b.db.Users().Put(ctx, u)
 }
+
 func (b accountBook) Token(ctx context.Context, hash string) (holdfast.Token, error) {
 	return b.db.TokenByHash(ctx, hash)
 }
+
 func (b accountBook) PutToken(ctx context.Context, t holdfast.Token) error {
 	return b.db.Tokens().Put(ctx, t)
 }
+
 func (b accountBook) TakeToken(ctx context.Context, hash string) (holdfast.Token, error) {
 	return b.db.TakeToken(ctx, hash)
 }
