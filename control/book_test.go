@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/content"
 	"holdfast/internal/clock"
 )
 
@@ -152,4 +154,38 @@ func FuzzLoad(f *testing.F) {
 			_, _ = b.Propose(r.ID, prod, []holdfast.Asset{prod, test})
 		}
 	})
+}
+
+// TestDerivedPartsAreShipped holds that no clause of a shipped requirement, and
+// no setting, names a check or rule that is not there.
+func TestDerivedPartsAreShipped(t *testing.T) {
+	sub, err := fs.Sub(content.FS, "requirements")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if faults := b.Load(Source{"content/requirements", sub}); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	there := func(what, file string) {
+		if _, err := fs.Stat(content.FS, file); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, r := range b.Requirements() {
+		for _, c := range r.Clauses {
+			for _, id := range c.Checks {
+				there(r.ID+", "+c.Text, "checks/"+strings.ReplaceAll(id, ".", "/")+".yaml")
+			}
+			for _, name := range c.Rules {
+				there(r.ID+", "+c.Text, "rules/linux/"+name+".yml")
+			}
+		}
+	}
+	for _, s := range settings {
+		there(s.name, "checks/"+strings.ReplaceAll(s.check, ".", "/")+".yaml")
+		for _, name := range s.rules {
+			there(s.name, "rules/linux/"+name+".yml")
+		}
+	}
 }
