@@ -182,6 +182,45 @@ func TestDerivedPartsAreShipped(t *testing.T) {
 			}
 		}
 	}
+	for _, r := range b.Requirements() {
+		for _, c := range r.Clauses {
+			if c.Verb == "state" && len(c.Checks) == 0 {
+				t.Errorf("%s: %s is not verified: %s", r.ID, c.Text, c.Why)
+			}
+		}
+	}
+	checks, err := fs.Glob(content.FS, "checks/linux/sysctl_*.yaml")
+	if err != nil || len(checks) == 0 {
+		t.Fatal(checks, err)
+	}
+	for _, file := range checks {
+		data, err := fs.ReadFile(content.FS, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect, found := "", false
+		for line := range strings.Lines(string(data)) {
+			if rest, ok := strings.CutPrefix(line, "expect:"); ok {
+				expect, found = rest, true
+			}
+		}
+		// The table of what checks ask for names the very values of the checks.
+		for _, key := range []string{
+			"fs.protected_hardlinks", "fs.protected_symlinks", "fs.suid_dumpable", "kernel.dmesg_restrict", "kernel.kptr_restrict", "kernel.randomize_va_space",
+			"kernel.unprivileged_bpf_disabled", "kernel.yama.ptrace_scope", "net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.all.accept_source_route",
+			"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.all.send_redirects", "net.ipv4.icmp_echo_ignore_broadcasts", "net.ipv4.tcp_syncookies", "net.ipv6.conf.all.accept_redirects",
+		} {
+			if file != "checks/linux/sysctl_"+strings.ReplaceAll(key, ".", "_")+".yaml" {
+				continue
+			}
+			for _, v := range askedOfKernel(key) {
+				found = found && strings.Contains(expect, "'"+v+"'")
+			}
+			if asked := askedOfKernel(key); !found || strings.Count(expect, "'") != 2*len(asked) {
+				t.Errorf("%s: the check expects %s, control knows of %q", key, expect, asked)
+			}
+		}
+	}
 	for _, s := range settings {
 		there(s.name, "checks/"+strings.ReplaceAll(s.check, ".", "/")+".yaml")
 		for _, name := range s.rules {

@@ -52,8 +52,9 @@ func stateClause(on requirement.Selector, name, written string) (clause, error) 
 	c := clause{on: on, key: s.keyword, value: value, broken: s.broken, Clause: holdfast.Clause{
 		Verb: "state", Text: name + " = " + written, How: holdfast.Enforced, Artefacts: []string{s.artefact},
 	}}
-	if s.safe != "" && s.safe != value {
-		// The check asks for the safe value, so it would say the opposite.
+	if len(s.asked) > 0 && !slices.Contains(s.asked, value) {
+		// The check asks for another value, so it would prove nothing, or say the
+		// opposite.
 		c.Why = fmt.Sprintf("it is set, and not verified or watched: the check %s asks for another value", s.check)
 		return c, nil
 	}
