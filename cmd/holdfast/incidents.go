@@ -84,7 +84,7 @@ func (a *app) incidents() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
-	c.AddCommand(a.closeIncident(), a.override(), a.grant(), a.note())
+	c.AddCommand(a.closeIncident(), a.override(), a.grant(), a.note(), a.task())
 	return c
 }
 
@@ -208,4 +208,16 @@ func (a *app) note() *cobra.Command {
 			return a.call(c.Context(), "POST", "/incidents/"+args[0]+"/note", map[string]string{"text": strings.Join(args[1:], " ")}, nil)
 		},
 	}
+}
+
+func (a *app) task() *cobra.Command {
+	var undone bool
+	c := &cobra.Command{
+		Use: "task INCIDENT TASK", Short: "Mark a task of an incident as done", Args: exactly(2, "an incident and a task"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.call(c.Context(), "POST", "/incidents/"+args[0]+"/task/"+args[1], map[string]bool{"done": !undone}, nil)
+		},
+	}
+	c.Flags().BoolVar(&undone, "undone", false, "it is not done after all")
+	return c
 }

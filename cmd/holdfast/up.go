@@ -37,6 +37,7 @@ import (
 	"holdfast/ingest"
 	"holdfast/ingest/input"
 	inputs "holdfast/ingest/input/all"
+	ndjson "holdfast/ingest/input/http"
 	parsers "holdfast/ingest/parser/all"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
@@ -282,7 +283,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
 		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Loop: h.spine, Evidence: evidenceLog{h.evidence}, Console: web.Handler(),
-		Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
+		Ingest: ndjson.Handler(h.env("http"), api.Authorise(h.accounts, policy)), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
 		CA: h.ca, Backend: spine.Agents{Spine: h.spine}, TaskKey: h.taskKey.Public().(ed25519.PublicKey), Clock: h.clock, Log: h.log,

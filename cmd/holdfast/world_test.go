@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/internal/testkit/netlab"
+	"holdfast/spine"
+)
+
+// world is the lab with the real programs in it: the server on the management
+// host, an agent on the victim, sshd and rsyslogd beside it.
+type world struct {
+	t      *testing.T
+	lab    *netlab.Lab
+	server string // programs
+	agent  string
+	data   string
+	asset  string
+	args   []string
+
+	mu       sync.Mutex
+	running  *exec.Cmd
+	agentCmd *exec.Cmd
+	log      *os.File
+}
+
+const (
+	syslogPort = "5514"
+	user       = "worker"
+	password   = "correct-horse-battery"
+)
+
+// programs builds the real binaries once for all tests, or takes those that
+// HOLDFAST_BIN names.
+var programs = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("HOLDFAST_BIN"); bin != "" {
+		return filepath.Dir(bin), nil
+	}
+	dir, err := os.MkdirTemp("", "holdfast-bin-")
+	if err != nil {
+		return "", err
+	}
+	for name, cgo := range map[string]string{"holdfast": "1", "holdfast-agent": "0"} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), "holdfast/cmd/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	return dir, nil
+})
+
+func newWorld(t *testing.T, args ...string) *world {
+	t.Helper()
+	netlab.Require(t, "nft", "ssh", "sshpass", "rsyslogd")
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, lab: netlab.New(t), server: filepath.Join(bin, "holdfast"), agent: filepath.Join(bin, "holdfast-agent"), args: args}
+	w.data = w.lab.Dir("data")
+	if w.log, err = os.Create(filepath.Join(w.lab.Dir("log"), "log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.stop()
+		if t.Failed() {
+			b, _ := os.ReadFile(w.log.Name())
+			t.Logf("what the programs logged:\n%s", b[max(0, len(b)-8000):])
+		}
+		w.log.Close()
+	})
+	w.lab.StartRsyslog("tcp://" + w.lab.Management.Addr.String() + ":" + syslogPort)
+	w.lab.StartSSHD()
+	w.lab.AddUser(user, password)
+	w.startServer()
+	w.enrol()
+	return w
+}
+
+func (w *world) startServer() {
+	w.t.Helper()
+	m := w.lab.Management.Addr.String()
+	args := append([]string{
+		"up", "--data", w.data, "--no-agent", "--agents", m + ":8444", "--syslog", m + ":" + syslogPort, "--management", m,
+	}, w.args...)
+	cmd := w.lab.Management.Command(context.Background(), w.server, args...)
+	cmd.Stdout, cmd.Stderr = w.log, w.log
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.running = cmd
+	w.mu.Unlock()
+	w.wait(15*time.Second, "the server answers", func() bool {
+		_, code := w.try("status", "--json")
+		return code == 0
+	})
+}
+
+func (w *world) startAgent(token string) {
+	w.t.Helper()
+	args := []string{
+		"run", "--dir", "/var/lib/holdfast-agent", "--server", "https://" + w.lab.Management.Addr.String() + ":8444", "--input", "file:/var/log/auth.log",
+		"--management", w.lab.Management.Addr.String(),
+	}
+	if token != "" {
+		args = append(args, "--token", token)
+	}
+	cmd := w.lab.Victim.Command(context.Background(), w.agent, args...)
+	cmd.Stdout, cmd.Stderr = w.log, w.log
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.agentCmd = cmd
+	w.mu.Unlock()
+}
+
+func (w *world) enrol() {
+	w.t.Helper()
+	var out struct{ Token string }
+	w.cli(&out, "assets", "enrol", "--name", "victim")
+	w.startAgent(out.Token)
+	w.wait(15*time.Second, "the victim is an asset with facts", func() bool {
+		var assets []holdfast.Asset
+		w.cli(&assets, "assets")
+		for _, a := range assets {
+			if a.Name == "victim" {
+				w.asset = a.ID
+			}
+		}
+		if w.asset == "" {
+			return false
+		}
+		_, code := w.try("facts", "sshd", "--asset", "victim", "--json")
+		return code == 0
+	})
+}
+
+// killServer kills the server with signal 9 and starts it again.
+func (w *world) killServer() {
+	w.t.Helper()
+	w.mu.Lock()
+	cmd := w.running
+	w.mu.Unlock()
+	kill(cmd)
+	w.startServer()
+}
+
+func (w *world) killAgent() {
+	w.t.Helper()
+	kill(w.agentCmd)
+	w.startAgent("")
+}
+
+func kill(cmd *exec.Cmd) {
+	if cmd != nil && cmd.Process != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+func (w *world) stop() {
+	kill(w.agentCmd)
+	kill(w.running)
+}
+
+// try runs the command line on the management host and returns what it printed
+// and its exit code.
+func (w *world) try(args ...string) (string, int) {
+	return w.tryAs("", args...)
+}
+
+func (w *world) tryAs(token string, args ...string) (string, int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := w.lab.Management.Command(ctx, w.server, append([]string{"--data", w.data}, args...)...)
+	if token != "" {
+		cmd.Env = append(os.Environ(), "HOLDFAST_TOKEN="+token)
+	}
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		return err.Error(), -1
+	}
+	if code != 0 && out.Len() == 0 {
+		return errOut.String(), code
+	}
+	return out.String(), code
+}
+
+// cli runs the command line with --json and reads its answer. Exit codes 0 and
+// 3 (it does not hold) are both answers; while a kill is under way it tries
+// again.
+func (w *world) cli(into any, args ...string) {
+	w.t.Helper()
+	var out string
+	var code int
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if out, code = w.try(append(args, "--json")...); code != exitUnreachable {
+			break
+		}
+	}
+	if code != 0 && code != exitBroken {
+		w.t.Fatalf("holdfast %s ended with %d: %s", strings.Join(args, " "), code, out)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		w.t.Fatalf("holdfast %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (w *world) wait(limit time.Duration, what string, done func() bool) {
+	w.t.Helper()
+	w.lab.Wait(limit, what, done)
+}
+
+// guess makes n real failing logins from the attacker.
+func (w *world) guess(n int) {
+	w.t.Helper()
+	for i := range n {
+		if ok, out := w.lab.SSHPassword(w.lab.Attacker, user, fmt.Sprintf("wrong-%d", i)); ok {
+			w.t.Fatalf("a wrong password logged in: %s", out)
+		}
+	}
+}
+
+func (w *world) incidents() []holdfast.Incident {
+	w.t.Helper()
+	var all, out []holdfast.Incident
+	w.cli(&all, "incidents")
+	for _, in := range all {
+		if in.Drill == "" {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+func (w *world) alerts(rule string) []holdfast.Alert {
+	w.t.Helper()
+	var all, out []holdfast.Alert
+	w.cli(&all, "alerts")
+	for _, a := range all {
+		if a.Drill == "" && (rule == "" || a.Rule == rule) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (w *world) action(part string, statuses ...holdfast.ActionStatus) (holdfast.Action, bool) {
+	w.t.Helper()
+	var all []holdfast.Action
+	w.cli(&all, "actions")
+	for _, a := range all {
+		if a.Part != part {
+			continue
+		}
+		for _, s := range statuses {
+			if a.Status == s {
+				return a, true
+			}
+		}
+	}
+	return holdfast.Action{}, false
+}
+
+func (w *world) status() spine.Status {
+	w.t.Helper()
+	var st spine.Status
+	w.cli(&st, "status")
+	return st
+}

@@ -1,0 +1,231 @@
+package http_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"holdfast"
+	"holdfast/ingest/input"
+	input_http "holdfast/ingest/input/http"
+	"holdfast/internal/clock"
+)
+
+type sink struct {
+	mu      sync.Mutex
+	records []holdfast.Record
+	refuse  error
+}
+
+func (s *sink) Put(_ context.Context, r []holdfast.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse != nil {
+		return s.refuse
+	}
+	s.records = append(s.records, r...)
+	return nil
+}
+
+func handler(s *sink) http.Handler {
+	env := input.Env{Sink: s, Log: slog.New(slog.DiscardHandler), Clock: clock.System{}}
+	return input_http.Handler(env, func(r *http.Request) (string, error) {
+		switch r.Header.Get("Authorization") {
+		case "Bearer good":
+			return "shipper", nil
+		case "Bearer reader":
+			return "", holdfast.ErrForbidden
+		}
+		return "", errors.New("no token")
+	})
+}
+
+// post sends over a real connection.
+func post(t testing.TB, s *sink, body []byte, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	server := httptest.NewServer(handler(s))
+	defer server.Close()
+	r, err := http.NewRequest(http.MethodPost, server.URL+"/api/v1/events", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer good")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, said
+}
+
+func gz(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func zst(t testing.TB, b []byte) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	return w.EncodeAll(b, nil)
+}
+
+func TestLines(t *testing.T) {
+	body := []byte("{\"a\":1}\n\n{\"a\":\r\n" + strings.Repeat("x", input.MaxRecord+5) + "\n{\"a\":2}")
+	for encoding, packed := range map[string][]byte{"identity": body, "gzip": gz(t, body), "zstd": zst(t, body)} {
+		t.Run(encoding, func(t *testing.T) {
+			s := &sink{}
+			resp, said := post(t, s, packed, "Content-Encoding", encoding, "Content-Type", "application/x-ndjson", "Idempotency-Key", "k1")
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%d %s", resp.StatusCode, said)
+			}
+			var got input_http.Answer
+			if err := json.Unmarshal(said, &got); err != nil {
+				t.Fatal(err)
+			}
+			want := input_http.Answer{Received: 4, Accepted: 4, Bytes: input.MaxRecord + 19, Lines: []input_http.Line{
+				{Line: 3, Trouble: "no JSON; kept as it is, in the dataset deadletter"},
+				{Line: 4, Trouble: "longer than 1048576 bytes; the rest was dropped"},
+			}}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+			var at []string
+			for _, r := range s.records {
+				at = append(at, fmt.Sprint(r.Source, " ", r.Position, " ", len(r.Raw), " ", r.Truncated))
+			}
+			if d := cmp.Diff([]string{"http:shipper key:k1:1 7 false", "http:shipper key:k1:3 5 false", "http:shipper key:k1:4 1048576 true", "http:shipper key:k1:5 7 false"}, at); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	bomb := gz(t, make([]byte, 200<<20))
+	for name, c := range map[string]struct {
+		body    []byte
+		headers []string
+		refuse  error
+		status  int
+		after   string
+	}{
+		"no token":    {nil, []string{"Authorization", ""}, nil, 401, ""},
+		"wrong right": {nil, []string{"Authorization", "Bearer reader"}, nil, 403, ""},
+		"encoding":    {nil, []string{"Content-Encoding", "br"}, nil, 415, ""},
+		"no gzip":     {[]byte("plain"), []string{"Content-Encoding", "gzip"}, nil, 400, ""},
+		"cut gzip":    {gz(t, []byte("{}\n"))[:20], []string{"Content-Encoding", "gzip"}, nil, 400, ""},
+		"no zstd":     {[]byte("plain"), []string{"Content-Encoding", "zstd"}, nil, 400, ""},
+		"bomb":        {bomb, []string{"Content-Encoding", "gzip"}, nil, 413, ""},
+		"zstd bomb":   {zst(t, make([]byte, 200<<20)), []string{"Content-Encoding", "zstd"}, nil, 413, ""},
+		"too large":   {bytes.Repeat([]byte("x\n"), 20<<20), nil, nil, 413, ""},
+		"long key":    {nil, []string{"Idempotency-Key", strings.Repeat("k", 201)}, nil, 400, ""},
+		"full":        {[]byte("{}"), nil, fmt.Errorf("the disk: %w", holdfast.ErrFull), 503, "5"},
+		"broken":      {[]byte("{}"), nil, errors.New("broken"), 503, "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &sink{refuse: c.refuse}
+			resp, said := post(t, s, c.body, c.headers...)
+			if resp.StatusCode != c.status || resp.Header.Get("Retry-After") != c.after {
+				t.Errorf("%d, Retry-After %q: %s", resp.StatusCode, resp.Header.Get("Retry-After"), said)
+			}
+			if resp.Header.Get("Content-Type") != "application/problem+json" || strings.Contains(string(said), "broken") {
+				t.Errorf("said %s", said)
+			}
+		})
+	}
+}
+
+func TestTooManyRequests(t *testing.T) {
+	h := handler(&sink{})
+	server := httptest.NewServer(h)
+	defer server.Close()
+	var hold []*io.PipeWriter
+	var all sync.WaitGroup
+	send := func(body io.Reader) (int, error) {
+		r, err := http.NewRequest(http.MethodPost, server.URL, body)
+		if err != nil {
+			return 0, err
+		}
+		r.Header.Set("Authorization", "Bearer good")
+		resp, err := server.Client().Do(r)
+		if err != nil {
+			return 0, err
+		}
+		resp.Body.Close()
+		return resp.StatusCode, nil
+	}
+	for range 32 {
+		pr, pw := io.Pipe()
+		hold = append(hold, pw)
+		all.Go(func() {
+			if code, err := send(pr); err != nil || code != http.StatusOK {
+				t.Errorf("%d %v", code, err)
+			}
+		})
+		// Once the server has read this, the request is under way.
+		if _, err := pw.Write(bytes.Repeat([]byte("x"), 256<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, err := send(strings.NewReader("{}"))
+	for _, w := range hold {
+		w.Close()
+	}
+	all.Wait()
+	if err != nil || code != http.StatusTooManyRequests {
+		t.Errorf("%d %v", code, err)
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add([]byte("{\"a\":1}\n\n{\"a\":\r\nx"), "", "k")
+	f.Add(gz(f, []byte("{}\n{}")), "gzip", "")
+	f.Add(zst(f, []byte("{}\n{}")), "zstd", "")
+	f.Fuzz(func(t *testing.T, body []byte, encoding, key string) {
+		s := &sink{}
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer good")
+		r.Header.Set("Content-Encoding", encoding)
+		r.Header.Set("Idempotency-Key", key)
+		w := httptest.NewRecorder()
+		handler(s).ServeHTTP(w, r)
+		if w.Code == http.StatusOK {
+			var a input_http.Answer
+			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || a.Accepted != len(s.records) || a.Received != a.Accepted {
+				t.Errorf("%s: %v, %d records", w.Body, err, len(s.records))
+			}
+		}
+	})
+}
