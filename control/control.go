@@ -48,12 +48,25 @@ type Book struct {
 	reqs    []entry
 	excs    []requirement.Exception
 	faults  holdfast.Faults
+	// governs remembers from the last standings which clauses are for which
+	// asset: requirement, then asset.
+	governs map[string]map[string][]bool
 }
 
 type entry struct {
 	requirement.Requirement
-	file string
-	view holdfast.Requirement
+	view    holdfast.Requirement
+	clauses []clause // those of view, with what only this package knows
+}
+
+// clause is one clause and the assets it is for. A setting's is also the
+// artefact's word for it and for its value.
+type clause struct {
+	holdfast.Clause
+	id         string // of the requirement
+	on         requirement.Selector
+	key, value string
+	broken     string
 }
 
 // New returns an empty Book.
@@ -68,6 +81,7 @@ func (b *Book) Load(sources ...Source) holdfast.Faults {
 	stamp := stampOf(sources)
 	var reqs []entry
 	var excs []requirement.Exception
+	var where []string // the file of each
 	var faults holdfast.Faults
 	ids := map[string]string{}
 	for _, s := range sources {
@@ -85,25 +99,28 @@ func (b *Book) Load(sources ...Source) holdfast.Faults {
 					faults = append(faults, holdfast.Fault{File: file, Line: q.Line, Column: 1, What: fmt.Sprintf("the id %q is taken by %s", q.ID, first), Do: "choose another"})
 					continue
 				}
-				e := entry{Requirement: q, file: file}
-				if e.view, err = derive(q, file); err != nil {
-					faults = append(faults, holdfast.Fault{File: file, Line: q.Line, Column: 1, What: q.ID + ": " + err.Error(), Do: "correct the setting"})
+				e, wrong := derive(q, file)
+				if len(wrong) > 0 {
+					faults = append(faults, wrong...)
 					continue
 				}
 				ids[q.ID] = file
 				reqs = append(reqs, e)
 			}
-			excs = append(excs, doc.Exceptions...)
+			for _, x := range doc.Exceptions {
+				excs, where = append(excs, x), append(where, file)
+			}
 		}
 	}
-	for _, x := range excs {
+	for i, x := range excs {
 		if _, ok := ids[x.Requirement]; !ok {
-			faults = append(faults, holdfast.Fault{What: fmt.Sprintf("an exception on line %d names the requirement %q, which is not there", x.Line, x.Requirement), Do: "correct or remove it"})
+			faults = append(faults, holdfast.Fault{File: where[i], Line: x.Line, What: fmt.Sprintf("an exception names the requirement %q, which is not there", x.Requirement), Do: "correct the name, or the requirement's own fault"})
 		}
 	}
 	sort.SliceStable(reqs, func(i, j int) bool { return reqs[i].ID < reqs[j].ID })
 	b.mu.Lock()
 	b.sources, b.stamp, b.reqs, b.excs, b.faults = sources, stamp, reqs, excs, faults
+	b.governs = nil
 	b.mu.Unlock()
 	return faults
 }
@@ -179,77 +196,6 @@ func (b *Book) Requirements() []holdfast.Requirement {
 	return out
 }
 
-// derive works out the parts of every clause.
-func derive(q requirement.Requirement, file string) (holdfast.Requirement, error) {
-	v := holdfast.Requirement{ID: q.ID, Say: q.Say, Owner: q.Owner, File: file, Line: q.Line, Maps: q.Maps, Source: q.Source}
-	if q.State != nil {
-		names := make([]string, 0, len(q.State.Settings))
-		for n := range q.State.Settings {
-			names = append(names, n)
-		}
-		sort.Strings(names)
-		for _, n := range names {
-			s, err := settingFor(n)
-			if err != nil {
-				return v, err
-			}
-			want, err := s.value(q.State.Settings[n])
-			if err != nil {
-				return v, fmt.Errorf("%s: %w", n, err)
-			}
-			v.Clauses = append(v.Clauses, holdfast.Clause{
-				Verb: "state", Text: n + " = " + want, How: holdfast.Enforced, Artefacts: []string{s.artefact}, Checks: []string{s.check}, Rules: s.rules, Drills: s.drills,
-			})
-		}
-	}
-	if r := q.Reach; r != nil {
-		text := strings.Join(r.Ports, ", ") + " of " + r.To.String() + " from " + r.From.String()
-		if r.Only {
-			text += " only"
-		}
-		c := holdfast.Clause{Verb: "reach", Text: text, How: holdfast.Enforced, Artefacts: []string{"nftables-table"}, Checks: []string{"linux.nftables_input"}}
-		if r.TLS != "" {
-			c.Why = "the TLS version is not looked at yet; the ports are enforced on the host's own firewall"
-		}
-		v.Clauses = append(v.Clauses, c)
-	}
-	if a := q.Access; a != nil {
-		c := holdfast.Clause{Verb: "access", Text: a.May + " on " + a.On.String() + " for " + strings.Join(a.Who, ", "), How: holdfast.DetectedOnly, Why: "accounts are not changed yet; what they do is watched"}
-		c.Rules = []string{"account_privileged_group", "account_uid_zero", "account_created"}
-		if a.May == "sudo" {
-			c.How, c.Why = holdfast.VerifiedOnly, "the rules of sudo are checked, and not changed"
-			c.Checks = []string{"linux.sudo_everybody", "linux.sudo_nopasswd_all"}
-		}
-		v.Clauses = append(v.Clauses, c)
-	}
-	if w := q.Within; w != nil {
-		v.Clauses = append(v.Clauses, holdfast.Clause{Verb: "within", Text: w.From + " until " + w.Until, How: holdfast.NotSupported, Why: "deadlines need advisories, and no feed is read yet"})
-	}
-	if r := q.Record; r != nil {
-		v.Clauses = append(v.Clauses, holdfast.Clause{
-			Verb: "record", Text: strings.Join(r.What, ", ") + " of " + r.On.String(), How: holdfast.VerifiedOnly, Why: "that events arrive is watched; how hosts log is not changed",
-			Checks: []string{"linux.services_logging"}, Rules: []string{"logging_stopped", "logs_removed"},
-		})
-	}
-	if c := q.Custom; c != nil {
-		v.Clauses = append(v.Clauses, holdfast.Clause{Verb: "custom", Text: c.CEL, How: holdfast.NotSupported, Why: "conditions of one's own are read and not judged yet; write a check in the data folder's checks instead"})
-	}
-	for i := range v.Clauses {
-		v.Clauses[i].Drills = append(slices.Clone(v.Clauses[i].Drills), q.Prove...)
-	}
-	return v, nil
-}
-
-// picks reports whether a requirement concerns an asset.
-func (e *entry) picks(a holdfast.Asset) bool {
-	switch {
-	case e.State != nil && e.State.On.Match(a), e.Reach != nil && e.Reach.To.Match(a), e.Access != nil && e.Access.On.Match(a),
-		e.Within != nil && e.Within.On.Match(a), e.Record != nil && e.Record.On.Match(a), e.Custom != nil && e.Custom.On.Match(a):
-		return true
-	}
-	return false
-}
-
 // Proposal is a change that would make a requirement hold on an asset.
 type Proposal struct {
 	Part   string // "artefact/sshd-drop-in"
@@ -267,8 +213,11 @@ func (b *Book) Propose(id string, asset holdfast.Asset, assets []holdfast.Asset)
 		return nil, fmt.Errorf("requirement %q: %w", id, holdfast.ErrNotFound)
 	}
 	e := &b.reqs[i]
-	if !e.picks(asset) {
+	if !slices.Contains(e.picks(asset), true) {
 		return nil, fmt.Errorf("%s does not concern %s: no clause picks it: %w", id, asset.Name, holdfast.ErrInvalid)
+	}
+	if x := b.excepted(id, asset, b.opts.Clock.Now()); x != nil {
+		return nil, fmt.Errorf("%s is excepted from %s until %s, because %s; end the exception first: %w", asset.Name, id, x.Expires.Format(time.DateOnly), x.Because, holdfast.ErrRefused)
 	}
 	var out []Proposal
 	if e.State != nil && e.State.On.Match(asset) {
@@ -330,7 +279,10 @@ func (b *Book) Broken(rules []string, asset string, verdicts []holdfast.Verdict)
 	defer b.mu.RUnlock()
 	var out []holdfast.BrokenRequirement
 	for _, e := range b.reqs {
-		for _, c := range e.view.Clauses {
+		for i, c := range e.clauses {
+			if picked := b.governs[e.ID][asset]; len(picked) > i && !picked[i] {
+				continue
+			}
 			if !slices.ContainsFunc(c.Rules, func(r string) bool { return slices.Contains(rules, r) }) {
 				continue
 			}
@@ -344,10 +296,9 @@ func (b *Book) Broken(rules []string, asset string, verdicts []holdfast.Verdict)
 	return out
 }
 
-func brokenWords(c holdfast.Clause, v holdfast.Verdict) string {
-	name, _, _ := strings.Cut(c.Text, " = ")
-	if s, err := settingFor(name); c.Verb == "state" && err == nil {
-		return s.broken
+func brokenWords(c clause, v holdfast.Verdict) string {
+	if c.broken != "" {
+		return c.broken
 	}
 	return v.Why
 }

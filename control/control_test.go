@@ -123,7 +123,7 @@ func TestFaultsLeaveTheRest(t *testing.T) {
 		t.Errorf("%d requirements", len(b.Requirements()))
 	}
 	all := faults.Error()
-	for _, want := range []string{`here/b.yaml:1:1: typo: there is no setting "ssh.pasword_auth"; did you mean "ssh.password_auth"?`, `here/c.yaml:1:1: the id "ssh-hard" is taken by here/a.yaml`, `"nothing", which is not there`} {
+	for _, want := range []string{`here/b.yaml:4:66: typo: there is no setting "ssh.pasword_auth"; did you mean "ssh.password_auth"?`, `here/c.yaml:1:1: the id "ssh-hard" is taken by here/a.yaml`, `here/d.yaml:2: an exception names the requirement "nothing", which is not there`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in\n%s", want, all)
 		}

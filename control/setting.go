@@ -19,24 +19,46 @@ type setting struct {
 	rules    []string
 	drills   []string
 	broken   string // what was so when it did not hold
-	value    func(want string) (string, error)
+	// asked are the values that the shipped check is content with; none if it is
+	// not known.
+	asked []string
+	value func(want string) (string, error)
 }
 
 // settings lists them; sysctl.* are made as they are asked for.
 var settings = []setting{
 	{
-		name: "ssh.password_auth", artefact: "sshd-drop-in", check: "linux.sshd_password_auth", keyword: "PasswordAuthentication", value: yesNo,
+		name: "ssh.password_auth", artefact: "sshd-drop-in", check: "linux.sshd_password_auth", keyword: "PasswordAuthentication", value: yesNo, asked: []string{"no"},
 		rules: []string{"ssh_bruteforce", "ssh_bruteforce_success"}, drills: []string{"ssh-password-login", "ssh-bruteforce"}, broken: "password login was allowed",
 	},
 	{
-		name: "ssh.root_login", artefact: "sshd-drop-in", check: "linux.sshd_root_login", keyword: "PermitRootLogin", value: yesNo,
+		name: "ssh.root_login", artefact: "sshd-drop-in", check: "linux.sshd_root_login", keyword: "PermitRootLogin", value: rootLogin, asked: []string{"no"},
 		rules: []string{"ssh_bruteforce", "ssh_bruteforce_success", "ssh_root_login"}, drills: []string{"ssh-bruteforce"}, broken: "root could log in over SSH",
 	},
-	{name: "ssh.empty_passwords", artefact: "sshd-drop-in", check: "linux.sshd_empty_passwords", keyword: "PermitEmptyPasswords", value: yesNo, broken: "accounts without a password could log in"},
-	{name: "ssh.max_auth_tries", artefact: "sshd-drop-in", check: "linux.sshd_max_auth_tries", keyword: "MaxAuthTries", value: number, rules: []string{"ssh_max_attempts"}, broken: "many logins could be tried in one connection"},
-	{name: "ssh.x11_forwarding", artefact: "sshd-drop-in", check: "linux.sshd_x11_forwarding", keyword: "X11Forwarding", value: yesNo, broken: "X11 was forwarded"},
+	{name: "ssh.empty_passwords", artefact: "sshd-drop-in", check: "linux.sshd_empty_passwords", keyword: "PermitEmptyPasswords", value: yesNo, asked: []string{"no"}, broken: "accounts without a password could log in"},
+	{name: "ssh.max_auth_tries", artefact: "sshd-drop-in", check: "linux.sshd_max_auth_tries", keyword: "MaxAuthTries", value: number, asked: []string{"4"}, rules: []string{"ssh_max_attempts"}, broken: "many logins could be tried in one connection"},
+	{name: "ssh.x11_forwarding", artefact: "sshd-drop-in", check: "linux.sshd_x11_forwarding", keyword: "X11Forwarding", value: yesNo, asked: []string{"no"}, broken: "X11 was forwarded"},
 	{name: "ssh.log_level", artefact: "sshd-drop-in", check: "linux.sshd_log_level", keyword: "LogLevel", value: word, broken: "logins left no trace"},
-	{name: "ssh.login_grace", artefact: "sshd-drop-in", check: "linux.sshd_login_grace", keyword: "LoginGraceTime", value: number, broken: "connections could wait long without logging in"},
+	{name: "ssh.login_grace", artefact: "sshd-drop-in", check: "linux.sshd_login_grace", keyword: "LoginGraceTime", value: number, asked: []string{"60"}, broken: "connections could wait long without logging in"},
+}
+
+// askedOfKernel are the values that the shipped check of a kernel setting is
+// content with.
+func askedOfKernel(key string) []string {
+	switch key {
+	case "fs.suid_dumpable", "net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.all.accept_source_route",
+		"net.ipv4.conf.all.send_redirects", "net.ipv6.conf.all.accept_redirects":
+		return []string{"0"}
+	case "fs.protected_hardlinks", "fs.protected_symlinks", "kernel.dmesg_restrict", "net.ipv4.icmp_echo_ignore_broadcasts":
+		return []string{"1"}
+	case "kernel.randomize_va_space":
+		return []string{"2"}
+	case "kernel.kptr_restrict", "kernel.unprivileged_bpf_disabled", "net.ipv4.conf.all.rp_filter", "net.ipv4.tcp_syncookies":
+		return []string{"1", "2"}
+	case "kernel.yama.ptrace_scope":
+		return []string{"1", "2", "3"}
+	}
+	return nil
 }
 
 func yesNo(want string) (string, error) {
@@ -47,6 +69,18 @@ func yesNo(want string) (string, error) {
 		return "no", nil
 	}
 	return "", fmt.Errorf("%q is neither true nor false", want)
+}
+
+// rootLogin also takes keys: root may log in, but not with a password.
+func rootLogin(want string) (string, error) {
+	if want == "keys" {
+		return "prohibit-password", nil
+	}
+	v, err := yesNo(want)
+	if err != nil {
+		return "", fmt.Errorf("%q is neither true, false nor keys", want)
+	}
+	return v, nil
 }
 
 func number(want string) (string, error) {
@@ -72,7 +106,7 @@ func settingFor(name string) (setting, error) {
 	}
 	if key, ok := strings.CutPrefix(name, "sysctl."); ok && key != "" && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == "" && !strings.Contains(key, "..") {
 		return setting{
-			name: name, artefact: "sysctl-drop-in", check: "linux.sysctl_" + strings.ReplaceAll(key, ".", "_"), keyword: key, value: word,
+			name: name, artefact: "sysctl-drop-in", check: "linux.sysctl_" + strings.ReplaceAll(key, ".", "_"), keyword: key, value: word, asked: askedOfKernel(key),
 			broken: key + " was not as required",
 		}, nil
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -28,18 +29,22 @@ type Evidence struct {
 // Standings works out how every requirement stands on every asset that it
 // concerns: four facets, the worst of the clauses deciding each.
 func (b *Book) Standings(assets []holdfast.Asset, e Evidence, now time.Time) []holdfast.Standing {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.governs = map[string]map[string][]bool{}
 	var out []holdfast.Standing
 	for i := range b.reqs {
 		q := &b.reqs[i]
+		b.governs[q.ID] = map[string][]bool{}
 		for _, a := range assets {
-			if !q.picks(a) {
+			picked := q.picks(a)
+			b.governs[q.ID][a.ID] = picked
+			if !slices.Contains(picked, true) {
 				continue
 			}
 			s := holdfast.Standing{Requirement: q.ID, Asset: a.ID, At: now}
 			facets := []*holdfast.Facet{&s.Implemented, &s.Verified, &s.Monitored, &s.Drilled}
-			for j, judge := range []func(holdfast.Clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet{implemented, verified, monitored, drilled} {
+			for j, judge := range []func(clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet{implemented, verified, monitored, drilled} {
 				*facets[j] = q.facet(judge, a, e, now)
 			}
 			if x := b.excepted(q.ID, a, now); x != nil {
@@ -70,9 +75,12 @@ var order = map[holdfast.State]int{
 	holdfast.Inapplicable: 0, holdfast.Holds: 1, holdfast.Excepted: 2, holdfast.NotYet: 3, holdfast.StateUnknown: 4, holdfast.Broken: 5,
 }
 
-func (e *entry) facet(judge func(holdfast.Clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet, a holdfast.Asset, ev Evidence, now time.Time) holdfast.Facet {
+func (e *entry) facet(judge func(clause, holdfast.Asset, Evidence, time.Time) holdfast.Facet, a holdfast.Asset, ev Evidence, now time.Time) holdfast.Facet {
 	out := holdfast.Facet{State: holdfast.Inapplicable, Why: "no clause has this part"}
-	for _, c := range e.view.Clauses {
+	for _, c := range e.clauses {
+		if !c.on.Match(a) {
+			continue
+		}
 		f := judge(c, a, ev, now)
 		if order[f.State] > order[out.State] {
 			f.Evidence = append(f.Evidence, out.Evidence...)
@@ -99,23 +107,22 @@ func newestVerdict(check, asset string, e Evidence) (holdfast.Verdict, bool) {
 
 // implemented holds where Holdfast's own change is verified, or where the host
 // is already as it should be.
-func implemented(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+func implemented(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if c.How != holdfast.Enforced {
 		return holdfast.Facet{State: holdfast.NotYet, Why: c.Text + " is " + c.How + ": " + c.Why}
 	}
-	for _, x := range e.Actions {
-		if x.Asset != a.ID || len(c.Artefacts) == 0 || x.Part != "artefact/"+c.Artefacts[0] {
-			continue
-		}
-		if x.Status == holdfast.Verified || x.Status == holdfast.Accepted {
-			v := verified(c, a, e, now)
-			if v.State != holdfast.Broken {
-				return holdfast.Facet{State: holdfast.Holds, Why: "applied and verified by " + x.ID, Evidence: []string{x.ID}, At: x.Verified}
-			}
-			return holdfast.Facet{State: holdfast.Broken, Why: x.ID + " was applied, and yet " + v.Why, Evidence: append(v.Evidence, x.ID), At: v.At}
-		}
-	}
 	v := verified(c, a, e, now)
+	if x := newestAction(c, a, e); x != nil {
+		f := holdfast.Facet{State: holdfast.Holds, Why: "applied and verified by " + x.ID, Evidence: []string{x.ID}, At: x.Verified}
+		switch {
+		case x.Status != holdfast.Verified && x.Status != holdfast.Accepted:
+			f.State, f.Why, f.At = holdfast.StateUnknown, fmt.Sprintf("%s is %s and not verified", x.ID, x.Status), x.Updated
+		case v.State == holdfast.Broken && v.At.After(x.Verified):
+			f.State, f.Why, f.At = holdfast.Broken, x.ID+" was applied and verified, and it has changed since: "+v.Why, v.At
+			f.Evidence = append(slices.Clone(v.Evidence), x.ID)
+		}
+		return f
+	}
 	switch v.State {
 	case holdfast.Holds:
 		v.Why = "the host is so already: " + v.Why
@@ -125,12 +132,45 @@ func implemented(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time)
 	return v
 }
 
+// newestAction is the last one whose effect is on the host and that sets what
+// the clause wants: another setting by the same part proves nothing.
+func newestAction(c clause, a holdfast.Asset, e Evidence) *holdfast.Action {
+	var newest *holdfast.Action
+	for i := range e.Actions {
+		x := &e.Actions[i]
+		if x.Asset != a.ID || len(c.Artefacts) == 0 || x.Part != "artefact/"+c.Artefacts[0] || !x.Live() && x.Status != holdfast.Accepted || !c.setBy(x.Params) {
+			continue
+		}
+		if newest == nil || x.Applied.After(newest.Applied) {
+			newest = x
+		}
+	}
+	return newest
+}
+
+func (c *clause) setBy(params holdfast.Raw) bool {
+	var p struct {
+		Settings    map[string]string `json:"settings"`
+		Requirement string            `json:"requirement"`
+	}
+	if json.Unmarshal(params, &p) != nil {
+		return false
+	}
+	if c.key == "" {
+		return p.Requirement == c.id
+	}
+	return p.Settings[c.key] == c.value
+}
+
 // verified asks the clause's checks.
-func verified(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+func verified(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if c.How == holdfast.NotSupported || c.How == holdfast.DetectedOnly {
 		return holdfast.Facet{State: holdfast.NotYet, Why: c.Text + " is " + c.How + ": " + c.Why}
 	}
-	out := holdfast.Facet{State: holdfast.Inapplicable, Why: "no check looks at it"}
+	if len(c.Checks) == 0 {
+		return holdfast.Facet{State: holdfast.NotYet, Why: c.Text + ": " + c.Why}
+	}
+	out := holdfast.Facet{State: holdfast.Inapplicable}
 	for _, id := range c.Checks {
 		v, ok := newestVerdict(id, a.ID, e)
 		f := holdfast.Facet{Evidence: []string{id}, At: v.FactsAt, Why: v.Why}
@@ -156,7 +196,7 @@ func verified(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) ho
 }
 
 // monitored holds while the rules are loaded and the host's events arrive.
-func monitored(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+func monitored(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if len(c.Rules) == 0 {
 		if len(c.Checks) > 0 {
 			return recheck(c, a, e, now)
@@ -180,7 +220,7 @@ func monitored(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) h
 
 // recheck is how a setting without a rule is watched: its check runs again and
 // again, and a change is a finding.
-func recheck(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+func recheck(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	v, ok := newestVerdict(c.Checks[0], a.ID, e)
 	switch {
 	case !ok || v.Status == holdfast.Unknown || now.Sub(v.FactsAt) > VerdictAge:
@@ -192,7 +232,7 @@ func recheck(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) hol
 }
 
 // drilled asks for the newest drill of each kind.
-func drilled(c holdfast.Clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
+func drilled(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.Facet {
 	if len(c.Drills) == 0 {
 		return holdfast.Facet{State: holdfast.Inapplicable, Why: "there is no drill for " + c.Text}
 	}

@@ -20,8 +20,12 @@ const (
 // State is the verb state: settings that must be so on the assets of On.
 type State struct {
 	On       Selector
-	Settings map[string]string // scalars as written
+	Settings map[string]string   // scalars as written
+	At       map[string]Position // where each setting's value stands
 }
+
+// Position is a place in the file; both count from 1.
+type Position struct{ Line, Column int }
 
 // Reach is the verb reach: who may talk to whom. Only closes the ports to
 // everybody else.

@@ -54,9 +54,9 @@ func (r *reader) verb(q *Requirement, verb string, n *yaml.Node) {
 	switch verb {
 	case "state":
 		m := r.keys(n, "on", "settings")
-		q.State = &State{On: r.selector(n, m, "on"), Settings: map[string]string{}}
+		q.State = &State{On: r.selector(n, m, "on"), Settings: map[string]string{}, At: map[string]Position{}}
 		for k, v := range r.keys(m["settings"]) {
-			q.State.Settings[k] = r.scalar(v)
+			q.State.Settings[k], q.State.At[k] = r.scalar(v), Position{v.Line, v.Column}
 		}
 		if len(q.State.Settings) == 0 {
 			r.say(n, "names no setting; add settings: {ssh.root_login: false}")

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,8 +146,13 @@ func TestReach(t *testing.T) {
 		}
 	}
 	again := onVictim(t, lab, order{Verb: "plan", Params: params, Management: management})
-	if again.Error != "" {
-		t.Error(again.Error)
+	if again.Error != "" || !again.Plan.Nothing {
+		t.Errorf("the second plan would do something: %+v", again)
+	}
+	saved := lab.Victim.Must("nft", "list", "chain", "inet", "holdfast", "reach_web_only")
+	lab.Victim.Must("nft", "insert rule inet holdfast reach_web_only ip saddr "+lab.Attacker.Addr.String()+" return")
+	if out := onVictim(t, lab, order{Verb: "verify", Plan: p.Plan, Management: management}); out.Proof.Holds {
+		t.Errorf("a rule that somebody slipped in is not seen:\n%s%+v", saved, out)
 	}
 	for range 2 {
 		if out := onVictim(t, lab, order{Verb: "undo", Plan: p.Plan, Management: management}); out.Error != "" {
@@ -167,9 +174,28 @@ func TestNobodyLeftIsRefused(t *testing.T) {
 	if len(out.Plan.Refused) != 1 {
 		t.Errorf("%+v", out)
 	}
-	for _, bad := range []string{`{"requirement":"x","ports":["22/tcp } ; flush ruleset"]}`, `{"requirement":"X y","ports":["22/tcp"]}`, `{"requirement":"x","ports":["0/tcp"]}`, `{"requirement":"x","ports":["22/tcp"],"from":["1.2.3.4; drop"]}`} {
+	for _, bad := range []string{`{"requirement":"x","ports":["22/tcp } ; flush ruleset"]}`, `{"requirement":"X y","ports":["22/tcp"]}`, `{"requirement":"x","ports":["0/tcp"]}`, `{"requirement":"input","ports":["22/tcp"]}`, `{"requirement":"x","ports":["22/tcp"],"from":["1.2.3.4; drop"]}`} {
 		if _, err := read(json.RawMessage(bad)); err == nil {
 			t.Errorf("%s was taken", bad)
 		}
+	}
+}
+
+func TestUndoCarriesNothingElse(t *testing.T) {
+	for _, undo := range []string{
+		`{"chain":"reach_x; flush ruleset"}`, `{"chain":"reach_input"}`, `{"chain":"block"}`, `{"chain":"reach_x","lines":["return\nflush ruleset"]}`,
+		`{"chain":"reach_x","lines":["return; flush ruleset"]}`, `{"chain":"reach_x","lines":[""]}`, `x`,
+	} {
+		if err := Artefact().Undo(t.Context(), nil, holdfast.Plan{Undo: holdfast.Raw(undo)}); !errors.Is(err, holdfast.ErrInvalid) {
+			t.Errorf("%s: %v", undo, err)
+		}
+	}
+}
+
+func TestPrefixesDoNotOverlap(t *testing.T) {
+	got := allow([]string{"10.1.0.0/16", "10.0.0.0/8", "192.0.2.7", "192.0.2.7", "10.2.3.4", "2001:db8::1", "::ffff:192.0.2.9"}, "x")
+	want := []string{`ip saddr { 10.0.0.0/8, 192.0.2.7, 192.0.2.9 } return comment "x"`, `ip6 saddr { 2001:db8::1 } return comment "x"`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }

@@ -57,7 +57,10 @@ type params struct {
 }
 
 var (
-	idForm   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	idForm    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	chainForm = regexp.MustCompile(`^reach_[a-z0-9_]{1,80}$`)
+	// lineForm is one rule and nothing after it.
+	lineForm = regexp.MustCompile(`^[a-z0-9 !={},.:/"_-]+$`)
 	portForm = regexp.MustCompile(`^([0-9]{1,5})/(tcp|udp)$`)
 )
 
@@ -67,6 +70,9 @@ func read(raw json.RawMessage) (params, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
 		return p, fmt.Errorf("%s: %w: %w", name, err, holdfast.ErrInvalid)
+	}
+	if chain(p.Requirement) == base {
+		return p, fmt.Errorf("%s: a requirement may not be called %q here: that is the name of the chain that asks all others; give it another id: %w", name, p.Requirement, holdfast.ErrInvalid)
 	}
 	if !idForm.MatchString(p.Requirement) || len(p.Ports) == 0 || len(p.From) > maxFrom {
 		return p, fmt.Errorf("%s: a requirement, ports and at most %d addresses are needed: %w", name, maxFrom, holdfast.ErrInvalid)
@@ -130,11 +136,7 @@ func (p params) rules(management []string) []string {
 
 func allow(list []string, comment string) []string {
 	v4, v6 := []string{}, []string{}
-	for _, a := range list {
-		p, err := prefix(a)
-		if err != nil {
-			continue
-		}
+	for _, p := range widest(list) {
 		text := p.String()
 		if p.IsSingleIP() {
 			text = p.Addr().String()
@@ -154,6 +156,35 @@ func allow(list []string, comment string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// widest are the prefixes that no other of the list contains: nft takes no
+// overlaps.
+func widest(list []string) []netip.Prefix {
+	var all, out []netip.Prefix
+	for _, a := range list {
+		if p, err := prefix(a); err == nil {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, netip.Prefix.Compare) // the wider of two that begin alike comes first
+	for _, p := range all {
+		if n := len(out); n > 0 && out[n-1].Bits() <= p.Bits() && out[n-1].Contains(p.Addr()) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// same reports whether two rules say the same, however nft prints sets.
+func same(a, b string) bool {
+	words := func(s string) []string {
+		w := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" {},", r) })
+		slices.Sort(w)
+		return w
+	}
+	return slices.Equal(words(a), words(b))
 }
 
 // seen is the state of Holdfast's table on the host.
@@ -194,6 +225,11 @@ func look(ctx context.Context, h *host.Host) (seen, error) {
 		}
 	}
 	return s, nil
+}
+
+// holds reports whether the chain has these rules and is asked for them.
+func (s seen) holds(c string, next []string) bool {
+	return slices.Contains(s.lines[base], "jump "+c) && slices.EqualFunc(s.lines[c], next, same)
 }
 
 func (s seen) print(c string) string {
@@ -266,7 +302,7 @@ func plan(ctx context.Context, h *host.Host, raw json.RawMessage) (holdfast.Plan
 		return out, fmt.Errorf("nft does not take the rules: %w", err)
 	}
 	out.Fingerprint = s.print(c)
-	out.Nothing = slices.Equal(s.lines[c], next)
+	out.Nothing = s.holds(c, next)
 	out.Summary = fmt.Sprintf("%s reachable from %d addresses and management", strings.Join(p.Ports, ", "), len(p.From))
 	if p.Only {
 		out.Summary += ", and from nowhere else"
@@ -295,13 +331,16 @@ func apply(ctx context.Context, h *host.Host, pl holdfast.Plan) error {
 	if err != nil {
 		return err
 	}
+	if len(pl.Refused) > 0 {
+		return fmt.Errorf("this plan is not to be applied: %w", holdfast.ErrRefused)
+	}
 	s, err := look(ctx, h)
 	if err != nil {
 		return err
 	}
 	c, next := chain(p.Requirement), p.rules(h.Management)
 	if s.print(c) != pl.Fingerprint {
-		if len(s.lines[c]) == len(next) && slices.Contains(s.lines[base], "jump "+c) {
+		if s.holds(c, next) {
 			return nil // applied before
 		}
 		return fmt.Errorf("the chains have changed since the plan was made; plan again: %w", holdfast.ErrConflict)
@@ -321,18 +360,22 @@ func verify(ctx context.Context, h *host.Host, pl holdfast.Plan) (holdfast.Proof
 		return holdfast.Proof{}, err
 	}
 	c, next := chain(p.Requirement), p.rules(h.Management)
-	t := holdfast.Test{Say: "chain " + c + " in the kernel", Want: fmt.Sprintf("%d rules, asked for every packet that comes in", len(next))}
-	t.Got = fmt.Sprintf("%d rules", len(s.lines[c]))
-	if slices.Contains(s.lines[base], "jump "+c) {
-		t.Got += ", asked for every packet that comes in"
+	t := holdfast.Test{Say: "chain " + c + " in the kernel", Want: fmt.Sprintf("the %d planned rules, asked for every packet that comes in", len(next))}
+	t.OK, t.Took = s.holds(c, next), time.Since(start)
+	switch {
+	case t.OK:
+		t.Got = t.Want
+	case !slices.Contains(s.lines[base], "jump "+c):
+		t.Got = "the chain is not asked"
+	default:
+		t.Got = "other rules: " + strings.Join(s.lines[c], "; ")
 	}
-	t.OK, t.Took = t.Got == t.Want, time.Since(start)
 	return holdfast.Proof{Holds: t.OK, At: h.Clock.Now().UTC(), Tests: []holdfast.Test{t}}, nil
 }
 
 func undo(ctx context.Context, h *host.Host, pl holdfast.Plan) error {
 	var old before
-	if err := json.Unmarshal(pl.Undo, &old); err != nil || !strings.HasPrefix(old.Chain, "reach_") {
+	if err := json.Unmarshal(pl.Undo, &old); err != nil || !chainForm.MatchString(old.Chain) || old.Chain == base || slices.ContainsFunc(old.Lines, func(l string) bool { return !lineForm.MatchString(l) }) {
 		return fmt.Errorf("%s: undo is damaged: %w", name, holdfast.ErrInvalid)
 	}
 	s, err := look(ctx, h)

@@ -33,7 +33,7 @@ func Artefact() artefact.Artefact {
 	return artefact.Artefact{
 		Name: name, Title: "Kernel settings", Description: "Sets kernel parameters now, and in " + file + " for every start.",
 		References: []string{"sysctl.d(5)", "https://docs.kernel.org/admin-guide/sysctl/"},
-		Never:      []string{"any other file in /etc/sysctl.d", "a parameter that this kernel does not have", "a parameter that cannot be set back"},
+		Never:      []string{"any other file in /etc/sysctl.d", "a parameter that this kernel does not have", "a parameter that cannot be set back before the next start", "a parameter that is no number: some of those name a program that the kernel runs as root"},
 		Plan:       plan, Apply: apply, Verify: verify, Undo: undo,
 	}
 }
@@ -49,7 +49,21 @@ type before struct {
 	Values  map[string]string `json:"values"`
 }
 
-var keyForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+$`)
+var (
+	keyForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-zA-Z0-9_-]+)+$`)
+	// valueForm takes numbers only. What the kernel takes as text includes
+	// programs that it runs as root (core_pattern, modprobe).
+	valueForm = regexp.MustCompile(`^-?[0-9]{1,19}( -?[0-9]{1,19}){0,7}$`)
+)
+
+// oneWay says why a setting could not be undone.
+func oneWay(key, value string) string {
+	switch key + "=" + value {
+	case "kernel.modules_disabled=1", "kernel.kexec_load_disabled=1", "kernel.unprivileged_bpf_disabled=1", "kernel.yama.ptrace_scope=3":
+		return fmt.Sprintf("the kernel does not let %s be set back from %s before the next start", key, value)
+	}
+	return ""
+}
 
 func proc(key string) string { return "/proc/sys/" + strings.ReplaceAll(key, ".", "/") }
 
@@ -67,8 +81,8 @@ func read(raw json.RawMessage) (params, []string, error) {
 	}
 	keys := make([]string, 0, len(p.Settings))
 	for k, v := range p.Settings {
-		if !keyForm.MatchString(k) || strings.ContainsAny(v, "\r\n") || v == "" || len(v) > 200 {
-			return p, nil, fmt.Errorf("%s: %q = %q is no kernel setting: %w", name, k, v, holdfast.ErrInvalid)
+		if !keyForm.MatchString(k) || !valueForm.MatchString(v) {
+			return p, nil, fmt.Errorf("%s: %q = %q is no kernel setting and number: %w", name, k, v, holdfast.ErrInvalid)
 		}
 		keys = append(keys, k)
 	}
@@ -134,10 +148,21 @@ func plan(_ context.Context, h *host.Host, raw json.RawMessage) (holdfast.Plan, 
 	for _, k := range keys {
 		if !h.Exists(proc(k)) {
 			out.Refused = append(out.Refused, "this kernel has no setting "+k)
+			continue
+		}
+		now, err := live(h, k)
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", k, err)
+		}
+		if why := oneWay(k, p.Settings[k]); why != "" && now != p.Settings[k] {
+			out.Refused = append(out.Refused, why)
+		}
+		if !valueForm.MatchString(now) {
+			out.Refused = append(out.Refused, fmt.Sprintf("%s is %q, which is no number; it is not touched", k, now))
 		}
 	}
 	if len(out.Refused) > 0 {
-		out.Summary = "some settings do not exist here"
+		out.Summary = "some settings cannot be made here"
 		return out, nil
 	}
 	old, print, err := current(h, keys)
@@ -179,6 +204,9 @@ func apply(_ context.Context, h *host.Host, pl holdfast.Plan) error {
 	old, print, err := current(h, keys)
 	if err != nil {
 		return err
+	}
+	if len(pl.Refused) > 0 {
+		return fmt.Errorf("this plan is not to be applied: %w", holdfast.ErrRefused)
 	}
 	if print != pl.Fingerprint {
 		if string(old.Content) == merged(old.Content, p) && equal(old.Values, p.Settings) {
@@ -242,7 +270,12 @@ func verify(_ context.Context, h *host.Host, pl holdfast.Plan) (holdfast.Proof, 
 func undo(_ context.Context, h *host.Host, pl holdfast.Plan) error {
 	var old before
 	if err := json.Unmarshal(pl.Undo, &old); err != nil {
-		return fmt.Errorf("%s: undo: %w", name, err)
+		return fmt.Errorf("%s: undo: %w: %w", name, err, holdfast.ErrInvalid)
+	}
+	for k, v := range old.Values {
+		if !keyForm.MatchString(k) || !valueForm.MatchString(v) {
+			return fmt.Errorf("%s: undo: %q = %q is no kernel setting and number: %w", name, k, v, holdfast.ErrInvalid)
+		}
 	}
 	if old.Existed {
 		if err := h.WriteAtomic(file, old.Content, 0o644); err != nil {

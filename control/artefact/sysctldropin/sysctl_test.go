@@ -85,9 +85,37 @@ func TestRefused(t *testing.T) {
 	if err != nil || len(p.Refused) != 1 {
 		t.Errorf("%+v %v", p, err)
 	}
-	for _, bad := range []string{`{}`, `{"settings":{"../../etc/passwd":"1"}}`, `{"settings":{"kernel.x":"1\n2"}}`, `{"x":1}`, `x`} {
+	for _, bad := range []string{`{}`, `{"settings":{"../../etc/passwd":"1"}}`, `{"settings":{"kernel.x":"1\n2"}}`, `{"settings":{"kernel.core_pattern":"|/tmp/x"}}`, `{"x":1}`, `x`} {
 		if _, err := plan(ctx, h, json.RawMessage(bad)); !errors.Is(err, holdfast.ErrInvalid) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
+}
+
+func TestWhatCannotBeSetBackIsNotTouched(t *testing.T) {
+	h := tree(t, map[string]string{"proc/sys/kernel/modules_disabled": "0\n", "proc/sys/kernel/modprobe": "/sbin/modprobe\n"})
+	for _, s := range []string{`"kernel.modules_disabled":"1"`, `"kernel.modprobe":"1"`} {
+		p, err := plan(t.Context(), h, json.RawMessage(`{"settings":{`+s+`}}`))
+		if err != nil || len(p.Refused) != 1 {
+			t.Errorf("%s: %+v %v", s, p, err)
+		}
+		if err := apply(t.Context(), h, p); !errors.Is(err, holdfast.ErrRefused) {
+			t.Errorf("%s: applied: %v", s, err)
+		}
+	}
+	for _, values := range []string{`{"../../etc/x":"1"}`, `{"kernel.core_pattern":"|/tmp/x"}`} {
+		if err := undo(t.Context(), h, holdfast.Plan{Undo: holdfast.Raw(`{"existed":false,"values":` + values + `}`)}); !errors.Is(err, holdfast.ErrInvalid) {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+}
+
+func FuzzMerged(f *testing.F) {
+	f.Add([]byte("# x\nkernel.dmesg_restrict = 1\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		once := merged(b, params{})
+		if again := merged([]byte(once), params{}); again != once {
+			t.Errorf("reading our own file back changes it:\n%q\n%q", once, again)
+		}
+	})
 }
