@@ -23,6 +23,8 @@ const (
 	// maxBody bounds a request as it comes, maxPlain what it may unpack to.
 	maxBody  = 32 << 20
 	maxPlain = 128 << 20
+	// maxLines bounds the records of one request.
+	maxLines = 100_000
 	// maxRequests bounds those under way at once.
 	maxRequests = 32
 	// maxTroubles bounds the lines named in an answer.
@@ -168,6 +170,9 @@ func (t *taking) trouble(line int, what string) {
 
 // line takes one line, which is the record's from now on.
 func (t *taking) line(ctx context.Context, n int, raw []byte, cut bool) error {
+	if t.answer.Received >= maxLines {
+		return fmt.Errorf("more than %d lines: %w", maxLines, holdfast.ErrTooLarge)
+	}
 	t.answer.Received++
 	t.answer.Bytes += len(raw)
 	switch {
@@ -220,7 +225,7 @@ func (h *handler) answer(w http.ResponseWriter, t *taking, err error) {
 		w.Header().Set("Retry-After", "1")
 		problem(w, http.StatusServiceUnavailable, "the records could not be stored; send the same again later", &t.answer)
 	case errors.As(err, &large), errors.Is(err, holdfast.ErrTooLarge):
-		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d MiB, %d MiB unpacked", maxBody>>20, maxPlain>>20), &t.answer)
+		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d MiB, %d MiB unpacked, and %d lines", maxBody>>20, maxPlain>>20, maxLines), &t.answer)
 	default:
 		problem(w, http.StatusBadRequest, "the body could not be read to its end: "+err.Error(), &t.answer)
 	}
