@@ -164,7 +164,7 @@ func TestAddresses(t *testing.T) {
 func FuzzParsers(f *testing.F) {
 	for _, s := range []string{
 		"root:x:0:0:root:/root:/bin/bash\n", "Package: a\nStatus: install ok installed\n\n", "%sudo ALL=(ALL) NOPASSWD: ALL\n",
-		"port 22\nport 23\n", `{"nftables":[{"table":{"family":"inet","name":"x"}},{"rule":{"expr":[{"drop":null}]}}]}`, "sl\n 0: 0100007F:0016 00000000:0000 0A 0 0 0 0 0 1\n",
+		"port 22\nport 23\n", "User_Alias A=a,b\nCmnd_Alias X=ALL:Y=X\nA ALL=(r) NOPASSWD: X, PASSWD: \\,y\n", "Match User a\n Include=x\n", `{"nftables":[{"table":{"family":"inet","name":"x"}},{"rule":{"expr":[{"drop":null}]}}]}`, "sl\n 0: 0100007F:0016 00000000:0000 0A 0 0 0 0 0 1\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -172,8 +172,13 @@ func FuzzParsers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tb := table(h, "x")
 		dpkg(h, b)
-		parseSudoers(&tb, "/etc/sudoers", b)
+		book := sudoBook{aliases: map[string][]string{}}
+		book.parse("/etc/sudoers", b)
+		book.rows(&tb)
 		parseSSHD(b)
+		(&matchBlocks{}).parse(b, "")
+		apk(h, b)
+		nftVerdict(b)
 		parseSockets(b, "0A")
 		if err := parseNft(&tb, b); err == nil && len(b) == 0 {
 			t.Error("nothing was understood as a ruleset")
