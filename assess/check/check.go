@@ -93,6 +93,12 @@ func (c *Check) Expression() string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
+// Tables lists the tables that the check reads.
+func (c *Check) Tables() []string { return slices.Clone(c.tables) }
+
+// Over is the table whose rows it judges one by one, or "".
+func (c *Check) Over() string { return c.over }
+
 // Load reads all *.yaml files of a source; the file's path is the check's id.
 // What has a fault is left out.
 func Load(name string, fsys fs.FS) ([]*Check, holdfast.Faults) {

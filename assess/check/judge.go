@@ -176,11 +176,14 @@ func (c *Check) words(r holdfast.Row) string {
 
 func value(v any) string {
 	if l, ok := v.([]any); ok {
+		if len(l) == 0 {
+			return "nothing"
+		}
 		parts := make([]string, len(l))
 		for i := range l {
 			parts[i] = fmt.Sprint(l[i])
 		}
-		return strings.Join(parts, " ")
+		return strings.Join(parts, ", ")
 	}
 	if v == nil {
 		return "not set"
