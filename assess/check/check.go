@@ -34,9 +34,12 @@ const MaxAge = 24 * time.Hour
 // costLimit bounds one evaluation, in CEL's cost units.
 const costLimit = 2_000_000
 
-// checkCost bounds a whole check over all its rows, in the same units: about a
-// second of work.
-const checkCost = 40_000_000
+// checkCost bounds a whole check over all its rows, in the same units, and
+// checkTime is the end where the units were cheap and the machine is slow.
+const (
+	checkCost = 40_000_000
+	checkTime = 3 * time.Second
+)
 
 // Check is one check.
 type Check struct {
@@ -258,7 +261,7 @@ func (c *Check) compile(env *cel.Env, wrong wrongFunc, at map[string]*yaml.Node)
 		if name := c.undeclared(x.text); name != "" {
 			return wrong(n.Line, n.Column, "add it to tables:, so that its age counts", "%s reads facts.%s, which tables: does not name", x.key, name)
 		}
-		p, err := env.Program(ast, cel.CostLimit(costLimit), cel.EvalOptions(cel.OptOptimize))
+		p, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(100), cel.EvalOptions(cel.OptOptimize))
 		if err != nil {
 			return wrong(n.Line, n.Column, "correct the expression", "%s: %s", x.key, err)
 		}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -32,7 +33,9 @@ func (c *Check) Judge(facts holdfast.Facts, now time.Time) holdfast.Verdict {
 		v.Why = why
 		return v
 	}
-	j := &judgement{map[string]any{"facts": all, "row": map[string]any{}}, checkCost}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+	defer cancel()
+	j := &judgement{ctx, map[string]any{"facts": all, "row": map[string]any{}}, checkCost}
 	if c.applies != nil {
 		ok, err := j.truth(c.applies)
 		if err != nil {
@@ -208,16 +211,17 @@ var (
 
 // judgement is the work on one verdict, and what it may still cost.
 type judgement struct {
+	ctx  context.Context //nolint:containedctx // the time of one call of Judge
 	vars map[string]any
 	left uint64
 }
 
 func (j *judgement) truth(p cel.Program) (bool, error) {
-	out, details, err := p.Eval(j.vars)
+	out, details, err := p.ContextEval(j.ctx, j.vars)
 	if cost := details.ActualCost(); cost != nil {
 		j.left -= min(j.left, *cost)
 	}
-	if j.left == 0 {
+	if j.left == 0 || j.ctx.Err() != nil {
 		return false, errBudget
 	}
 	if err != nil {

@@ -37,6 +37,7 @@ func files() collect.Collector {
 			{Name: "path", Type: "string"}, {Name: "kind", Type: "string", Description: "passwd, shadow, sudoers, ssh_host_key, cron, setuid, writable, …"}, {Name: "mode", Type: "string", Description: "octal, four digits"},
 			{Name: "uid", Type: "int"}, {Name: "gid", Type: "int"}, {Name: "group_write", Type: "bool"}, {Name: "world_write", Type: "bool"}, {Name: "group_read", Type: "bool"}, {Name: "world_read", Type: "bool"},
 			{Name: "setuid", Type: "bool"}, {Name: "setgid", Type: "bool"}, {Name: "sticky", Type: "bool"}, {Name: "dir", Type: "bool"}, {Name: "link", Type: "bool"}, {Name: "modified", Type: "string"},
+			{Name: "unseen", Type: "string", Description: "why nothing but the path is known"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) { return one(fileTable(ctx, h)), nil },
 	}
