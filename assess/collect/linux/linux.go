@@ -243,17 +243,21 @@ func mounts() collect.Collector {
 			if err != nil {
 				return one(failed(h, "mounts", err)), nil
 			}
-			t := table(h, "mounts")
-			for _, l := range lines(b) {
-				f := strings.Fields(l)
-				if len(f) < 4 {
-					continue
-				}
-				add(&t, holdfast.Row{"device": octal(f[0]), "path": octal(f[1]), "fs": f[2], "options": list(strings.Split(f[3], ","))})
-			}
-			return one(t), nil
+			return one(parseMounts(h, b)), nil
 		},
 	}
+}
+
+func parseMounts(h *host.Host, b []byte) holdfast.Table {
+	t := table(h, "mounts")
+	for _, l := range lines(b) {
+		f := strings.Fields(l)
+		if len(f) < 4 {
+			continue
+		}
+		add(&t, holdfast.Row{"device": octal(f[0]), "path": octal(f[1]), "fs": f[2], "options": list(strings.Split(f[3], ","))})
+	}
+	return t
 }
 
 // octal undoes the escapes of /proc/self/mounts: \040 is a space.
