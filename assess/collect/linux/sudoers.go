@@ -252,6 +252,9 @@ func (s *sudoBook) rows(t *holdfast.Table) {
 				}
 				command = strings.TrimSpace(after)
 			}
+			if command == "" {
+				continue // no rule that sudo would take
+			}
 			if as != runas || pass != nopasswd {
 				end()
 				runas, nopasswd = as, pass
