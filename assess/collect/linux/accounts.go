@@ -22,7 +22,6 @@ func accounts() collect.Collector {
 		References: []string{"passwd(5)", "shadow(5)", "group(5)"}, Needs: "root: the state of passwords",
 		Tables: []collect.Schema{
 			{Name: "accounts", Columns: []collect.Column{
-<<<<<<< HEAD
 				{Name: "name", Type: "string"},
 				{Name: "uid", Type: "int"},
 				{Name: "gid", Type: "int"},
@@ -30,17 +29,11 @@ func accounts() collect.Collector {
 				{Name: "shell", Type: "string"},
 				{Name: "login", Type: "bool", Description: "the shell lets somebody in"},
 				{Name: "system", Type: "bool", Description: "uid below 1000, but not root"},
-				{Name: "password", Type: "string", Description: "set, locked, empty, none, or unknown without root"},
+				{Name: "password", Type: "string", Description: "set, locked, empty or none; left out, with the three after it, without root"},
 				{Name: "hash", Type: "string", Description: "the algorithm: yescrypt, sha512, md5, des …"},
 				{Name: "changed", Type: "int", Description: "days since 1970"},
 				{Name: "max_days", Type: "int", Description: "-1 for no limit"},
-				{Name: "keys", Type: "int", Description: "lines in authorized_keys"},
-=======
-				{Name: "name", Type: "string"}, {Name: "uid", Type: "int"}, {Name: "gid", Type: "int"}, {Name: "home", Type: "string"}, {Name: "shell", Type: "string"},
-				{Name: "login", Type: "bool", Description: "the shell lets somebody in"}, {Name: "system", Type: "bool", Description: "uid below 1000, but not root"},
-				{Name: "password", Type: "string", Description: "set, locked, empty or none; left out, with the three after it, without root"}, {Name: "hash", Type: "string", Description: "the algorithm: yescrypt, sha512, md5, des …"},
-				{Name: "changed", Type: "int", Description: "days since 1970"}, {Name: "max_days", Type: "int", Description: "-1 for no limit"}, {Name: "keys", Type: "int", Description: "lines in authorized_keys; left out when it cannot be read"},
->>>>>>> refs/heads/assess
+				{Name: "keys", Type: "int", Description: "lines in authorized_keys; left out when it cannot be read"},
 			}},
 			{Name: "groups", Columns: []collect.Column{{Name: "name", Type: "string"}, {Name: "gid", Type: "int"}, {Name: "members", Type: "list"}}},
 		},

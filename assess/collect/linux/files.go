@@ -54,7 +54,6 @@ func files() collect.Collector {
 		Name: "linux.files", Description: "Owners and modes of files that matter, programs that run as their owner, and system files anybody may write.", OS: linuxOnly,
 		References: []string{"inode(7)"}, Needs: "root: files in folders of others",
 		Tables: []collect.Schema{{Name: "files", Columns: []collect.Column{
-<<<<<<< HEAD
 			{Name: "path", Type: "string"},
 			{Name: "kind", Type: "string", Description: "passwd, shadow, sudoers, ssh_host_key, cron, setuid, writable, …"},
 			{Name: "mode", Type: "string", Description: "octal, four digits"},
@@ -70,12 +69,7 @@ func files() collect.Collector {
 			{Name: "dir", Type: "bool"},
 			{Name: "link", Type: "bool"},
 			{Name: "modified", Type: "string"},
-=======
-			{Name: "path", Type: "string"}, {Name: "kind", Type: "string", Description: "passwd, shadow, sudoers, ssh_host_key, cron, setuid, writable, …"}, {Name: "mode", Type: "string", Description: "octal, four digits"},
-			{Name: "uid", Type: "int"}, {Name: "gid", Type: "int"}, {Name: "group_write", Type: "bool"}, {Name: "world_write", Type: "bool"}, {Name: "group_read", Type: "bool"}, {Name: "world_read", Type: "bool"},
-			{Name: "setuid", Type: "bool"}, {Name: "setgid", Type: "bool"}, {Name: "sticky", Type: "bool"}, {Name: "dir", Type: "bool"}, {Name: "link", Type: "bool"}, {Name: "modified", Type: "string"},
 			{Name: "unseen", Type: "string", Description: "why nothing but the path is known"},
->>>>>>> refs/heads/assess
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) { return one(fileTable(ctx, h)), nil },
 	}

@@ -153,7 +153,8 @@ func TestSudoersTold(t *testing.T) {
 		"user id": {"#1000 ALL=(ALL) NOPASSWD: ALL\n# no rule ALL=ALL\n#", []holdfast.Row{{"who": "#1000", "runas": "ALL", "nopasswd": true, "commands": "ALL"}}},
 		"tabs":    {"bob\tALL\t=\t(root)\tALL", []holdfast.Row{{"who": "bob", "runas": "root", "nopasswd": false, "commands": "ALL"}}},
 		"tags change within a rule": {"bob ALL=(ALL) /bin/ls, NOPASSWD: /bin/a, /bin/b, PASSWD: /bin/c", []holdfast.Row{
-			{"who": "bob", "runas": "ALL", "nopasswd": false, "commands": "/bin/ls"}, {"who": "bob", "runas": "ALL", "nopasswd": true, "commands": "/bin/a, /bin/b"},
+			{"who": "bob", "runas": "ALL", "nopasswd": false, "commands": "/bin/ls"},
+			{"who": "bob", "runas": "ALL", "nopasswd": true, "commands": "/bin/a, /bin/b"},
 			{"who": "bob", "runas": "ALL", "nopasswd": false, "commands": "/bin/c"},
 		}},
 		"aliases, used before they are defined": {"ADMINS ALL=NOPASSWD: EVERYTHING\nUser_Alias ADMINS = bob, eve : X = y\nCmnd_Alias EVERYTHING = INNER\nCmnd_Alias INNER = ALL", []holdfast.Row{

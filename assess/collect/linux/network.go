@@ -24,20 +24,15 @@ func listeners() collect.Collector {
 		Name: "linux.listeners", Description: "Ports that are listened on, with the process that owns them.", OS: linuxOnly,
 		References: []string{"proc_net(5)"}, Needs: "root: the processes behind other users' sockets",
 		Tables: []collect.Schema{{Name: "listeners", Columns: []collect.Column{
-<<<<<<< HEAD
 			{Name: "protocol", Type: "string", Description: "tcp or udp"},
 			{Name: "address", Type: "string"},
 			{Name: "port", Type: "int"},
 			{Name: "everywhere", Type: "bool", Description: "on all addresses"},
 			{Name: "loopback", Type: "bool"},
-			{Name: "process", Type: "string"},
+			{Name: "process", Type: "string", Description: "left out, with pid and exe, when it cannot be seen without root"},
 			{Name: "pid", Type: "int"},
 			{Name: "exe", Type: "string"},
 			{Name: "uid", Type: "int"},
-=======
-			{Name: "protocol", Type: "string", Description: "tcp or udp"}, {Name: "address", Type: "string"}, {Name: "port", Type: "int"}, {Name: "everywhere", Type: "bool", Description: "on all addresses"}, {Name: "loopback", Type: "bool"},
-			{Name: "process", Type: "string", Description: "left out, with pid and exe, when it cannot be seen without root"}, {Name: "pid", Type: "int"}, {Name: "exe", Type: "string"}, {Name: "uid", Type: "int"},
->>>>>>> refs/heads/assess
 		}}},
 		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(listenerTable(h)), nil },
 	}
@@ -163,7 +158,6 @@ func nftables() collect.Collector {
 	return collect.Collector{
 		Name: "linux.nftables", Description: "Packet filter: tables, chains with hook and policy, and rules.", OS: linuxOnly, References: []string{"libnftables-json(5)"}, Needs: "root: reading the ruleset",
 		Tables: []collect.Schema{{Name: "nftables", Columns: []collect.Column{
-<<<<<<< HEAD
 			{Name: "kind", Type: "string", Description: "table, chain, set or rule"},
 			{Name: "family", Type: "string"},
 			{Name: "table", Type: "string"},
@@ -173,11 +167,8 @@ func nftables() collect.Collector {
 			{Name: "policy", Type: "string"},
 			{Name: "handle", Type: "int"},
 			{Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
-=======
-			{Name: "kind", Type: "string", Description: "table, chain, set or rule"}, {Name: "family", Type: "string"}, {Name: "table", Type: "string"}, {Name: "chain", Type: "string"}, {Name: "hook", Type: "string"}, {Name: "priority", Type: "int"},
-			{Name: "policy", Type: "string"}, {Name: "handle", Type: "int"}, {Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
-			{Name: "verdict", Type: "string", Description: "what a rule does with what it matches: accept, drop, reject, jump …"}, {Name: "always", Type: "bool", Description: "a rule that matches everything"},
->>>>>>> refs/heads/assess
+			{Name: "verdict", Type: "string", Description: "what a rule does with what it matches: accept, drop, reject, jump …"},
+			{Name: "always", Type: "bool", Description: "a rule that matches everything"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			out, err := h.Run(ctx, nil, "nft", "-j", "list", "ruleset")

@@ -17,8 +17,11 @@ func sshd() collect.Collector {
 	return collect.Collector{
 		Name: "linux.sshd", Description: "The settings that sshd has in effect, all files and defaults taken together.", OS: linuxOnly, References: []string{"sshd(8), option -T", "sshd_config(5)"}, Needs: "root: the host keys that sshd -T loads",
 		Tables: []collect.Schema{{Name: "sshd", Columns: []collect.Column{
-			{Name: "passwordauthentication", Type: "string"}, {Name: "permitrootlogin", Type: "string"}, {Name: "port", Type: "list"},
-			{Name: "match", Type: "list", Description: "what Match blocks change, which -T does not show: \"user bob: passwordauthentication yes\""}, {Name: "…", Type: "string", Description: "every keyword of sshd -T, lower case; port, listenaddress, hostkey, acceptenv and subsystem are lists"},
+			{Name: "passwordauthentication", Type: "string"},
+			{Name: "permitrootlogin", Type: "string"},
+			{Name: "port", Type: "list"},
+			{Name: "match", Type: "list", Description: "what Match blocks change, which -T does not show: \"user bob: passwordauthentication yes\""},
+			{Name: "…", Type: "string", Description: "every keyword of sshd -T, lower case; port, listenaddress, hostkey, acceptenv and subsystem are lists"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			program := "/usr/sbin/sshd"
