@@ -39,7 +39,7 @@ export function useGet<T>(path: string, enabled = true): UseQueryResult<T, Probl
 }
 
 // useDo sends a change and has everything read again.
-export function useDo<T = unknown>(method: string, path: string): UseMutationResult<T, Problem, unknown> {
+export function useDo<T = unknown>(method: string, path: string): UseMutationResult<T, Problem> {
   const client = useQueryClient();
   return useMutation<T, Problem, unknown>({ mutationFn: (body) => call<T>(method, path, body), onSettled: () => client.invalidateQueries() });
 }

@@ -34,7 +34,7 @@ for (const w of ['not-applicable', 'not-yet', 'not yet', 'undone', 'rejected']) 
 // State says how something stands: by word and icon, colour only beside them.
 export function State({ is, why }: { is: string; why?: string | undefined }): ReactNode {
   const w = words[is] ?? { color: 'gray', icon: <IconCircleDashed size={13} /> };
-  return <Badge variant="light" color={w.color} leftSection={w.icon} title={why} tt="none" style={{ flexShrink: 0 }}>{is}</Badge>;
+  return <Badge variant="light" color={w.color} leftSection={w.icon} title={why} tt="none" style={{ flexShrink: 0, minWidth: 'max-content' }}>{is}</Badge>;
 }
 
 export function LevelBadge({ level }: { level: Level }): ReactNode { return <State is={level} />; }
@@ -86,7 +86,7 @@ export function Rows({ head, rows }: { head: string[]; rows: ReactNode[][] }): R
     <Table.ScrollContainer minWidth={0}>
       <Table verticalSpacing={6} striped highlightOnHover fz="sm">
         <Table.Thead><Table.Tr>{head.map((h) => <Table.Th key={h}>{h}</Table.Th>)}</Table.Tr></Table.Thead>
-        <Table.Tbody>{rows.map((r, i) => <Table.Tr key={i}>{r.map((c, j) => <Table.Td key={j} style={{ overflowWrap: 'anywhere' }}>{c}</Table.Td>)}</Table.Tr>)}</Table.Tbody>
+        <Table.Tbody>{rows.map((r, i) => <Table.Tr key={i}>{r.map((c, j) => <Table.Td key={j} style={typeof c === 'string' && c.length < 18 ? { whiteSpace: 'nowrap' } : { overflowWrap: 'anywhere' }}>{c}</Table.Td>)}</Table.Tr>)}</Table.Tbody>
       </Table>
     </Table.ScrollContainer>
   );

@@ -24,8 +24,12 @@ export function Search(): ReactNode {
   const from = params.get('from');
   const to = params.get('to');
   const [text, setText] = useState(q);
+  const [shown, setShown] = useState(q);
+  if (shown !== q) { // the address has changed: by a value's menu, or back
+    setShown(q);
+    setText(q);
+  }
   const bar = useRef<HTMLInputElement>(null);
-  useEffect(() => { setText(q); }, [q]);
   useEffect(() => { bar.current?.focus(); }, []);
   const range = (): Record<string, string> => (from !== null && to !== null ? { from, to } : { from: new Date(Date.now() - Number(span) * 60_000).toISOString() });
   const key = [q, span, from, to];
@@ -90,11 +94,11 @@ function Results({ found: f }: { found: Found }): ReactNode {
   const count = <Text size="xs" c="dimmed">{f.rows.length} rows in {f.took_ms.toFixed(0)} ms{f.truncated ? '; there are more' : ''}</Text>;
   if (!f.events) return <>{count}<Rows head={columns.map((c) => c.name)} rows={f.rows.map((r) => r.map((v, i) => <Cell key={i} name={columns[i]?.name ?? ''} type={columns[i]?.type ?? ''} v={v} />))} /></>;
   const at = (name: string): number => columns.findIndex((c) => c.name === name);
-  return <>{count}{f.rows.map((r) => <EventRow key={String(r[at('id')])} cell={(n) => String(r[at(n)] ?? '')} names={columns.map((c) => c.name)} />)}</>;
+  return <>{count}{f.rows.map((r) => <EventRow key={String(r[at('id')])} cell={(n) => text(r[at(n)] ?? '')} names={columns.map((c) => c.name)} />)}</>;
 }
 
 function text(v: unknown): string {
-  return typeof v === 'object' ? JSON.stringify(v) : String(v);
+  return typeof v === 'string' ? v : JSON.stringify(v);
 }
 
 function Cell({ name, type, v }: { name: string; type: string; v: unknown }): ReactNode {
