@@ -45,10 +45,10 @@ func handler(files fs.FS) http.Handler {
 		}
 
 		name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
-		asset := strings.HasPrefix(name, "assets/")
+		static := strings.HasPrefix(name, "static/")
 		if name != "" && !strings.HasPrefix(path.Base(name), ".") {
 			if data, err := fs.ReadFile(files, name); err == nil {
-				if asset {
+				if static {
 					h.Set("Cache-Control", "public, max-age=31536000, immutable")
 				} else {
 					h.Set("Cache-Control", "no-cache")
@@ -57,7 +57,7 @@ func handler(files fs.FS) http.Handler {
 				return
 			}
 		}
-		if asset {
+		if static {
 			http.NotFound(w, r)
 			return
 		}
@@ -69,7 +69,7 @@ func handler(files fs.FS) http.Handler {
 			return
 		}
 		// Identifiers in the console's routes may hold dots, so only the
-		// assets folder is known to hold nothing but files.
+		// folder static is known to hold nothing but files.
 		http.ServeContent(w, r, "index.html", time.Time{}, bytes.NewReader(index))
 	})
 }

@@ -12,7 +12,7 @@ import (
 func TestHandler(t *testing.T) {
 	built := fstest.MapFS{
 		"index.html":    {Data: []byte("<!doctype html><title>Holdfast</title>")},
-		"assets/app.js": {Data: []byte("export {}")},
+		"static/app.js": {Data: []byte("export {}")},
 		"favicon.svg":   {Data: []byte("<svg/>")},
 		".keep":         {Data: []byte("")},
 	}
@@ -24,9 +24,9 @@ func TestHandler(t *testing.T) {
 	}{
 		{"root", "GET", "/", built, 200, "Holdfast", "no-cache"},
 		{"route", "GET", "/incidents/7", built, 200, "Holdfast", "no-cache"},
-		{"route with a dot", "GET", "/assets/web1.example", built, 404, "404", ""},
-		{"asset", "GET", "/assets/app.js", built, 200, "export", "public, max-age=31536000, immutable"},
-		{"missing asset", "GET", "/assets/gone.js", built, 404, "404", ""},
+		{"route with a dot", "GET", "/assets/web1.example", built, 200, "<", "no-cache"},
+		{"asset", "GET", "/static/app.js", built, 200, "export", "public, max-age=31536000, immutable"},
+		{"missing asset", "GET", "/static/gone.js", built, 404, "404", ""},
 		{"other file", "GET", "/favicon.svg", built, 200, "<svg/>", "no-cache"},
 		{"placeholder stays hidden", "GET", "/.keep", built, 200, "Holdfast", "no-cache"},
 		{"traversal", "GET", "/../web.go", built, 200, "Holdfast", "no-cache"},
