@@ -44,8 +44,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	cd web && npm run build
 
 generate: need build ## regenerate what is generated from the code
-	./bin/holdfast openapi > web/src/api/openapi.json
-	cd web && npm run generate
+	./bin/holdfast openapi > docs/openapi.json
 
 test: need .ci/packages ## install what the tests need and run all of them
 	@./.ci/packages
