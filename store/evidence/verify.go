@@ -3,6 +3,7 @@ package evidence
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,6 +136,12 @@ func (t *readRecords) check(text []byte, vs note.Verifiers, d *Damage) (uint64, 
 	if err != nil {
 		d.What = "is not signed with the log's key: " + err.Error()
 		return 0, d
+	}
+	for _, sig := range n.Sigs { // the last character's spare bits count as well
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			d.What = "has a signature that was changed: " + err.Error()
+			return 0, d
+		}
 	}
 	size, err := sizeOf([]byte(n.Text + "\n"))
 	if err != nil {
