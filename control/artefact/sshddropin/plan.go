@@ -22,7 +22,7 @@ type arming struct {
 }
 
 func plan(ctx context.Context, h *host.Host, raw json.RawMessage) (holdfast.Plan, error) {
-	p := holdfast.Plan{Part: part, Params: holdfast.Raw(raw), Confirm: holdfast.Duration(confirm)}
+	p := holdfast.Plan{Part: part, Params: raw, Confirm: holdfast.Duration(confirm)}
 	config, wanted, err := readParams(raw)
 	if err != nil {
 		return p, err
@@ -152,7 +152,7 @@ func lines(b []byte) []string {
 
 // ours reads back from a plan what it was made for.
 func ours(p holdfast.Plan) (arming, []setting, error) {
-	config, wanted, err := readParams(json.RawMessage(p.Params))
+	config, wanted, err := readParams(p.Params)
 	if err != nil {
 		return arming{}, nil, err
 	}
