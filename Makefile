@@ -59,7 +59,7 @@ test-web: web/node_modules/.package-lock.json
 	cd web && npm run test
 
 race: need ## the Go tests under the race detector
-	go test -race -timeout 40m -short ./...
+	go test -race -p 1 -timeout 40m -short ./...
 
 fuzz: need ## every fuzz target for FUZZTIME
 	@go list ./... | while read -r pkg; do \
