@@ -123,3 +123,4 @@ export interface Evidence {
   key: string; at: Time; who: string; did: string; on: string; asset?: string; code?: string; population?: number; outcome: string; detail?: unknown;
 }
 export interface EvidenceEntry { index: number; evidence: Evidence }
+export interface Finding { id: string; asset: string; check: string; title: string; severity: Level; opened: Time; closed?: Time; requirement?: string[] }

@@ -1,0 +1,49 @@
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import './style.css';
+
+import { createTheme, MantineProvider, type MantineColorsTuple } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router';
+
+import { Problem } from './api/client';
+import { App } from './App';
+
+const teal: MantineColorsTuple = ['#e6f7f5', '#cdeae6', '#9dd5ce', '#6abfb5', '#43ada0', '#2aa294', '#14776b', '#0f6a60', '#0b5c53', '#064d45'];
+const theme = createTheme({
+  primaryColor: 'hold',
+  primaryShade: { light: 7, dark: 6 },
+  colors: { hold: teal },
+  fontSizes: { xs: '11px', sm: '13px', md: '13px' },
+  defaultRadius: 5,
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
+  components: { TextInput: { defaultProps: { size: 'xs' } }, Select: { defaultProps: { size: 'xs' } }, PasswordInput: { defaultProps: { size: 'sm' } } },
+});
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (n, error) => n < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
+    },
+  },
+});
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <Notifications position="bottom-right" />
+        <QueryClientProvider client={client}>
+          <BrowserRouter>
+            <App />
+          </BrowserRouter>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}
