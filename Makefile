@@ -84,4 +84,4 @@ lint: need $(TOOLS)/golangci-lint $(TOOLS)/gofumpt web/node_modules/.package-loc
 check: lint test race agents ## all that CI runs
 
 clean: ## remove what was built
-	rm -rf bin web/dist/assets web/dist/index.html
+	rm -rf bin web/dist/static web/dist/index.html

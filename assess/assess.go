@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,9 +44,11 @@ type Assessor struct {
 // New returns an Assessor without checks.
 func New(o Options) *Assessor { return &Assessor{opts: o} }
 
-// Load reads all checks of the sources, in place of what was loaded. A check
-// with a fault is left out; of two with one id the first counts.
+// Load reads all checks of the sources, in place of what was loaded. Of a file
+// that has a fault now, the check that was loaded before goes on judging; of
+// two with one id the first counts.
 func (a *Assessor) Load(sources ...Source) holdfast.Faults {
+	stamp := stampOf(sources) // before reading: what changes meanwhile is read again
 	var checks []*check.Check
 	var faults holdfast.Faults
 	seen := map[string]string{}
@@ -61,8 +64,13 @@ func (a *Assessor) Load(sources ...Source) holdfast.Faults {
 			checks = append(checks, c)
 		}
 	}
-	stamp := stampOf(sources)
 	a.mu.Lock()
+	for _, c := range a.checks {
+		broken := slices.ContainsFunc(faults, func(f holdfast.Fault) bool { return f.File == c.File })
+		if _, ok := seen[c.ID]; !ok && broken {
+			checks = append(checks, c)
+		}
+	}
 	a.sources, a.checks, a.faults, a.stamp = sources, checks, faults, stamp
 	a.mu.Unlock()
 	return faults
@@ -123,7 +131,8 @@ func (a *Assessor) Faults() holdfast.Faults {
 }
 
 // Judge gives the verdict of every check on an asset, and the findings that
-// are new or that ended. Before are the last verdicts, whose Since stays as
+// are new or that ended: a weakness ends when its check passes, or when what it
+// is about is gone from the asset. Unknown ends nothing. Before are the last verdicts, whose Since stays as
 // long as their status does.
 func (a *Assessor) Judge(facts holdfast.Facts, before []holdfast.Verdict, findings []holdfast.Finding) ([]holdfast.Verdict, []holdfast.Finding) {
 	now := a.opts.Clock.Now().UTC()
@@ -154,13 +163,32 @@ func (a *Assessor) Judge(facts holdfast.Facts, before []holdfast.Verdict, findin
 			changes = append(changes, holdfast.Finding{
 				ID: holdfast.StableID("fnd", facts.Asset, c.ID), Asset: facts.Asset, Check: c.ID, Title: c.Title, Severity: c.Severity, Opened: now,
 			})
-		case v.Status == holdfast.Pass && open:
+		case (v.Status == holdfast.Pass || v.Status == holdfast.NotApplicable) && open:
 			f.Closed = now
 			changes = append(changes, f)
 		}
 	}
-	if applicable == 0 && len(verdicts) > 0 {
+	changes = append(changes, a.gone(known, now)...)
+	if applicable == 0 {
 		a.opts.Log.Warn("no check applies to this asset: the set of checks does not fit it", "asset", facts.Asset, "checks", len(verdicts))
 	}
 	return verdicts, changes
+}
+
+// gone closes the findings of checks that a person has taken away. While any
+// file has a fault nothing is closed: its check may only be missing for that.
+func (a *Assessor) gone(known map[string]holdfast.Finding, now time.Time) []holdfast.Finding {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if len(a.faults) > 0 || len(a.checks) == 0 {
+		return nil
+	}
+	var out []holdfast.Finding
+	for id, f := range known {
+		if f.Closed.IsZero() && !slices.ContainsFunc(a.checks, func(c *check.Check) bool { return c.ID == id }) {
+			f.Closed = now
+			out = append(out, f)
+		}
+	}
+	return out
 }

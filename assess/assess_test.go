@@ -5,12 +5,17 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"holdfast"
+	"holdfast/assess/collect"
 	"holdfast/assess/collect/linux"
 	"holdfast/content"
 	"holdfast/internal/clock"
@@ -96,27 +101,108 @@ func TestSinceAndFindings(t *testing.T) {
 	}
 }
 
+// TestChecksAskForWhatIsCollected holds that every table and column that a
+// shipped check reads is one that a collector promises.
+func TestChecksAskForWhatIsCollected(t *testing.T) {
+	promised := map[string][]string{}
+	for _, c := range linux.Collectors() {
+		for _, s := range c.Tables {
+			for _, col := range s.Columns {
+				promised[s.Name] = append(promised[s.Name], col.Name)
+			}
+		}
+	}
+	column := regexp.MustCompile(`row\.([a-z_0-9]+)|\{([a-z_0-9]+)\}`)
+	for _, c := range shipped(t).List() {
+		for _, name := range c.Tables() {
+			if promised[name] == nil {
+				t.Errorf("%s reads the table %s, which nothing collects", c.ID, name)
+			}
+		}
+		table := c.Tables()[0]
+		if over := c.Over(); over != "" {
+			table = over
+		}
+		if slices.Contains(promised[table], "…") {
+			continue // sshd -T has keywords of its own
+		}
+		for _, m := range column.FindAllStringSubmatch(c.Source, -1) {
+			if name := m[1] + m[2]; !slices.Contains(promised[table], name) {
+				t.Errorf("%s reads %s.%s, which nothing collects", c.ID, table, name)
+			}
+		}
+	}
+}
+
+func shipped(t testing.TB) *Assessor {
+	t.Helper()
+	sub, err := fs.Sub(content.FS, "checks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := New(Options{Clock: clock.System{}, Log: quiet})
+	if faults := a.Load(Source{"content/checks", sub}); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return a
+}
+
+func TestABrokenFileLeavesTheRunningCheck(t *testing.T) {
+	a := New(Options{Clock: clock.NewFixed(noon), Log: quiet})
+	fsys := fstest.MapFS{"good.yaml": {Data: []byte(good)}, "other.yaml": {Data: []byte(good)}}
+	a.Load(Source{"here", fsys})
+	fsys["good.yaml"] = &fstest.MapFile{Data: []byte("title: [")}
+	if faults := a.Load(Source{"here", fsys}); len(faults) != 1 || len(a.List()) != 2 {
+		t.Fatalf("%v, %d checks", faults, len(a.List()))
+	}
+	v, found := a.Judge(facts("0", noon), nil, nil)
+	if len(v) != 2 || len(found) != 2 {
+		t.Fatalf("%v %v", v, found)
+	}
+	delete(fsys, "good.yaml") // taken away by a person: its finding ends
+	a.Load(Source{"here", fsys})
+	v, ended := a.Judge(facts("0", noon), v, found)
+	if len(v) != 1 || len(ended) != 1 || ended[0].Check != "good" || ended[0].Closed.IsZero() {
+		t.Errorf("%v %v", v, ended)
+	}
+}
+
+// TestReload changes a file and waits for the Assessor to see it.
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one.yaml", good)
+	a := New(Options{Clock: clock.System{}, Log: quiet})
+	a.Load(Source{dir, os.DirFS(dir)})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	seen := make(chan holdfast.Faults, 9)
+	go a.Watch(ctx, 5*time.Millisecond, func(f holdfast.Faults) { seen <- f })
+	write("two.yaml", good)
+	write("three.yaml", "no: yes\n")
+	for {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d checks, %v", len(a.List()), a.Faults())
+		case f := <-seen:
+			if len(a.List()) == 2 && len(f) == 1 && strings.HasSuffix(f[0].File, "three.yaml") && f[0].Line == 1 {
+				return
+			}
+		}
+	}
+}
+
 // BenchmarkHost collects all facts of this machine and judges all shipped
 // checks.
 func BenchmarkHost(b *testing.B) {
-	a := New(Options{Clock: clock.System{}, Log: quiet})
-	sub, err := fs.Sub(content.FS, "checks")
-	if err != nil {
-		b.Fatal(err)
-	}
-	a.Load(Source{"content/checks", sub})
+	a := shipped(b)
 	h := host.New(quiet, clock.System{})
 	for b.Loop() {
-		f := holdfast.Facts{Asset: "ast-1", Tables: map[string]holdfast.Table{}}
-		for _, c := range linux.Collectors() {
-			tables, err := c.Collect(context.Background(), h)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for _, t := range tables {
-				f.Tables[t.Name] = t
-			}
-		}
+		f := collect.Run(context.Background(), h, "ast-1", linux.Collectors(), 0)
 		if v, _ := a.Judge(f, nil, nil); len(v) < 30 {
 			b.Fatal(len(v))
 		}

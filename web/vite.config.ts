@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 // The server to develop against: a running `holdfast up`.
-const server = process.env['HOLDFAST_URL'] ?? 'http://127.0.0.1:8420';
+const server = process.env.HOLDFAST_URL ?? 'http://127.0.0.1:8440';
 
 export default defineConfig({
   plugins: [react()],

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,13 @@ const MaxAge = 24 * time.Hour
 
 // costLimit bounds one evaluation, in CEL's cost units.
 const costLimit = 2_000_000
+
+// checkCost bounds a whole check over all its rows, in the same units, and
+// checkTime is the end where the units were cheap and the machine is slow.
+const (
+	checkCost = 40_000_000
+	checkTime = 3 * time.Second
+)
 
 // Check is one check.
 type Check struct {
@@ -87,6 +95,12 @@ func (c *Check) Expression() string {
 	}
 	return strings.Join(strings.Fields(s), " ")
 }
+
+// Tables lists the tables that the check reads.
+func (c *Check) Tables() []string { return slices.Clone(c.tables) }
+
+// Over is the table whose rows it judges one by one, or "".
+func (c *Check) Over() string { return c.over }
 
 // Load reads all *.yaml files of a source; the file's path is the check's id.
 // What has a fault is left out.
@@ -238,20 +252,52 @@ func (c *Check) compile(env *cel.Env, wrong wrongFunc, at map[string]*yaml.Node)
 		ast, issues := env.Compile(x.text)
 		if issues.Err() != nil {
 			e := issues.Errors()[0]
-			line, col := n.Line+e.Location.Line()-1, n.Column+e.Location.Column()
-			if n.Style == yaml.LiteralStyle || n.Style == yaml.FoldedStyle {
-				line++
-			}
+			line, col := c.place(n, e.Location.Line(), e.Location.Column())
 			return wrong(line, col, "correct the expression; it is CEL", "%s: %s", x.key, e.Message)
 		}
 		if t := ast.OutputType(); t != cel.BoolType && t != cel.DynType {
 			return wrong(n.Line, n.Column, "compare it with something", "%s gives %s, not true or false", x.key, t)
 		}
-		p, err := env.Program(ast, cel.CostLimit(costLimit), cel.EvalOptions(cel.OptOptimize))
+		if name := c.undeclared(x.text); name != "" {
+			return wrong(n.Line, n.Column, "add it to tables:, so that its age counts", "%s reads facts.%s, which tables: does not name", x.key, name)
+		}
+		p, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(100), cel.EvalOptions(cel.OptOptimize))
 		if err != nil {
 			return wrong(n.Line, n.Column, "correct the expression", "%s: %s", x.key, err)
 		}
 		*x.into = p
 	}
 	return nil
+}
+
+// place turns a place in an expression into one in the file.
+func (c *Check) place(n *yaml.Node, line, col int) (int, int) {
+	switch n.Style {
+	case yaml.LiteralStyle, yaml.FoldedStyle:
+		if n.Style == yaml.FoldedStyle {
+			line = 1 // its lines were joined; the first is where to look
+		}
+		all := strings.Split(c.Source, "\n")
+		if at := n.Line + line; at-1 < len(all) {
+			first := all[min(n.Line, len(all)-1)]
+			return at, len(first) - len(strings.TrimLeft(first, " ")) + col + 1
+		}
+		return n.Line, n.Column
+	case yaml.DoubleQuotedStyle, yaml.SingleQuotedStyle:
+		col++
+	}
+	return n.Line + line - 1, n.Column + col
+}
+
+var reads = regexp.MustCompile(`\bfacts\.([a-z_]+)`)
+
+// undeclared returns a table that the expression reads and the check does not
+// name, or "".
+func (c *Check) undeclared(text string) string {
+	for _, m := range reads.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(c.tables, m[1]) {
+			return m[1]
+		}
+	}
+	return ""
 }

@@ -1,8 +1,10 @@
 package check
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"sort"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,9 +33,11 @@ func (c *Check) Judge(facts holdfast.Facts, now time.Time) holdfast.Verdict {
 		v.Why = why
 		return v
 	}
-	vars := map[string]any{"facts": all, "row": map[string]any{}}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
+	defer cancel()
+	j := &judgement{ctx, map[string]any{"facts": all, "row": map[string]any{}}, checkCost}
 	if c.applies != nil {
-		ok, err := truth(c.applies, vars)
+		ok, err := j.truth(c.applies)
 		if err != nil {
 			v.Why = "whether it applies could not be worked out: " + err.Error()
 			return v
@@ -44,10 +48,10 @@ func (c *Check) Judge(facts holdfast.Facts, now time.Time) holdfast.Verdict {
 		}
 	}
 	if c.over == "" {
-		c.once(&v, facts, vars)
+		c.once(&v, facts, j)
 		return v
 	}
-	c.each(&v, facts.Tables[c.over], vars)
+	c.each(&v, facts, j)
 	return v
 }
 
@@ -73,8 +77,8 @@ func (c *Check) stale(facts holdfast.Facts, now time.Time, v *holdfast.Verdict) 
 	return ""
 }
 
-func (c *Check) once(v *holdfast.Verdict, facts holdfast.Facts, vars map[string]any) {
-	t := facts.Tables[v.Table]
+func (c *Check) once(v *holdfast.Verdict, facts holdfast.Facts, j *judgement) {
+	t, vars := facts.Tables[v.Table], j.vars
 	v.Population = len(t.Rows)
 	if len(t.Rows) > 0 {
 		v.Decided = t.Rows[0]
@@ -84,10 +88,13 @@ func (c *Check) once(v *holdfast.Verdict, facts holdfast.Facts, vars map[string]
 		v.Why = "the table " + v.Table + " has no rows, and nothing was judged"
 		return
 	}
-	ok, err := truth(c.expect, vars)
+	ok, err := j.truth(c.expect)
+	partial := c.partial(facts)
 	switch {
 	case err != nil:
 		v.Why = "it could not be worked out: " + err.Error()
+	case ok && partial != "":
+		v.Why = "nothing fails, but not all was seen: " + partial
 	case ok:
 		v.Status, v.Why = holdfast.Pass, "as it should be: "+c.words(v.Decided)
 	default:
@@ -95,26 +102,25 @@ func (c *Check) once(v *holdfast.Verdict, facts holdfast.Facts, vars map[string]
 	}
 }
 
-func (c *Check) each(v *holdfast.Verdict, t holdfast.Table, vars map[string]any) {
+// each asks every row. A row that cannot be judged makes the verdict unknown,
+// unless another row fails: what is known to be wrong stays wrong.
+func (c *Check) each(v *holdfast.Verdict, facts holdfast.Facts, j *judgement) {
+	t, partial := facts.Tables[c.over], c.partial(facts)
+	var doubt error
+	var doubtful holdfast.Row
 	for _, r := range t.Rows {
-		vars["row"] = map[string]any(r)
-		if c.where != nil {
-			ok, err := truth(c.where, vars)
-			if err != nil {
-				v.Status, v.Decided, v.Why = holdfast.Unknown, r, "a row could not be judged: "+err.Error()
-				return
-			}
-			if !ok {
-				continue
-			}
+		j.vars["row"] = map[string]any(r)
+		keep, ok, err := c.row(j)
+		if keep || err != nil {
+			v.Population++
 		}
-		v.Population++
-		ok, err := truth(c.expect, vars)
-		if err != nil {
-			v.Status, v.Decided, v.Why = holdfast.Unknown, r, "a row could not be judged: "+err.Error()
+		switch {
+		case errors.Is(err, errBudget):
+			v.Decided, v.Why = nil, err.Error()
 			return
-		}
-		if !ok {
+		case err != nil && doubt == nil:
+			doubt, doubtful = err, r
+		case err == nil && keep && !ok:
 			if v.Failing++; v.Failing == 1 {
 				v.Decided = r
 			}
@@ -126,8 +132,13 @@ func (c *Check) each(v *holdfast.Verdict, t holdfast.Table, vars map[string]any)
 		if v.Failing > 1 {
 			v.Why += fmt.Sprintf(", and %d more", v.Failing-1)
 		}
-	case t.Partial != "":
-		v.Why = "no row of " + t.Name + " fails, but not all were seen: " + t.Partial
+	case doubt != nil:
+		v.Decided, v.Why = doubtful, "a row of "+c.over+" could not be judged: "+doubt.Error()
+		if unseen, ok := doubtful["unseen"]; ok {
+			v.Why = fmt.Sprintf("%s could not be looked at: %s", value(doubtful["path"]), value(unseen))
+		}
+	case partial != "":
+		v.Why = "no row of " + c.over + " fails, but not all were seen: " + partial
 	case v.Population == 0 && c.empty == "":
 		v.Why = "no row of " + c.over + " was there to judge"
 	case v.Population == 0:
@@ -137,29 +148,45 @@ func (c *Check) each(v *holdfast.Verdict, t holdfast.Table, vars map[string]any)
 	}
 }
 
-// words fills {column} in the check's sentence with the deciding row's values.
-func (c *Check) words(r holdfast.Row) string {
-	s := c.say
-	names := make([]string, 0, len(r))
-	for k := range r {
-		names = append(names, k)
-	}
-	sort.Strings(names)
-	for _, k := range names {
-		if strings.Contains(s, "{"+k+"}") {
-			s = strings.ReplaceAll(s, "{"+k+"}", value(r[k]))
+// row says whether a row belongs to the population, and whether it is well.
+func (c *Check) row(j *judgement) (keep, ok bool, err error) {
+	if c.where != nil {
+		if keep, err = j.truth(c.where); err != nil || !keep {
+			return false, false, err
 		}
 	}
-	return s
+	ok, err = j.truth(c.expect)
+	return true, ok, err
+}
+
+// partial says what was left out of the tables that the check reads, or "".
+func (c *Check) partial(facts holdfast.Facts) string {
+	for _, name := range c.tables {
+		if p := facts.Tables[name].Partial; p != "" {
+			return p
+		}
+	}
+	return ""
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z0-9_]+\}`)
+
+// words fills {column} in the check's sentence with the deciding row's values.
+// Each place is filled once: a value that looks like a place stays as it is.
+func (c *Check) words(r holdfast.Row) string {
+	return placeholder.ReplaceAllStringFunc(c.say, func(p string) string { return value(r[p[1:len(p)-1]]) })
 }
 
 func value(v any) string {
 	if l, ok := v.([]any); ok {
+		if len(l) == 0 {
+			return "nothing"
+		}
 		parts := make([]string, len(l))
 		for i := range l {
 			parts[i] = fmt.Sprint(l[i])
 		}
-		return strings.Join(parts, " ")
+		return strings.Join(parts, ", ")
 	}
 	if v == nil {
 		return "not set"
@@ -177,9 +204,30 @@ func rows(in []holdfast.Row) []map[string]any {
 	return out
 }
 
-func truth(p cel.Program, vars map[string]any) (bool, error) {
-	out, _, err := p.Eval(vars)
+var (
+	errBudget = errors.New("there is too much to judge: the check was ended")
+	noColumn  = regexp.MustCompile(`no such key: (\S+)`)
+)
+
+// judgement is the work on one verdict, and what it may still cost.
+type judgement struct {
+	ctx  context.Context //nolint:containedctx // the time of one call of Judge
+	vars map[string]any
+	left uint64
+}
+
+func (j *judgement) truth(p cel.Program) (bool, error) {
+	out, details, err := p.ContextEval(j.ctx, j.vars)
+	if cost := details.ActualCost(); cost != nil {
+		j.left -= min(j.left, *cost)
+	}
+	if j.left == 0 || j.ctx.Err() != nil {
+		return false, errBudget
+	}
 	if err != nil {
+		if m := noColumn.FindStringSubmatch(err.Error()); m != nil {
+			return false, fmt.Errorf("%s is not known; collecting it may want root", m[1])
+		}
 		return false, err
 	}
 	b, ok := out.Value().(bool)

@@ -32,8 +32,8 @@ type world struct {
 	follow string // the file that the agent reads
 
 	mu       sync.Mutex
-	running  *exec.Cmd
-	agentCmd *exec.Cmd
+	running  *process
+	agentCmd *process
 	log      *os.File
 }
 
@@ -102,18 +102,63 @@ func (w *world) startServer() {
 	args := append([]string{
 		"up", "--data", w.data, "--no-agent", "--agents", m + ":8444", "--syslog", m + ":" + syslogPort, "--management", m,
 	}, w.args...)
-	cmd := w.lab.Management.Command(context.Background(), w.server, args...)
-	cmd.Stdout, cmd.Stderr = w.log, w.log
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
 	w.mu.Lock()
-	w.running = cmd
+	w.running = w.start(w.lab.Management, w.server, args...)
 	w.mu.Unlock()
-	w.wait(15*time.Second, "the server answers", func() bool {
+	w.wait(30*time.Second, "the server answers", func() bool {
 		_, code := w.try("status", "--json")
 		return code == 0
 	})
+}
+
+// process is a program that is started again while the one before it, killed a
+// moment ago, still holds its lock.
+type process struct {
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	stop bool
+	done chan struct{}
+}
+
+func (w *world) start(on *netlab.Host, program string, args ...string) *process {
+	w.t.Helper()
+	p := &process{done: make(chan struct{})}
+	launch := func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.stop {
+			return errors.New("stopped")
+		}
+		p.cmd = on.Command(context.Background(), program, args...)
+		p.cmd.Stdout, p.cmd.Stderr = w.log, w.log
+		return p.cmd.Start()
+	}
+	if err := launch(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		for {
+			_ = p.cmd.Wait()
+			time.Sleep(50 * time.Millisecond) // the lock is free in a moment
+			if launch() != nil {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// kill ends a program with signal 9, for good.
+func (p *process) kill() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	p.stop = true
+	_ = p.cmd.Process.Kill()
+	p.mu.Unlock()
+	<-p.done
 }
 
 func (w *world) startAgent(token string) {
@@ -125,13 +170,8 @@ func (w *world) startAgent(token string) {
 	if token != "" {
 		args = append(args, "--token", token)
 	}
-	cmd := w.lab.Victim.Command(context.Background(), w.agent, args...)
-	cmd.Stdout, cmd.Stderr = w.log, w.log
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
 	w.mu.Lock()
-	w.agentCmd = cmd
+	w.agentCmd = w.start(w.lab.Victim, w.agent, args...)
 	w.mu.Unlock()
 }
 
@@ -159,29 +199,19 @@ func (w *world) enrol() {
 // killServer kills the server with signal 9 and starts it again.
 func (w *world) killServer() {
 	w.t.Helper()
-	w.mu.Lock()
-	cmd := w.running
-	w.mu.Unlock()
-	kill(cmd)
+	w.running.kill()
 	w.startServer()
 }
 
 func (w *world) killAgent() {
 	w.t.Helper()
-	kill(w.agentCmd)
+	w.agentCmd.kill()
 	w.startAgent("")
 }
 
-func kill(cmd *exec.Cmd) {
-	if cmd != nil && cmd.Process != nil {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-}
-
 func (w *world) stop() {
-	kill(w.agentCmd)
-	kill(w.running)
+	w.agentCmd.kill()
+	w.running.kill()
 }
 
 // try runs the command line on the management host and returns what it printed

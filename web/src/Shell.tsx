@@ -74,7 +74,7 @@ export function Shell({ children }: { children: ReactNode }) {
             <b>{session.user}</b> <span className="dim">{session.roles.join(', ')}</span>
           </div>
           <div className="tools">
-            <ActionIcon variant="default" size="sm" aria-label={scheme === 'dark' ? 'Light theme' : 'Dark theme'} onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')}>
+            <ActionIcon variant="default" size="sm" aria-label="Dark or light" onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')}>
               {scheme === 'dark' ? <IconSun size={14} /> : <IconMoon size={14} />}
             </ActionIcon>
             <Button size="compact-xs" variant="default" onClick={() => setHelp(true)}>Keys ?</Button>

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"holdfast"
@@ -69,6 +69,7 @@ func files() collect.Collector {
 			{Name: "dir", Type: "bool"},
 			{Name: "link", Type: "bool"},
 			{Name: "modified", Type: "string"},
+			{Name: "unseen", Type: "string", Description: "why nothing but the path is known"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) { return one(fileTable(ctx, h)), nil },
 	}
@@ -83,22 +84,24 @@ func fileTable(ctx context.Context, h *host.Host) holdfast.Table {
 		}
 		seen[p] = true
 		r, err := stat(h, p)
-		if err == nil {
+		switch {
+		case err == nil:
 			r["kind"] = kind
 			add(&t, r)
-		} else if errors.Is(err, fs.ErrPermission) {
-			t.Partial = p + " and maybe others cannot be seen; it needs root"
+		case errors.Is(err, fs.ErrPermission):
+			add(&t, unseen(kind, p))
 		}
 	}
 	for _, w := range watched {
-		matches, err := filepath.Glob(h.Path(w.glob))
-		if err != nil {
-			continue
+		paths, shut := expand(h, w.glob)
+		for _, p := range paths {
+			note(w.kind, p)
 		}
-		for _, m := range matches {
-			note(w.kind, "/"+strings.TrimPrefix(strings.TrimPrefix(m, h.Root), "/"))
+		for _, p := range shut {
+			add(&t, unseen(w.kind, p))
 		}
 	}
+	writable(ctx, h, &t, note)
 	looked := 0
 	for _, dir := range programDirs {
 		if info, err := os.Lstat(h.Path(dir)); err != nil || info.Mode()&fs.ModeSymlink != 0 {
@@ -128,114 +131,59 @@ func fileTable(ctx context.Context, h *host.Host) holdfast.Table {
 	return t
 }
 
-func sudoers() collect.Collector {
-	return collect.Collector{
-		Name: "linux.sudoers", Description: "Who may become whom with sudo, rule by rule.", OS: linuxOnly, References: []string{"sudoers(5), section SUDOERS FILE FORMAT"}, Needs: "root: the sudoers files",
-		Tables: []collect.Schema{{Name: "sudoers", Columns: []collect.Column{
-			{Name: "who", Type: "string"}, {Name: "hosts", Type: "string"}, {Name: "runas", Type: "string"}, {Name: "nopasswd", Type: "bool"}, {Name: "commands", Type: "string"}, {Name: "file", Type: "string"}, {Name: "line", Type: "int"},
-		}}},
-		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) {
-			if !h.Exists("/etc/sudoers") {
-				return one(table(h, "sudoers")), nil // sudo is not installed
-			}
-			t := table(h, "sudoers")
-			if err := readSudoers(h, &t, "/etc/sudoers", 0); err != nil {
-				return one(failed(h, "sudoers", err)), nil
-			}
-			return one(t), nil
-		},
-	}
+// unseen stands for what lies behind a folder that the agent may not enter: a
+// row without the columns that a check would judge, so that it stays unknown.
+func unseen(kind, p string) holdfast.Row {
+	return holdfast.Row{"path": p, "kind": kind, "link": false, "unseen": "permission denied; it needs root"}
 }
 
-const maxIncludes = 10
-
-func readSudoers(h *host.Host, t *holdfast.Table, file string, depth int) error {
-	b, err := h.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	includes := parseSudoers(t, file, b)
-	if depth >= maxIncludes {
-		t.Partial = file + " includes more files than are followed"
-		return nil
-	}
-	for _, inc := range includes {
-		if !strings.HasPrefix(inc.path, "/") {
-			inc.path = filepath.Join(filepath.Dir(file), inc.path)
-		}
-		if !inc.dir {
-			if err := readSudoers(h, t, inc.path, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+// expand lists the paths that a pattern stands for, where * is a whole or part
+// of one name, and the folders that could not be read on the way.
+func expand(h *host.Host, pattern string) (paths, shut []string) {
+	paths = []string{""}
+	for part := range strings.SplitSeq(strings.TrimPrefix(pattern, "/"), "/") {
+		var next []string
+		for _, dir := range paths {
+			if !strings.Contains(part, "*") {
+				next = append(next, dir+"/"+part)
+				continue
 			}
-			continue
-		}
-		entries, err := os.ReadDir(h.Path(inc.path))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if n := e.Name(); e.IsDir() || strings.HasSuffix(n, "~") || strings.Contains(n, ".") {
-				continue // sudo passes them over as well
+			entries, err := os.ReadDir(h.Path(dir))
+			if errors.Is(err, fs.ErrPermission) {
+				shut = append(shut, dir)
 			}
-			if err := readSudoers(h, t, inc.path+"/"+e.Name(), depth+1); err != nil {
-				return err
+			for _, e := range entries {
+				if ok, err := path.Match(part, e.Name()); err == nil && ok && len(next) < maxPrograms {
+					next = append(next, dir+"/"+e.Name())
+				}
 			}
 		}
+		paths = next
 	}
-	return nil
+	return paths, shut
 }
 
-type include struct {
-	path string
-	dir  bool
-}
+// configDirs are searched to the bottom for files that anybody may write.
+var configDirs = []string{"/etc", "/usr/local", "/usr/lib/systemd", "/opt"}
 
-// parseSudoers reads one file's rules into the table and returns what it
-// includes.
-func parseSudoers(t *holdfast.Table, file string, b []byte) []include {
-	var incs []include
-	joined, at := "", 0
-	for i, l := range lines(b) {
-		if joined == "" {
-			at = i + 1
-		}
-		if rest, ok := strings.CutSuffix(l, `\`); ok {
-			joined += rest + " "
-			continue
-		}
-		l, joined = strings.TrimSpace(joined+l), ""
-		for _, word := range []string{"@includedir", "#includedir", "@include", "#include"} {
-			if rest, ok := strings.CutPrefix(l, word+" "); ok {
-				incs = append(incs, include{strings.Trim(strings.TrimSpace(rest), `"`), strings.HasSuffix(word, "dir")})
-				l = ""
-				break
+// writable notes files below configDirs that anybody may write, looking at
+// maxPrograms at most.
+func writable(ctx context.Context, h *host.Host, t *holdfast.Table, note func(kind, p string)) {
+	looked := 0
+	for _, top := range configDirs {
+		_ = filepath.WalkDir(h.Path(top), func(full string, d fs.DirEntry, err error) error {
+			if err != nil || ctx.Err() != nil {
+				return nil //nolint:nilerr // a folder that only root enters holds nothing that anybody writes
 			}
-		}
-		if l == "" || l[0] == '#' || strings.HasPrefix(l, "Defaults") || slices.ContainsFunc([]string{"User_Alias", "Runas_Alias", "Host_Alias", "Cmnd_Alias", "Cmd_Alias"}, func(p string) bool { return strings.HasPrefix(l, p) }) {
-			continue
-		}
-		who, rest, ok := strings.Cut(l, "=")
-		f := strings.Fields(who)
-		if !ok || len(f) < 2 {
-			continue
-		}
-		r := holdfast.Row{"who": strings.Join(f[:len(f)-1], " "), "hosts": f[len(f)-1], "runas": "root", "file": file, "line": int64(at), "nopasswd": false}
-		rest = strings.TrimSpace(rest)
-		if strings.HasPrefix(rest, "(") {
-			if as, after, ok := strings.Cut(rest[1:], ")"); ok {
-				r["runas"], rest = as, strings.TrimSpace(after)
+			if looked++; looked > maxPrograms {
+				t.Partial = "not all of " + strings.Join(configDirs, ", ") + " was looked at"
+				return fs.SkipAll
 			}
-		}
-		r["nopasswd"] = strings.Contains(rest, "NOPASSWD:")
-		for {
-			tag, after, ok := strings.Cut(rest, ":")
-			if !ok || tag == "" || strings.ToUpper(tag) != tag || strings.ContainsAny(tag, " /,") {
-				break
+			info, err := d.Info()
+			if err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSymlink == 0 && (info.Mode().IsRegular() || d.IsDir()) {
+				note("writable", "/"+strings.TrimPrefix(filepath.ToSlash(strings.TrimPrefix(full, h.Root)), "/"))
 			}
-			rest = strings.TrimSpace(after)
-		}
-		r["commands"] = rest
-		add(t, r)
+			return nil
+		})
 	}
-	return incs
 }

@@ -116,17 +116,20 @@ func kernelTable(h *host.Host) holdfast.Table {
 
 func packages() collect.Collector {
 	return collect.Collector{
-		Name: "linux.packages", Description: "Installed packages, by dpkg or rpm.", OS: linuxOnly, References: []string{"deb822(5)", "rpm(8)"},
+		Name: "linux.packages", Description: "Installed packages, by dpkg, apk or rpm.", OS: linuxOnly, References: []string{"deb822(5)", "rpm(8)"},
 		Tables: []collect.Schema{{Name: "packages", Columns: []collect.Column{
-			{Name: "name", Type: "string"}, {Name: "version", Type: "string"}, {Name: "arch", Type: "string"}, {Name: "source", Type: "string"}, {Name: "manager", Type: "string", Description: "dpkg or rpm"},
+			{Name: "name", Type: "string"}, {Name: "version", Type: "string"}, {Name: "arch", Type: "string"}, {Name: "source", Type: "string"}, {Name: "manager", Type: "string", Description: "dpkg, apk or rpm"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			b, err := h.ReadFile("/var/lib/dpkg/status")
 			if err == nil {
 				return one(dpkg(h, b)), nil
 			}
+			if b, err := h.ReadFile("/lib/apk/db/installed"); err == nil {
+				return one(apk(h, b)), nil
+			}
 			if !h.Exists("/var/lib/rpm") && !h.Exists("/usr/lib/sysimage/rpm") {
-				return one(failed(h, "packages", fmt.Errorf("neither dpkg nor rpm keeps packages here: %w", err))), nil
+				return one(failed(h, "packages", fmt.Errorf("neither dpkg, apk nor rpm keeps packages here: %w", err))), nil
 			}
 			out, err := h.Run(ctx, nil, "rpm", "-qa", "--qf", `%{NAME}\t%{EVR}\t%{ARCH}\t%{SOURCERPM}\n`)
 			if err != nil {
@@ -179,6 +182,26 @@ func dpkg(h *host.Host, b []byte) holdfast.Table {
 	return t
 }
 
+// apk reads Alpine's list: paragraphs of one letter and a value.
+func apk(h *host.Host, b []byte) holdfast.Table {
+	t := table(h, "packages")
+	r := holdfast.Row{"manager": "apk", "source": ""}
+	for _, l := range append(lines(b), "") {
+		if l == "" {
+			if r["name"] != nil {
+				add(&t, r)
+			}
+			r = holdfast.Row{"manager": "apk", "source": ""}
+			continue
+		}
+		k, v, _ := strings.Cut(l, ":")
+		if col, ok := map[string]string{"P": "name", "V": "version", "A": "arch", "o": "source"}[k]; ok {
+			r[col] = v
+		}
+	}
+	return t
+}
+
 func sysctl() collect.Collector {
 	return collect.Collector{
 		Name: "linux.sysctl", Description: "Kernel settings that matter for security, as they are in force.", OS: linuxOnly,
@@ -220,17 +243,21 @@ func mounts() collect.Collector {
 			if err != nil {
 				return one(failed(h, "mounts", err)), nil
 			}
-			t := table(h, "mounts")
-			for _, l := range lines(b) {
-				f := strings.Fields(l)
-				if len(f) < 4 {
-					continue
-				}
-				add(&t, holdfast.Row{"device": octal(f[0]), "path": octal(f[1]), "fs": f[2], "options": list(strings.Split(f[3], ","))})
-			}
-			return one(t), nil
+			return one(parseMounts(h, b)), nil
 		},
 	}
+}
+
+func parseMounts(h *host.Host, b []byte) holdfast.Table {
+	t := table(h, "mounts")
+	for _, l := range lines(b) {
+		f := strings.Fields(l)
+		if len(f) < 4 {
+			continue
+		}
+		add(&t, holdfast.Row{"device": octal(f[0]), "path": octal(f[1]), "fs": f[2], "options": list(strings.Split(f[3], ","))})
+	}
+	return t
 }
 
 // octal undoes the escapes of /proc/self/mounts: \040 is a space.
@@ -258,92 +285,6 @@ func list(ss []string) []any {
 		out[i] = s
 	}
 	return out
-}
-
-func services() collect.Collector {
-	return collect.Collector{
-		Name: "linux.services", Description: "Services that start with the host, and the daemons that run now.", OS: linuxOnly, References: []string{"systemd.unit(5)"},
-		Tables: []collect.Schema{{Name: "services", Columns: []collect.Column{
-			{Name: "name", Type: "string"}, {Name: "enabled", Type: "bool", Description: "linked to a target, or a start link of init"}, {Name: "running", Type: "bool"}, {Name: "manager", Type: "string"},
-		}}},
-		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(serviceTable(h)), nil },
-	}
-}
-
-func serviceTable(h *host.Host) holdfast.Table {
-	t := table(h, "services")
-	running := map[string]bool{}
-	procs, err := os.ReadDir(h.Path("/proc"))
-	if err != nil {
-		return failed(h, "services", err)
-	}
-	for _, p := range procs {
-		if _, err := strconv.Atoi(p.Name()); err != nil {
-			continue
-		}
-		if b, err := h.ReadFile("/proc/" + p.Name() + "/comm"); err == nil {
-			running[strings.TrimSpace(string(b))] = true
-		}
-	}
-	seen := map[string]bool{}
-	note := func(name, manager string, enabled bool) {
-		if seen[name] {
-			return
-		}
-		seen[name] = true
-		add(&t, holdfast.Row{"name": name, "enabled": enabled, "running": isRunning(running, name), "manager": manager})
-	}
-	for _, dir := range []string{"/etc/systemd/system", "/run/systemd/system"} {
-		entries, err := os.ReadDir(h.Path(dir))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if !strings.HasSuffix(e.Name(), ".wants") && !strings.HasSuffix(e.Name(), ".requires") {
-				continue
-			}
-			units, err := os.ReadDir(h.Path(dir + "/" + e.Name()))
-			if err != nil {
-				continue
-			}
-			for _, u := range units {
-				if name, ok := strings.CutSuffix(u.Name(), ".service"); ok {
-					note(name, "systemd", true)
-				}
-			}
-		}
-	}
-	for _, level := range []string{"/etc/rc3.d", "/etc/rc2.d", "/etc/rc.d/rc3.d"} {
-		entries, err := os.ReadDir(h.Path(level))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if n := e.Name(); len(n) > 3 && n[0] == 'S' {
-				note(n[3:], "init", true)
-			}
-		}
-	}
-	for name := range running {
-		if strings.HasSuffix(name, "d") && !seen[name] && !strings.Contains(name, "/") && len(name) > 3 {
-			add(&t, holdfast.Row{"name": name, "enabled": false, "running": true, "manager": "process"})
-		}
-	}
-	return t
-}
-
-// isRunning looks for a process named like the service; rsyslog's is rsyslogd,
-// ssh's is sshd.
-func isRunning(running map[string]bool, service string) bool {
-	for _, n := range []string{service, service + "d", strings.TrimSuffix(service, ".service")} {
-		if len(n) > 15 {
-			n = n[:15] // the kernel keeps 15 bytes
-		}
-		if running[n] {
-			return true
-		}
-	}
-	return false
 }
 
 // stat describes a file for the table files.

@@ -29,7 +29,7 @@ func listeners() collect.Collector {
 			{Name: "port", Type: "int"},
 			{Name: "everywhere", Type: "bool", Description: "on all addresses"},
 			{Name: "loopback", Type: "bool"},
-			{Name: "process", Type: "string"},
+			{Name: "process", Type: "string", Description: "left out, with pid and exe, when it cannot be seen without root"},
 			{Name: "pid", Type: "int"},
 			{Name: "exe", Type: "string"},
 			{Name: "uid", Type: "int"},
@@ -40,8 +40,7 @@ func listeners() collect.Collector {
 
 func listenerTable(h *host.Host) holdfast.Table {
 	t := table(h, "listeners")
-	owners, partial := socketOwners(h)
-	t.Partial = partial
+	owners, known := socketOwners(h)
 	for _, p := range []struct{ proto, file, state string }{
 		{"tcp", "tcp", "0A"}, {"tcp", "tcp6", "0A"}, {"udp", "udp", "07"}, {"udp", "udp6", "07"},
 	} {
@@ -55,10 +54,13 @@ func listenerTable(h *host.Host) holdfast.Table {
 		for _, s := range parseSockets(b, p.state) {
 			r := holdfast.Row{
 				"protocol": p.proto, "address": s.addr.Addr().String(), "port": int64(s.addr.Port()), "everywhere": s.addr.Addr().IsUnspecified(),
-				"loopback": s.addr.Addr().IsLoopback(), "uid": s.uid, "process": "", "pid": int64(0), "exe": "",
+				"loopback": s.addr.Addr().IsLoopback(), "uid": s.uid,
 			}
-			if pid, ok := owners[s.inode]; ok {
-				r["pid"] = pid
+			pid, ok := owners[s.inode]
+			if ok || known { // what may be there, unseen, has no columns
+				r["process"], r["pid"], r["exe"] = "", pid, ""
+			}
+			if ok {
 				dir := "/proc/" + strconv.FormatInt(pid, 10)
 				if c, err := h.ReadFile(dir + "/comm"); err == nil {
 					r["process"] = strings.TrimSpace(string(c))
@@ -116,13 +118,15 @@ func hexAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
 }
 
-// socketOwners maps socket inodes to the first process that holds them.
-func socketOwners(h *host.Host) (owners map[string]int64, partial string) {
+// socketOwners maps socket inodes to the first process that holds them; all
+// says that every process could be looked at.
+func socketOwners(h *host.Host) (owners map[string]int64, all bool) {
 	owners = map[string]int64{}
 	procs, err := os.ReadDir(h.Path("/proc"))
 	if err != nil {
-		return owners, "the processes behind the ports are not known: " + err.Error()
+		return owners, false
 	}
+	all = true
 	for _, p := range procs {
 		pid, err := strconv.ParseInt(p.Name(), 10, 64)
 		if err != nil {
@@ -131,9 +135,7 @@ func socketOwners(h *host.Host) (owners map[string]int64, partial string) {
 		dir := h.Path("/proc/" + p.Name() + "/fd")
 		fds, err := os.ReadDir(dir)
 		if err != nil {
-			if errors.Is(err, fs.ErrPermission) {
-				partial = "the processes behind some ports are not known; it needs root"
-			}
+			all = all && !errors.Is(err, fs.ErrPermission)
 			continue
 		}
 		for _, fd := range fds {
@@ -149,49 +151,7 @@ func socketOwners(h *host.Host) (owners map[string]int64, partial string) {
 			}
 		}
 	}
-	return owners, partial
-}
-
-func sshd() collect.Collector {
-	return collect.Collector{
-		Name: "linux.sshd", Description: "The settings that sshd has in effect, all files and defaults taken together.", OS: linuxOnly, References: []string{"sshd(8), option -T", "sshd_config(5)"}, Needs: "root: the host keys that sshd -T loads",
-		Tables: []collect.Schema{{Name: "sshd", Columns: []collect.Column{
-			{Name: "passwordauthentication", Type: "string"}, {Name: "permitrootlogin", Type: "string"}, {Name: "port", Type: "list"}, {Name: "…", Type: "string", Description: "every keyword of sshd -T, lower case; port, listenaddress, hostkey, acceptenv and subsystem are lists"},
-		}}},
-		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
-			program := "/usr/sbin/sshd"
-			if !h.Exists(program) {
-				return one(table(h, "sshd")), nil // no SSH server is installed
-			}
-			out, err := h.Run(ctx, nil, h.Path(program), "-T", "-f", h.Path("/etc/ssh/sshd_config"))
-			if err != nil {
-				return one(failed(h, "sshd", err)), nil
-			}
-			t := table(h, "sshd")
-			add(&t, parseSSHD(out.Stdout))
-			return one(t), nil
-		},
-	}
-}
-
-var sshdLists = []string{"port", "listenaddress", "hostkey", "acceptenv", "subsystem", "allowusers", "denyusers", "allowgroups", "denygroups", "setenv", "permitlisten", "permitopen"}
-
-func parseSSHD(b []byte) holdfast.Row {
-	r := holdfast.Row{}
-	for _, l := range lines(b) {
-		k, v, _ := strings.Cut(strings.TrimSpace(l), " ")
-		k = strings.ToLower(k)
-		if k == "" {
-			continue
-		}
-		if !slices.Contains(sshdLists, k) {
-			r[k] = v
-			continue
-		}
-		have, _ := r[k].([]any)
-		r[k] = append(have, v)
-	}
-	return r
+	return owners, all
 }
 
 func nftables() collect.Collector {
@@ -207,6 +167,8 @@ func nftables() collect.Collector {
 			{Name: "policy", Type: "string"},
 			{Name: "handle", Type: "int"},
 			{Name: "text", Type: "string", Description: "a rule's expressions as JSON"},
+			{Name: "verdict", Type: "string", Description: "what a rule does with what it matches: accept, drop, reject, jump …"},
+			{Name: "always", Type: "bool", Description: "a rule that matches everything"},
 		}}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			out, err := h.Run(ctx, nil, "nft", "-j", "list", "ruleset")
@@ -259,9 +221,33 @@ func parseNft(t *holdfast.Table, b []byte) error {
 				r["chain"] = o.Name
 			case "set":
 				r["text"] = o.Name
+			case "rule":
+				r["verdict"], r["always"] = nftVerdict(o.Expr)
 			}
 			add(t, r)
 		}
 	}
 	return nil
+}
+
+// nftVerdict says what a rule's expressions lead to, and whether nothing among
+// them is a condition.
+func nftVerdict(raw json.RawMessage) (verdict string, always bool) {
+	var exprs []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &exprs); err != nil {
+		return "", false
+	}
+	always = true
+	for _, e := range exprs {
+		for name := range e {
+			switch name {
+			case "accept", "drop", "reject", "jump", "goto", "return", "queue":
+				verdict = name
+			case "counter", "log", "comment", "meta", "notrack":
+			default:
+				always = false
+			}
+		}
+	}
+	return verdict, always
 }

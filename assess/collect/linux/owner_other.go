@@ -8,4 +8,6 @@ import (
 	"holdfast"
 )
 
+const dontWait = 0
+
 func owner(fs.FileInfo, holdfast.Row) {}

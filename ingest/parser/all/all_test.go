@@ -123,6 +123,44 @@ func golden(t *testing.T, p parser.Parser) {
 	}
 }
 
+// TestNoRecordTakesLong gives every parser records of the largest size, made to
+// cost it as much as possible.
+func TestNoRecordTakesLong(t *testing.T) {
+	full := func(head, part string) []byte {
+		n := (1<<20 - len(head)) / len(part)
+		return append([]byte(head), bytes.Repeat([]byte(part), n)...)
+	}
+	for _, raw := range [][]byte{
+		full("Nov 23 02:09:06 h sshd[1]: Failed publickey for ", "x from 192.0.2.7 port 1 ssh2: "),
+		full("Nov 23 02:09:06 h sshd[1]: Disconnecting user ", "192.0.2.7 port 1: "),
+		full("Nov 23 02:09:06 h sudo: a : TTY=", "x ; USER=y"),
+		full("Nov 23 02:09:06 h sudo: a : TTY=", "x ; "),
+		full("Nov 23 02:09:06 h useradd[1]: add '", "' to group '"),
+		full("<1>1 - h a p m ", `[a b="c"]`),
+		full("<1>1 - h a p m [a", ` b="`),
+		full("{", `{"a":`),
+		full("", `{"a":`),
+		full(`{"`+string(bytes.Repeat([]byte("k"), 500_000))+`":{"a":{}`, `,"a":{}`),
+		append(full(`{"`+string(bytes.Repeat([]byte("k"), 500_000))+`":{"a":{}`, `,"a":{}`), "}}"...),
+		append(full(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":[1`, ",1"), "]}"...),
+		full("", "["),
+		full("", " "),
+	} {
+		for _, p := range all.All() {
+			began := time.Now()
+			got, err := p.Parse(raw, parser.Hint{Received: received, Source: "syslog:tcp:192.0.2.7"})
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("%s took %s over %.60q", p.Name, took, raw)
+			}
+			if err == nil {
+				if err := got.Check(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
 // FuzzAll asks every parser about the same bytes, as ingest does.
 func FuzzAll(f *testing.F) {
 	parsers := all.All()

@@ -121,6 +121,11 @@ func (f *flat) value(name string, v *fastjson.Value, depth int) {
 			if f.err != nil {
 				return
 			}
+			// Before the names are joined: many long ones would cost much.
+			if n := len(name) + 1 + len(key); n > parser.MaxName {
+				f.err = fmt.Errorf("a field's name has %d bytes or more, %d are allowed", n-1, parser.MaxName)
+				return
+			}
 			below := string(key)
 			if depth > 0 {
 				below = name + "." + below

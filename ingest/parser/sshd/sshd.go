@@ -77,11 +77,18 @@ func (f found) fields() []holdfast.Field {
 	return out
 }
 
+// maxMessage is far more than sshd ever writes (log.c cuts at 1,024 bytes); the
+// search for the one reading that fits is not made in more than this.
+const maxMessage = 4096
+
 // read tells messages apart by their first word. The user's name stands in
 // them as the client sent it, blanks and all, so that one may write "x from
 // 192.0.2.1 port 22 ssh2" as a name: whatever follows a name is read from the
 // right, where sshd itself has the last word.
 func read(message string) found {
+	if len(message) > maxMessage {
+		return found{action: "other", reason: "longer than sshd writes"}
+	}
 	if action, fields, ok := parser.PAM(message); ok {
 		return pam(action, fields)
 	}

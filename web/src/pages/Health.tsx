@@ -13,7 +13,7 @@ export default function Health() {
   const status = useGet<Status>('/status', { every: 5_000 });
   const inputs = useGet<List<InputInfo>>('/inputs', { every: 10_000 });
   return (
-    <Page title="Health" say="Is everything flowing, is anything lost.">
+    <Page title="Pipeline health" say="Is everything flowing, is anything lost.">
       <Loaded of={status}>
         {(s) => (
           <>

@@ -51,7 +51,7 @@ export function Login({ session }: { session: Session | undefined }) {
       <p className="brand">
         <img src="/favicon.svg" width={26} height={26} alt="" /> Holdfast
       </p>
-      <Panel title={setting ? `Welcome, ${session?.user ?? ''}. Set your password` : 'Log in'}>
+      <Panel title={setting ? 'Choose a password' : 'Log in'}>
         {error && <Trouble error={error} />}
         {setting ? (
           <form
@@ -67,9 +67,9 @@ export function Login({ session }: { session: Session | undefined }) {
           >
             <Stack gap="sm">
               <input type="text" name="username" autoComplete="username" value={session?.user ?? ''} readOnly hidden />
-              <PasswordInput label="New password" description="At least 12 characters." autoComplete="new-password" value={password} onChange={(e) => setPassword(e.currentTarget.value)} data-autofocus />
+              <PasswordInput label="Password" description={`For ${session?.user ?? ''}, at least 12 characters. The link you used works no more.`} autoComplete="new-password" value={password} onChange={(e) => setPassword(e.currentTarget.value)} data-autofocus />
               <PasswordInput label="Once more" autoComplete="new-password" value={again} onChange={(e) => setAgain(e.currentTarget.value)} error={again !== '' && again !== password ? 'The two are not the same.' : undefined} />
-              <Button type="submit" loading={busy} disabled={password.length < 12 || password !== again}>Set password</Button>
+              <Button type="submit" loading={busy} disabled={password === '' || password !== again}>Set password</Button>
             </Stack>
           </form>
         ) : (

@@ -12,7 +12,7 @@ const ranks: Record<Level, number> = { informational: 1, low: 2, medium: 3, high
 export default function LoopPage() {
   const loop = useGet<Loop>('/loop', { every: 30_000 });
   return (
-    <Page title="Loop" say="What must hold, whether it does, what breaks it, what is done about it, and the proof.">
+    <Page title="The loop" say="What must hold, whether it does, what breaks it, what is done about it, and the proof.">
       <Loaded of={loop}>
         {({ stages }) => (
           <>

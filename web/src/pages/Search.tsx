@@ -78,7 +78,7 @@ export default function Search() {
         }}
         style={{ display: 'grid', gridTemplateColumns: 'minmax(0,1fr) 170px auto', gap: 8, marginBottom: 10 }}
       >
-        <TextInput id="query" aria-label="Search" size="sm" spellCheck={false} autoComplete="off" classNames={{ input: 'mono' }} placeholder="source.ip:192.0.2.7 action:login_failed   or   dataset:linux.sshd | summarize count() by src_ip" value={text} onChange={(e) => setText(e.currentTarget.value)} />
+        <TextInput id="query" aria-label="Query" size="sm" spellCheck={false} autoComplete="off" classNames={{ input: 'mono' }} placeholder="source.ip:192.0.2.7 action:login_failed   or   dataset:linux.sshd | summarize count() by src_ip" value={text} onChange={(e) => setText(e.currentTarget.value)} />
         <Select
           aria-label="Time range"
           size="sm"
@@ -121,14 +121,14 @@ function Where({ q, fault, onTake }: { q: string; fault: QueryFault; onTake: (q:
   const [a, b] = span(q, fault.pos, fault.len);
   const bad = q.slice(a, b) || ' ';
   return (
-    <div className="fault" role="alert">
-      {q.slice(0, a)}<mark>{bad}</mark>{q.slice(b)}
+    <div className="wrong" role="alert">
+      {q.slice(0, a)}<mark className="fault">{bad}</mark>{q.slice(b)}
       <p>
         <Outside text={fault.what} />
         {fault.suggest && (
           <>
-            {' '}Did you mean{' '}
-            <Button size="compact-xs" variant="default" onClick={() => onTake(q.slice(0, a) + (fault.suggest ?? '') + q.slice(b))}><Outside text={fault.suggest} /></Button>
+            {`; did you mean "${fault.suggest}"? `}
+            <Button size="compact-xs" variant="default" onClick={() => onTake(q.slice(0, a) + (fault.suggest ?? '') + q.slice(b))}>Use it</Button>
           </>
         )}
       </p>
