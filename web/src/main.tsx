@@ -13,10 +13,11 @@ import { Problem } from './api/client';
 import { App } from './App';
 
 const teal: MantineColorsTuple = ['#e6f7f5', '#cdeae6', '#9dd5ce', '#6abfb5', '#43ada0', '#2aa294', '#14776b', '#0f6a60', '#0b5c53', '#064d45'];
+const slate: MantineColorsTuple = ['#dbe4e7', '#c3cfd4', '#9fb0b7', '#8296a0', '#3a4950', '#2a363c', '#1c262b', '#161e22', '#0f1518', '#0a0f11'];
 const theme = createTheme({
   primaryColor: 'hold',
   primaryShade: { light: 7, dark: 6 },
-  colors: { hold: teal },
+  colors: { hold: teal, dark: slate },
   fontSizes: { xs: '11px', sm: '13px', md: '13px' },
   defaultRadius: 5,
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',

@@ -1,13 +1,13 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { BarChart } from 'echarts/charts';
 import { BrushComponent, GridComponent, ToolboxComponent, TooltipComponent } from 'echarts/components';
-import { init, use, type ECharts } from 'echarts/core';
+import { init, use as load, type ECharts } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useRef } from 'react';
 
 import type { Histogram } from '../api/types';
 
-use([BarChart, BrushComponent, GridComponent, ToolboxComponent, TooltipComponent, CanvasRenderer]);
+load([BarChart, BrushComponent, GridComponent, ToolboxComponent, TooltipComponent, CanvasRenderer]);
 
 interface Brushed { areas?: { coordRange?: [number, number] }[] }
 

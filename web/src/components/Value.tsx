@@ -94,7 +94,7 @@ export function Fields({ row }: { row: Record<string, unknown> }) {
             <Outside text={k} />
           </dt>
           <dd>
-            {Array.isArray(v) ? v.map((one, i) => <Value key={i} field={k} value={one} />) : <Value field={k} value={v} />}
+            {Array.isArray(v) ? (v as unknown[]).map((one, i) => <Value key={i} field={k} value={one} />) : <Value field={k} value={v} />}
           </dd>
         </div>
       ))}

@@ -7,24 +7,18 @@ import { api } from '../api/client';
 import type { Session } from '../api/types';
 import { Panel, Trouble } from '../components/Page';
 
-/** The token of a one-time link stands in the fragment, which no server sees; it is taken out of the address at once. */
-function takeToken(): string {
-  const token = new URLSearchParams(window.location.hash.slice(1)).get('token') ?? '';
-  if (token !== '') window.history.replaceState(window.history.state, '', '/login');
-  return token;
-}
-
 export function Login({ session }: { session: Session | undefined }) {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const from = (useLocation().state as { from?: string } | null)?.from ?? '/';
-  const [token] = useState(takeToken);
+  const location = useLocation();
+  const { hash } = location;
+  const from = (location.state as { from?: string } | null)?.from ?? '/';
   const [error, setError] = useState<Error>();
   const [busy, setBusy] = useState(false);
   const [user, setUser] = useState('');
   const [password, setPassword] = useState('');
   const [again, setAgain] = useState('');
-  const tried = useRef(false);
+  const tried = useRef('');
 
   const run = (work: () => Promise<Session | undefined>) => {
     setBusy(true);
@@ -39,8 +33,12 @@ export function Login({ session }: { session: Session | undefined }) {
   };
   useEffect(() => {
     document.title = 'Log in · Holdfast';
-    if (token === '' || tried.current) return;
-    tried.current = true;
+    // The token of a one-time link stands in the fragment, which no server
+    // sees; it is taken out of the address at once, and used once.
+    const token = new URLSearchParams(hash.slice(1)).get('token') ?? '';
+    if (token === '' || tried.current === hash) return;
+    tried.current = hash;
+    window.history.replaceState(window.history.state, '', '/login');
     run(() => api.post<Session>('/session/link', { token }));
   });
 

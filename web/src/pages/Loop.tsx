@@ -51,7 +51,7 @@ function Needs({ stages }: { stages: Stage[] }) {
         <ul className="list">
           {all.map((n, i) => (
             <li key={i}>
-              <Mark of={n.level} />
+              <span style={{ width: 92, flex: 'none' }}><Mark of={n.level} /></span>
               <span className="dim" style={{ width: 56 }}>{n.stage}</span>
               <Link className="grow" to={n.href.startsWith('/') ? n.href : '/'}><Outside text={n.say} /></Link>
               <span className="dim"><Ago at={n.at} /></span>
