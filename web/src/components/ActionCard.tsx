@@ -66,7 +66,7 @@ export function ActionCard({ action: a }: { action: Action }) {
         {p?.confirm && a.status === 'planned' && <> · undone by the host unless confirmed over a new connection within {p.confirm}</>}
         {a.undone && <> · undone by {a.undone_by} <Ago at={a.undone} /></>}
       </div>
-      {a.error && <p className="trouble"><span><Outside text={a.error} /></span></p>}
+      {a.error && !refused.includes(a.error) && <p className="trouble"><span><Outside text={a.error} /></span></p>}
       {refused.map((r) => (
         <p key={r} className="trouble"><span>Refused: <Outside text={r} /></span></p>
       ))}
@@ -88,15 +88,15 @@ export function ActionCard({ action: a }: { action: Action }) {
         </details>
       )}
       {p?.hits && p.hits.length > 0 && (
-        <div>
-          Also hits:{' '}
+        <details open={p.hits.length <= 5}>
+          <summary>Also hits {p.hits.length}</summary>
           {p.hits.map((h, i) => (
             <span key={i}>
               {h.kind} <Value field={h.kind} value={h.value} />
               <span className="dim">(<Outside text={h.why} />) </span>
             </span>
           ))}
-        </div>
+        </details>
       )}
       {a.proof && <ProofTable proof={a.proof} title="Proof that it holds" />}
       {a.undo_proof && <ProofTable proof={a.undo_proof} title="Proof that it is undone" />}

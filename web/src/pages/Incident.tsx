@@ -12,6 +12,9 @@ import { Do, Empty, Loaded, Page, Panel } from '../components/Page';
 import { Ago, Clock, Outside } from '../components/Text';
 import { Value } from '../components/Value';
 
+/** Actions that are over stand below those that are not. */
+const over = new Set(['rejected', 'failed', 'undone']);
+
 export default function IncidentPage() {
   const { id = '' } = useParams();
   const view = useGet<IncidentView>(path`/incidents/${id}`);
@@ -49,14 +52,14 @@ function Story({ view }: { view: IncidentView }) {
             </Panel>
           )}
           <Panel title="Actions" tight tools={<Propose view={view} />}>
-            {actions.length === 0 ? <Empty>None yet. Propose one; it is planned on the host and changes nothing before somebody approves.</Empty> : actions.map((a) => <ActionCard key={a.id} action={a} />)}
+            {actions.length === 0 ? <Empty>None yet. Propose one; it is planned on the host and changes nothing before somebody approves.</Empty> : [...actions].sort((a, b) => Number(over.has(a.status)) - Number(over.has(b.status))).map((a) => <ActionCard key={a.id} action={a} />)}
           </Panel>
           <Panel title="Timeline" tight>
             <ul className="list">
               {[...(i.timeline ?? [])].sort((a, b) => a.at.localeCompare(b.at)).map((m, n) => (
                 <li key={n}>
                   <Clock at={m.at} />
-                  <span className="dim" style={{ width: 78 }}>{m.kind}</span>
+                  <span className="dim" style={{ width: 84, flex: 'none' }}>{m.kind}</span>
                   <span className="grow"><Outside text={m.say} />{m.kind === 'alert' && m.ref && <> <Link to={path`/alerts/${m.ref}`}>alert</Link></>}</span>
                 </li>
               ))}
