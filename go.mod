@@ -2,6 +2,8 @@ module holdfast
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 require (
 	github.com/cedar-policy/cedar-go v1.9.0
 	github.com/danielgtaylor/huma/v2 v2.37.2

@@ -19,7 +19,7 @@ func (a *API) evidence() {
 			return nil, err
 		}
 		_, size, err := a.Evidence.Checkpoint()
-		return listed(items, int(size)), err //nolint:gosec // a log's size fits
+		return listed(items, int(size)), err
 	})
 	add(a, route{"GET", "/evidence/checkpoint", "evidence.read", "The newest signed checkpoint", ""}, func(context.Context, *struct{}) (*One[CheckpointView], error) {
 		text, size, err := a.Evidence.Checkpoint()

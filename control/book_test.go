@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -119,7 +118,7 @@ func TestAWeakValueIsNotVerifiedByTheCheckForTheSafeOne(t *testing.T) {
 
 func TestWatchReloads(t *testing.T) {
 	dir := t.TempDir()
-	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler)})
 	if f := b.Load(Source{dir, os.DirFS(dir)}); len(f) > 0 || len(b.Requirements()) > 0 {
 		t.Fatal(f)
 	}
@@ -147,7 +146,7 @@ func TestWatchReloads(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(both))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler)})
 		b.Load(Source{"f", fstest.MapFS{"a.yaml": {Data: data}}})
 		b.Standings([]holdfast.Asset{prod, test}, Evidence{}, noon)
 		for _, r := range b.Requirements() {
@@ -163,7 +162,7 @@ func TestDerivedPartsAreShipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler)})
 	if faults := b.Load(Source{"content/requirements", sub}); len(faults) > 0 {
 		t.Fatal(faults)
 	}

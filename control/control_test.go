@@ -2,7 +2,6 @@ package control
 
 import (
 	"encoding/json"
-	"io"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -26,7 +25,7 @@ func book(t *testing.T, files map[string]string) (*Book, holdfast.Faults) {
 	for n, s := range files {
 		fsys[n] = &fstest.MapFile{Data: []byte(s)}
 	}
-	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Management: []string{"10.0.0.1"}})
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler), Management: []string{"10.0.0.1"}})
 	return b, b.Load(Source{"here", fsys})
 }
 
@@ -48,7 +47,7 @@ func TestShipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler)})
 	if faults := b.Load(Source{"content/requirements", sub}); len(faults) > 0 {
 		t.Fatal(faults)
 	}

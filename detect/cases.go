@@ -94,7 +94,7 @@ func runCases(o Options, s Source, name string, sources []Source, have map[strin
 			continue
 		}
 		d := New(o)
-		d.Load(sources...)
+		_ = d.Load(sources...)
 		if fired := d.fires(cf.Rule, events); fired != *c.Fires {
 			faults = append(faults, bad(c.line, "in the case %q the rule %s should %s", c.Say, cf.Rule, map[bool]string{true: "fire and does not", false: "not fire and does"}[*c.Fires])...)
 			continue

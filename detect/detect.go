@@ -58,7 +58,7 @@ func New(o Options) *Detector {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Detector{opts: o}
-	d.install(sigma.Set{}, nil)
+	_ = d.install(sigma.Set{}, nil)
 	return d
 }
 

@@ -157,7 +157,7 @@ func (d *Detector) stamp() string {
 	d.mu.Unlock()
 	var b strings.Builder
 	for _, s := range sources {
-		s.walk(isRule, func(name string, e fs.DirEntry) {
+		_ = s.walk(isRule, func(name string, e fs.DirEntry) {
 			if info, err := e.Info(); err == nil {
 				fmt.Fprintf(&b, "%s %d %d\n", s.path(name), info.Size(), info.ModTime().UnixNano())
 			}

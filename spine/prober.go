@@ -114,7 +114,7 @@ func (s *Spine) sshTarget(ctx context.Context, asset string) (string, error) {
 	for _, text := range x.Addresses {
 		ip, err := netip.ParseAddr(text)
 		if err == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			return netip.AddrPortFrom(ip, uint16(port)).String(), nil //nolint:gosec // a port
+			return netip.AddrPortFrom(ip, uint16(port)).String(), nil
 		}
 	}
 	return "", fmt.Errorf("no address of %s is known: %w", x.Name, holdfast.ErrNotFound)

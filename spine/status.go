@@ -164,7 +164,7 @@ func rss() uint64 {
 	if err == nil {
 		var size, resident uint64
 		if _, err = fmt.Sscan(string(b), &size, &resident); err == nil {
-			return resident * uint64(os.Getpagesize()) //nolint:gosec // not negative
+			return resident * uint64(os.Getpagesize())
 		}
 	}
 	var m runtime.MemStats

@@ -42,8 +42,7 @@ type Options struct {
 // Spool is a queue. Put, Load and Save may be called from many goroutines;
 // Next and Ack from one.
 type Spool struct {
-	o     Options
-	birth string // tells this spool's batches from those of one that was lost
+	o Options
 
 	mu        sync.Mutex
 	segs      []segment // oldest first; the last is written to

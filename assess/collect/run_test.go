@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 )
 
 func TestNoCollectorStopsTheOthers(t *testing.T) {
-	h := host.New(slog.New(slog.NewTextHandler(io.Discard, nil)), clock.System{})
+	h := host.New(slog.New(slog.DiscardHandler), clock.System{})
 	schema := func(n string) []Schema { return []Schema{{Name: n}} }
 	release := make(chan struct{})
 	defer close(release)

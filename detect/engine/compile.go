@@ -146,7 +146,7 @@ func compileGlob(p sigma.Pattern, op sigma.Op, cased bool) glob {
 // stay as they are.
 func fold(s string) string {
 	ascii, upper := true, false
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		ascii = ascii && c < 0x80
 		upper = upper || c >= 'A' && c <= 'Z'

@@ -92,7 +92,7 @@ func (p Pattern) withDashes() Pattern {
 			continue
 		}
 		start := 0
-		for i := 0; i < len(t.Text); i++ {
+		for i := range len(t.Text) {
 			if c := t.Text[i]; c != '-' && c != '/' {
 				continue
 			}

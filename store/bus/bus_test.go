@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -22,7 +21,7 @@ import (
 
 func open(t testing.TB, dir string, reserve uint64) *Bus {
 	t.Helper()
-	b, err := Open(context.Background(), Options{Dir: dir, Reserve: reserve, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b, err := Open(context.Background(), Options{Dir: dir, Reserve: reserve, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +50,7 @@ func collect(t testing.TB, b *Bus, after uint64, n int) map[uint64]*holdfast.Blo
 	if n == 0 {
 		return got
 	}
-	b.Consume(ctx, after, func(seq uint64, blk *holdfast.Block) error { //nolint:errcheck // ends with the context
+	b.Consume(ctx, after, func(seq uint64, blk *holdfast.Block) error {
 		got[seq] = blk
 		if len(got) == n {
 			cancel()
@@ -98,7 +97,7 @@ func TestConsumerTriesAgain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	tries := 0
-	b.Consume(ctx, 0, func(uint64, *holdfast.Block) error { //nolint:errcheck // ends with the context
+	b.Consume(ctx, 0, func(uint64, *holdfast.Block) error {
 		if tries++; tries < 3 {
 			return errors.New("not yet")
 		}
@@ -121,7 +120,7 @@ func TestNoRoomIsRefusedAndHeals(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v", out, err)
 	}
-	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() }) //nolint:errcheck // nothing more to do
+	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
 	b := open(t, filepath.Join(dir, "bus"), 8<<20)
 	ctx := context.Background()
 	if _, _, err := b.Publish(ctx, block("a", 10)); err != nil {
@@ -177,11 +176,11 @@ func TestKilled(t *testing.T) {
 			if id, ok := strings.CutPrefix(lines.Text(), "acked "); ok {
 				acked[id] = true
 				if n++; n == stopAt {
-					cmd.Process.Kill() //nolint:errcheck // it may have ended
+					cmd.Process.Kill()
 				}
 			}
 		}
-		cmd.Wait() //nolint:errcheck // it was killed
+		cmd.Wait()
 	}
 	b := open(t, dir, 1)
 	last, _, err := b.Last(context.Background())

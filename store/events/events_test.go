@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,7 +34,7 @@ func open(t testing.TB, dir string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(ctx, Options{Dir: filepath.Join(dir, "events"), Manifest: db, Clock: c, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := Open(ctx, Options{Dir: filepath.Join(dir, "events"), Manifest: db, Clock: c, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,6 +78,6 @@ type counter struct {
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
-	c.n += uint64(n) //nolint:gosec // not negative
+	c.n += uint64(n)
 	return n, err
 }

@@ -308,7 +308,7 @@ func (l *Log) List(before uint64, limit int) ([]Entry, error) {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func appendRecord(out, body []byte) []byte {
-	out = binary.BigEndian.AppendUint32(out, uint32(len(body))) //nolint:gosec // at most maxRecord
+	out = binary.BigEndian.AppendUint32(out, uint32(len(body)))
 	sum := crc32.Update(crc32.Checksum(out[len(out)-4:], castagnoli), castagnoli, body)
 	out = binary.BigEndian.AppendUint32(out, sum)
 	return append(out, body...)
@@ -324,7 +324,7 @@ func scan(r *bufio.Reader, fn func(offset int64, body []byte) error) error {
 	var offset int64
 	for index := uint64(0); ; index++ {
 		var head [headLen]byte
-		if _, err := io.ReadFull(r, head[:]); err == io.EOF { //nolint:errorlint // ReadFull returns it bare
+		if _, err := io.ReadFull(r, head[:]); err == io.EOF {
 			return nil
 		} else if err != nil {
 			return errTorn
@@ -338,7 +338,7 @@ func scan(r *bufio.Reader, fn func(offset int64, body []byte) error) error {
 			return errTorn
 		}
 		if crc32.Update(crc32.Checksum(head[:4], castagnoli), castagnoli, body) != binary.BigEndian.Uint32(head[4:]) {
-			if _, err := r.Peek(1); err == io.EOF { //nolint:errorlint // Peek returns it bare
+			if _, err := r.Peek(1); err == io.EOF {
 				return errTorn
 			}
 			return &Damage{Index: index, Offset: offset, What: "does not match its checksum"}

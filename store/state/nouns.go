@@ -128,7 +128,7 @@ func (s store) Drills() Collection[holdfast.Drill] {
 func (s store) Tasks() Collection[QueuedTask] {
 	return Collection[QueuedTask]{s, &noun[QueuedTask]{
 		name: "task", table: "tasks",
-		id: func(t *QueuedTask) string { return t.ID }, sort: func(t *QueuedTask) int64 { return int64(t.Counter) }, //nolint:gosec // counted from 1
+		id: func(t *QueuedTask) string { return t.ID }, sort: func(t *QueuedTask) int64 { return int64(t.Counter) },
 		keys:   []string{"asset", "status", "subject"},
 		values: func(t *QueuedTask) []string { return []string{t.Asset, t.Status, t.Subject} },
 	}}

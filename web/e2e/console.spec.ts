@@ -68,6 +68,11 @@ test('search points at a fault, moves by keyboard, and every value has its menu'
   await page.keyboard.press('Enter');
   await expect(page.getByRole('alert')).toHaveCount(0);
   await page.goto('/assets');
+  await page.getByRole('link', { name: /./ }).and(page.locator('table a')).first().click();
+  await expect(page.getByRole('heading', { name: 'Checks' })).toBeVisible();
+  await page.reload(); // a page of its own survives being read again
+  await expect(page.getByRole('heading', { name: 'Checks' })).toBeVisible();
+  await page.goto('/assets');
   const value = page.locator('.value').first();
   await value.focus();
   await page.keyboard.press('Enter');

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -20,7 +19,7 @@ import (
 )
 
 func here() *host.Host {
-	return host.New(slog.New(slog.NewTextHandler(io.Discard, nil)), clock.System{})
+	return host.New(slog.New(slog.DiscardHandler), clock.System{})
 }
 
 // tree makes a fixture host of files.

@@ -3,7 +3,6 @@ package all
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 // TestConformance holds what every artefact promises by its contract.
 func TestConformance(t *testing.T) {
 	seen := map[string]bool{}
-	h := host.New(slog.New(slog.NewTextHandler(io.Discard, nil)), clock.System{})
+	h := host.New(slog.New(slog.DiscardHandler), clock.System{})
 	h.Root = t.TempDir()
 	for _, a := range All() {
 		if a.Name == "" || a.Title == "" || a.Description == "" || len(a.References) == 0 || len(a.Never) == 0 {

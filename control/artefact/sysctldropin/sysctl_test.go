@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,7 +18,7 @@ import (
 // tree is a host whose /proc/sys are plain files.
 func tree(t *testing.T, files map[string]string) *host.Host {
 	t.Helper()
-	h := host.New(slog.New(slog.NewTextHandler(io.Discard, nil)), clock.System{})
+	h := host.New(slog.New(slog.DiscardHandler), clock.System{})
 	h.Root = t.TempDir()
 	files["etc/sysctl.d/10-other.conf"] = "x = 1\n"
 	for p, s := range files {

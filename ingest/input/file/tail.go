@@ -210,7 +210,8 @@ func (t *tail) next(p *path) (r *holdfast.Record, ok bool) {
 		}
 		return nil, false
 	}
-	line, cut := t.buf, false
+	var line []byte
+	cut := false
 	switch {
 	case i > input.MaxRecord || i < 0 && len(t.buf) > input.MaxRecord+1:
 		line, cut = t.buf[:input.MaxRecord], true

@@ -19,7 +19,7 @@ func plan(ctx context.Context, h *host.Host, raw json.RawMessage) (holdfast.Plan
 		return holdfast.Plan{}, err
 	}
 	p := holdfast.Plan{
-		Part: part, Params: holdfast.Raw(raw), Made: h.Clock.Now(), Lease: holdfast.Duration(lease),
+		Part: part, Params: raw, Made: h.Clock.Now(), Lease: holdfast.Duration(lease),
 		Summary: fmt.Sprintf("Block %s for %s: drop what comes from it or goes to it, and cut its sessions", addr, lease),
 	}
 	if _, err := exec.LookPath("nft"); err != nil {
@@ -73,7 +73,7 @@ func fingerprint(addr netip.Addr, token string) string {
 // ours reads back from a plan what it was made for.
 func ours(p holdfast.Plan) (netip.Addr, time.Duration, arming, error) {
 	var a arming
-	addr, lease, err := readParams(json.RawMessage(p.Params))
+	addr, lease, err := readParams(p.Params)
 	if err != nil {
 		return addr, 0, a, err
 	}

@@ -283,7 +283,7 @@ func answer(fd int, v4 bool, from, to uint16, seq uint32, wait time.Duration) (s
 		if left <= 0 {
 			return "", nil
 		}
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
 		if errors.Is(err, unix.EINTR) || err == nil && n == 0 {
 			continue
@@ -355,7 +355,7 @@ func checksum(b []byte) uint16 {
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	return ^uint16(sum) //nolint:gosec // folded to 16 bits above
+	return ^uint16(sum)
 }
 
 // localFor is this host's own address that answers go out from to addr.

@@ -252,7 +252,7 @@ func servedPorts(addr netip.Addr) ([]netip.AddrPort, func(), error) {
 		return ports, func() {}, nil // the others will do
 	}
 	if a, ok := own.Addr().(*net.TCPAddr); ok {
-		ports = append(ports, netip.AddrPortFrom(to, uint16(a.Port))) //nolint:gosec // a port fits
+		ports = append(ports, netip.AddrPortFrom(to, uint16(a.Port)))
 	}
 	return ports, func() { own.Close() }, nil
 }

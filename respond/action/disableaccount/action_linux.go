@@ -35,7 +35,7 @@ func plan(_ context.Context, h *host.Host, raw json.RawMessage) (holdfast.Plan, 
 		return holdfast.Plan{}, err
 	}
 	p := holdfast.Plan{
-		Part: part, Params: holdfast.Raw(raw), Made: h.Clock.Now(), Lease: in.Lease,
+		Part: part, Params: raw, Made: h.Clock.Now(), Lease: in.Lease,
 		Summary: fmt.Sprintf("Disable the account %s for %s: lock its password, let it expire", in.User, in.Lease),
 	}
 	if !in.KeepSessions {
@@ -99,7 +99,7 @@ func fingerprint(a account) string {
 // ours reads back from a plan what it was made for.
 func ours(p holdfast.Plan) (Params, before, error) {
 	var b before
-	in, err := readParams(json.RawMessage(p.Params))
+	in, err := readParams(p.Params)
 	if err != nil {
 		return in, b, err
 	}

@@ -31,7 +31,7 @@ export default function AssetPage() {
           {(a.lacks ?? []).length > 0 && (
             <Panel title="Rights its agent lacks">{a.lacks?.map((l) => <div key={l}><Mark of="attention" /> <Outside text={l} /></div>)}</Panel>
           )}
-          <Panel title="Verdicts" tight><Loaded of={verdicts}>{({ items }) => <Verdicts of={items} />}</Loaded></Panel>
+          <Panel title="Checks" tight><Loaded of={verdicts}>{({ items }) => <Verdicts of={items} />}</Loaded></Panel>
           <Panel title="Facts">
             <Loaded of={tables}>
               {({ items }) =>
