@@ -1,11 +1,21 @@
 import js from '@eslint/js';
 import hooks from 'eslint-plugin-react-hooks';
-import ts from 'typescript-eslint';
+import tseslint from 'typescript-eslint';
 
-export default ts.config(
-  { ignores: ['dist', 'node_modules', 'test-results', 'eslint.config.js'] },
+export default tseslint.config(
+  { ignores: ['dist', 'node_modules', 'test-results'] },
   js.configs.recommended,
-  ...ts.configs.strictTypeChecked,
-  { languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } } },
-  { plugins: { 'react-hooks': hooks }, rules: { ...hooks.configs.recommended.rules, '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }] } },
+  {
+    files: ['**/*.{ts,tsx}'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { 'react-hooks': hooks },
+    rules: {
+      'react-hooks/rules-of-hooks': 'error',
+      'react-hooks/exhaustive-deps': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'no-restricted-syntax': ['error', { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: 'Outside text is shown as text.' }],
+    },
+  },
 );

@@ -15,15 +15,16 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-const contentSecurityPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; " +
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; font-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; " +
 	"base-uri 'none'; form-action 'self'"
 
 const notBuilt = "The console is not built: run make web\n"
 
 // Handler serves the console. A path that names a built file gets that file;
-// any other path without a file extension gets index.html, so that the
-// console's own routes survive a reload.
+// any other path gets index.html, so that the console's own routes survive a
+// reload; only under "static/", where the build puts its files, nothing is
+// ever a route.
 func Handler() http.Handler {
 	sub, err := fs.Sub(dist, "dist")
 	if err != nil { // Only an invalid path can fail, and "dist" is valid.
@@ -62,14 +63,16 @@ func handler(files fs.FS) http.Handler {
 			return
 		}
 
+		if strings.HasPrefix(name, "api/") {
+			http.NotFound(w, r)
+			return
+		}
 		h.Set("Cache-Control", "no-cache")
 		index, err := fs.ReadFile(files, "index.html")
 		if err != nil {
 			http.Error(w, notBuilt, http.StatusServiceUnavailable)
 			return
 		}
-		// Identifiers in the console's routes may hold dots, so only the
-		// folder static is known to hold nothing but files.
 		http.ServeContent(w, r, "index.html", time.Time{}, bytes.NewReader(index))
 	})
 }

@@ -24,12 +24,13 @@ func TestHandler(t *testing.T) {
 	}{
 		{"root", "GET", "/", built, 200, "Holdfast", "no-cache"},
 		{"route", "GET", "/incidents/7", built, 200, "Holdfast", "no-cache"},
-		{"route with a dot", "GET", "/assets/web1.example", built, 200, "<", "no-cache"},
+		{"route with a dot", "GET", "/assets/web1.example", built, 200, "Holdfast", "no-cache"},
 		{"asset", "GET", "/static/app.js", built, 200, "export", "public, max-age=31536000, immutable"},
 		{"missing asset", "GET", "/static/gone.js", built, 404, "404", ""},
 		{"other file", "GET", "/favicon.svg", built, 200, "<svg/>", "no-cache"},
 		{"placeholder stays hidden", "GET", "/.keep", built, 200, "Holdfast", "no-cache"},
 		{"traversal", "GET", "/../web.go", built, 200, "Holdfast", "no-cache"},
+		{"unknown api route", "GET", "/api/v1/nothing", built, 404, "404", ""},
 		{"post", "POST", "/", built, 405, "not allowed", ""},
 		{"not built", "GET", "/", fstest.MapFS{".keep": {}}, 503, "The console is not built: run make web", ""},
 	}

@@ -1,19 +1,48 @@
 import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
 import './style.css';
-import { createTheme, MantineProvider } from '@mantine/core';
+
+import { createTheme, MantineProvider, type MantineColorsTuple } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router';
-import { App } from './app';
+
+import { Problem } from './api/client';
+import { App } from './App';
+
+const teal: MantineColorsTuple = ['#e6f7f5', '#cdeae6', '#9dd5ce', '#6abfb5', '#43ada0', '#2aa294', '#14776b', '#0f6a60', '#0b5c53', '#064d45'];
+const slate: MantineColorsTuple = ['#dbe4e7', '#c3cfd4', '#9fb0b7', '#8296a0', '#3a4950', '#2a363c', '#1c262b', '#161e22', '#0f1518', '#0a0f11'];
+const theme = createTheme({
+  primaryColor: 'hold',
+  primaryShade: { light: 7, dark: 6 },
+  colors: { hold: teal, dark: slate },
+  fontSizes: { xs: '11px', sm: '13px', md: '13px' },
+  defaultRadius: 5,
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
+  components: { TextInput: { defaultProps: { size: 'xs' } }, Select: { defaultProps: { size: 'xs' } }, PasswordInput: { defaultProps: { size: 'sm' } } },
+});
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (n, error) => n < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
+    },
+  },
+});
 
 const root = document.getElementById('root');
-if (root !== null) {
+if (root) {
   createRoot(root).render(
     <StrictMode>
-      <MantineProvider theme={createTheme({ primaryColor: 'blue', defaultRadius: 'sm', fontFamily: 'system-ui, sans-serif', focusRing: 'always' })} defaultColorScheme="auto">
-        <QueryClientProvider client={new QueryClient()}>
-          <BrowserRouter><App /></BrowserRouter>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <Notifications position="bottom-right" />
+        <QueryClientProvider client={client}>
+          <BrowserRouter>
+            <App />
+          </BrowserRouter>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,

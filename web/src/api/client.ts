@@ -1,8 +1,6 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import type { UseMutationResult, UseQueryResult } from '@tanstack/react-query';
-import type { Open, QueryFault, Session } from './types';
+import type { Open, QueryFault } from './types';
 
-// Problem is an error the server answered (RFC 9457, with our additions).
+/** A refusal or failure, as RFC 9457 has it, with what Holdfast adds. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -11,39 +9,64 @@ export class Problem extends Error {
     readonly open?: Open[],
   ) {
     super(message);
+    this.name = 'Problem';
   }
 }
 
-export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, credentials: 'same-origin', headers: { 'Content-Type': 'application/json', 'X-Holdfast': '1' } };
-  if (body !== undefined) init.body = JSON.stringify(body);
-  const resp = await fetch('/api/v1' + path, init).catch(() => {
-    throw new Problem(0, 'The server cannot be reached. Is Holdfast running?');
-  });
-  const text = await resp.text();
-  if (!resp.ok) {
-    let p: { detail?: string; title?: string; fault?: QueryFault; open?: Open[] } = {};
-    try {
-      p = JSON.parse(text) as typeof p;
-    } catch {
-      p = { detail: resp.statusText };
-    }
-    throw new Problem(resp.status, p.detail ?? p.title ?? resp.statusText, p.fault, p.open);
+interface ProblemBody {
+  title?: string;
+  detail?: string;
+  errors?: { message: string; location?: string }[];
+  fault?: QueryFault;
+  open?: Open[];
+}
+
+const prefix = '/api/v1';
+
+async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json', 'X-Holdfast': '1' };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let answer: Response;
+  try {
+    answer = await fetch(prefix + path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+    throw new Problem(0, 'The server does not answer. Is holdfast running? This page tries again by itself.');
   }
+  const text = await answer.text();
+  if (!answer.ok) throw problem(answer.status, text);
   return (text === '' ? undefined : JSON.parse(text)) as T;
 }
 
-// useGet reads a path; the stream of changes makes it read again.
-export function useGet<T>(path: string, enabled = true): UseQueryResult<T, Problem> {
-  return useQuery<T, Problem>({ queryKey: [path], queryFn: () => call<T>('GET', path), enabled, retry: false, refetchInterval: 30_000 });
+function problem(status: number, text: string): Problem {
+  let body: ProblemBody = {};
+  try {
+    body = JSON.parse(text) as ProblemBody;
+  } catch {
+    // Not JSON: a proxy in between. The status has to do.
+  }
+  const details = (body.errors ?? []).map((e) => [e.location, e.message].filter(Boolean).join(': '));
+  const message = [body.detail ?? body.title ?? `The server answered ${status}.`, ...details].join('; ');
+  return new Problem(status, message, body.fault, body.open);
 }
 
-// useDo sends a change and has everything read again.
-export function useDo<T = unknown>(method: string, path: string): UseMutationResult<T, Problem> {
-  const client = useQueryClient();
-  return useMutation<T, Problem, unknown>({ mutationFn: (body) => call<T>(method, path, body), onSettled: () => client.invalidateQueries() });
+/** Makes a path of fixed words and outside values: each value is escaped. */
+export function path(strings: TemplateStringsArray, ...values: string[]): string {
+  return strings.reduce((all, s, i) => all + encodeURIComponent(values[i - 1] ?? '') + s);
 }
 
-export function useSession(): UseQueryResult<Session, Problem> {
-  return useGet<Session>('/session');
+/** A query string of the values that are set. */
+export function params(values: Record<string, string | number | undefined>): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(values)) if (v !== undefined && v !== '') q.set(k, String(v));
+  const s = q.toString();
+  return s === '' ? '' : `?${s}`;
 }
+
+export const api = {
+  get: <T>(p: string, signal?: AbortSignal) => call<T>('GET', p, undefined, signal),
+  post: <T>(p: string, body: unknown = {}, signal?: AbortSignal) => call<T>('POST', p, body, signal),
+  put: <T>(p: string, body: unknown) => call<T>('PUT', p, body),
+  patch: <T>(p: string, body: unknown) => call<T>('PATCH', p, body),
+  delete: (p: string) => call<undefined>('DELETE', p),
+};

@@ -1,34 +1,112 @@
-// visible shows control characters and those that turn the reading direction,
-// so that text from outside cannot pretend to be something else.
-export function visible(s: string): string {
-  // eslint-disable-next-line no-control-regex
-  return s.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
+/** Outside text, made safe to look at: what cannot be seen is named. */
+
+export interface Piece {
+  text: string;
+  hidden: boolean;
 }
 
-// term writes field:value as the search bar reads it.
+// C0 and C1 controls but newline and tab; bidi marks, embeddings, overrides and isolates; zero-width characters; separators; tags.
+// eslint-disable-next-line no-control-regex -- finding them is the point
+const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/u;
+
+/** Splits text into what can be shown as it is and what must be named. */
+export function pieces(s: string): Piece[] {
+  const out: Piece[] = [];
+  for (const c of s) {
+    const hidden = unseen.test(c);
+    const text = hidden ? name(c) : c;
+    const last = out.at(-1);
+    if (last && !last.hidden && !hidden) last.text += text;
+    else out.push({ text, hidden });
+  }
+  return out;
+}
+
+function name(c: string): string {
+  return `U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+/** Any JSON value as one line of text. */
+export function plain(v: unknown): string {
+  if (v === null || v === undefined) return '';
+  if (typeof v === 'string') return v;
+  if (typeof v === 'number' || typeof v === 'boolean') return String(v);
+  return JSON.stringify(v);
+}
+
+/** One field:value term; quoted where the language needs it. */
 export function term(field: string, value: string): string {
-  const plain = /^[^\s"|()*?\\:]+$/.test(value) && !/^[<>]/.test(value);
-  return field + ':' + (plain ? value : '"' + value.replace(/\\/g, '\\\\').replace(/"/g, '\\"') + '"');
+  return `${field}:${bare.test(value) && !words.has(value.toLowerCase()) ? value : quote(value)}`;
 }
 
-export function ago(at: string | undefined, now: number): string {
-  if (at === undefined || at.startsWith('0001')) return 'never';
-  const s = (now - Date.parse(at)) / 1000;
-  const abs = Math.abs(s);
-  const t = abs < 60 ? `${Math.round(abs)} s` : abs < 3600 ? `${Math.round(abs / 60)} min` : abs < 172800 ? `${Math.round(abs / 3600)} h` : `${Math.round(abs / 86400)} d`;
-  return s < -1 ? 'in ' + t : t + ' ago';
+const bare = /^[A-Za-z0-9_.@/-]+$/;
+const words = new Set(['and', 'or', 'not']);
+
+function quote(s: string): string {
+  return `"${s.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')}"`;
 }
+
+/** Adds a term to a query before its pipe; an empty one starts with it. */
+export function narrow(q: string, add: string): string {
+  const at = pipe(q);
+  const [head, tail] = at < 0 ? [q.trim(), ''] : [q.slice(0, at).trim(), q.slice(at)];
+  if (head === '' || head === '*') return add + (tail && ` ${tail}`);
+  const start = /\s+or\s+/i.test(head) ? `(${head})` : head;
+  return `${start} ${add}${tail && ` ${tail}`}`;
+}
+
+/** The place of the first pipe outside quotes, or -1. */
+function pipe(q: string): number {
+  let quoted = '';
+  for (let i = 0; i < q.length; i++) {
+    const c = q.charAt(i);
+    if (quoted !== '') {
+      if (c === '\\') i++;
+      else if (c === quoted) quoted = '';
+    } else if (c === '"' || c === "'") quoted = c;
+    else if (c === '|') return i;
+  }
+  return -1;
+}
+
+/** Turns a span of UTF-8 bytes into one of JavaScript's characters. */
+export function span(s: string, pos: number, len: number): [number, number] {
+  const bytes = new TextEncoder().encode(s);
+  const read = new TextDecoder();
+  const start = read.decode(bytes.slice(0, pos)).length;
+  return [start, start + read.decode(bytes.slice(pos, pos + len)).length];
+}
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytes(n: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let i = 0;
-  while (n >= 1024 && i < units.length - 1) {
+  let u = 0;
+  while (n >= 1024 && u < units.length - 1) {
     n /= 1024;
-    i++;
+    u++;
   }
-  return `${n.toFixed(i === 0 ? 0 : 1)} ${units[i] ?? ''}`;
+  return `${u === 0 || n >= 100 ? n.toFixed(0) : n.toFixed(1)} ${units[u] ?? ''}`;
 }
 
-export function balanced(r: { received: number; stored: number; rejected: number; dead_lettered: number; waiting: number }): boolean {
-  return r.received === r.stored + r.rejected + r.dead_lettered + r.waiting;
+export function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+/** Nanoseconds as people say them. */
+export function took(ns: number): string {
+  const ms = ns / 1e6;
+  if (ms < 1) return `${(ns / 1e3).toFixed(0)} µs`;
+  if (ms < 1000) return `${ms.toFixed(0)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${(ms / 60_000).toFixed(1)} min`;
+}
+
+/** "3m ago", "in 12m"; the zero time is no time. */
+export function relative(at: string | undefined, now: number): string {
+  if (at === undefined || at.startsWith('0001-')) return 'never';
+  const s = Math.round((now - Date.parse(at)) / 1000);
+  const d = Math.abs(s);
+  const [n, unit] = d < 60 ? [d, 's'] : d < 3600 ? [Math.round(d / 60), 'm'] : d < 172_800 ? [Math.round(d / 3600), 'h'] : [Math.round(d / 86_400), 'd'];
+  if (d < 5) return 'now';
+  return s > 0 ? `${n}${unit} ago` : `in ${n}${unit}`;
 }
