@@ -186,6 +186,62 @@ func TestAServerThatHearsNothingAsksAfterTheLease(t *testing.T) {
 	}
 }
 
+func TestAProofThatFailsOnceIsAskedForAgain(t *testing.T) {
+	r := newRig(t)
+	r.AutoApprove["action/block-address"] = true
+	r.unproven = true
+	a := r.propose("action/block-address", "ast-1")
+	r.work()
+	r.want(a.ID, holdfast.Applied)
+	tick := func() {
+		t.Helper()
+		r.clock.Advance(grace)
+		if err := r.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+	}
+	tick()
+	if got := r.want(a.ID, holdfast.Applied); !strings.Contains(got.Error, "not proven") {
+		t.Errorf("%+v", got)
+	}
+	r.unproven = false
+	for range 5 {
+		tick()
+	}
+	if got := r.want(a.ID, holdfast.Verified); got.Error != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAProofThatNeverHoldsIsLeftToAPerson(t *testing.T) {
+	r := newRig(t)
+	r.plan.Lease = 0
+	r.unproven = true
+	a := r.propose("artefact/sshd-drop-in", "ast-1")
+	r.work()
+	if _, err := r.Approve(t.Context(), "eve", a.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		r.clock.Advance(grace)
+		if err := r.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.work()
+	}
+	r.want(a.ID, holdfast.Applied)
+	asked := 0
+	for _, task := range r.book.tasks {
+		if task.Verb == holdfast.VerbVerify {
+			asked++
+		}
+	}
+	if asked != maxAttempts {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
 func TestWhatGoesWrong(t *testing.T) {
 	for _, c := range []struct {
 		name string

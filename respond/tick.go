@@ -69,7 +69,21 @@ func (s step) tick() error {
 			return s.done(holdfastWho, "action.verify", "does not hold", "no answer", fmt.Sprintf("%s is %s", a.Part, a.Error))
 		})
 	}
-	return nil
+	return s.proveAgain()
+}
+
+// proveAgain asks anew for a proof that did not hold: a service may still be
+// starting again. The pauses grow, and after maxAttempts a person has to look.
+func (s step) proveAgain() error {
+	t, n, err := s.last(holdfast.VerbVerify)
+	if err != nil || s.a.Proof.Holds || n >= maxAttempts {
+		return err
+	}
+	now := s.r.Clock.Now()
+	if s.a.Proof.At.Before(t.Made) && now.Before(t.Expires) || now.Before(t.Made.Add(grace*time.Duration(n*n))) {
+		return nil // asked already, or too soon
+	}
+	return s.ask(holdfast.VerbVerify, holdfastWho)
 }
 
 // again asks anew when the newest task of the verb has run out of time; after

@@ -121,9 +121,11 @@ func (s *Spine) sshTarget(ctx context.Context, asset string) (string, error) {
 }
 
 // sshPort finds where sshd listens: by the process if the facts tell, else by
-// its settings.
+// its settings. Facts taken while sshd starts again show no listener, so the
+// settings alone will do: the connection that follows tells the truth.
 func sshPort(f holdfast.Facts) int {
 	listens := map[int64]bool{}
+	first := 0
 	for _, r := range f.Tables["listeners"].Rows {
 		port, _ := r["port"].(int64)
 		name, _ := r["process"].(string)
@@ -135,12 +137,18 @@ func sshPort(f holdfast.Facts) int {
 	for _, r := range f.Tables["sshd"].Rows {
 		for _, v := range asList(r["port"]) {
 			n, err := strconv.Atoi(fmt.Sprint(v))
-			if err == nil && n > 0 && n < 1<<16 && listens[int64(n)] {
+			if err != nil || n <= 0 || n >= 1<<16 {
+				continue
+			}
+			if listens[int64(n)] {
 				return n
+			}
+			if first == 0 {
+				first = n
 			}
 		}
 	}
-	return 0
+	return first
 }
 
 func asList(v any) []any {

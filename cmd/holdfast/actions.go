@@ -88,7 +88,11 @@ func (a *app) settled(ctx context.Context, act holdfast.Action, most time.Durati
 	for moving(act.Status) {
 		select {
 		case <-ctx.Done():
-			return act, fmt.Errorf("%s is still %s after %s; `holdfast actions %s` shows how it goes on", act.ID, act.Status, most, act.ID)
+			why := ""
+			if act.Error != "" {
+				why = " (" + clean(act.Error) + ")"
+			}
+			return act, fmt.Errorf("%s is still %s after %s%s; `holdfast actions %s` shows how it goes on", act.ID, act.Status, most, why, act.ID)
 		case <-time.After(200 * time.Millisecond):
 		}
 		if err := a.call(ctx, "GET", "/actions/"+act.ID, nil, &act); err != nil {
