@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,14 +20,15 @@ import (
 // kills is how often TestKills kills a program; HOLDFAST_KILLS says otherwise.
 const kills = 30
 
-// TestKills kills the server, and every third time the agent, with signal 9 at
-// random moments, 30 times in all, while real logins fail, a block is applied,
-// its lease runs out, and the host is hardened. Afterwards every line that sshd
-// wrote is there exactly once, there is one alert and one incident, nothing was
+// TestKills goes through the story while the server, and every third time the
+// agent, is killed with signal 9 at random moments, 30 times in all: while real
+// logins fail, while a block is applied, while the host is hardened, and while
+// drills run and the incident is closed. Afterwards every line that sshd wrote
+// is there exactly once, there is one alert and one incident, nothing was
 // applied twice, the lease has ended, and the evidence is unbroken.
 func TestKills(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the kills take two minutes")
+		t.Skip("the kills take minutes")
 	}
 	n := kills
 	if s := os.Getenv("HOLDFAST_KILLS"); s != "" {
@@ -35,11 +38,10 @@ func TestKills(t *testing.T) {
 		}
 	}
 	w := newWorld(t, "")
+	k := &killer{w: w}
 	stop := make(chan struct{})
 	var attacking sync.WaitGroup
-	attacking.Add(1)
-	go func() { // one login every moment, as long as the killing goes on
-		defer attacking.Done()
+	attacking.Go(func() { // one login every moment
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
@@ -48,35 +50,157 @@ func TestKills(t *testing.T) {
 			}
 			_, _ = w.lab.SSHPassword(w.lab.Attacker, user, fmt.Sprintf("wrong-%d", i))
 		}
-	}()
-	blocked := w.survive(n)
+	})
+	w.wait(20*time.Second, "an incident", func() bool { return len(w.incidents()) == 1 })
+	k.times(max(1, n/6))
+	incident := w.incidents()[0].ID
+	block := w.propose(incident)
+	k.during(n/6, "the block", func() error { return w.proven(block.ID) })
+	k.during(n/3, "the hardening", w.hardened)
 	close(stop)
 	attacking.Wait()
-	w.everythingOnce(blocked)
+	k.during(n-k.done-1, "the closing", func() error { return w.closed(incident) })
+	k.times(n - k.done)
+	t.Logf("killed %d times", k.done)
+	if ok, _ := w.lab.SSHPassword(w.lab.Management, user, password); ok {
+		t.Error("a password still logs in")
+	}
+	w.everythingOnce(block)
 }
 
-// survive kills n times and moves the story on in between; it returns the block.
-func (w *world) survive(n int) holdfast.Action {
-	w.t.Helper()
-	var block holdfast.Action
-	for i := range n {
+// killer kills programs at random moments and starts them again.
+type killer struct {
+	w    *world
+	done int
+}
+
+func (k *killer) times(n int) {
+	k.w.t.Helper()
+	for range n {
 		time.Sleep(time.Duration(rand.IntN(900)) * time.Millisecond) // the moment is the point
-		if i%3 == 2 {
-			w.killAgent()
+		if k.done++; k.done%3 == 0 {
+			k.w.killAgent()
 		} else {
-			w.killServer()
-		}
-		switch {
-		case i == 3:
-			w.wait(20*time.Second, "an incident between the kills", func() bool { return len(w.incidents()) == 1 })
-			block = w.propose(w.incidents()[0].ID)
-		case i > 3 && block.Status == holdfast.Planned:
-			// Not waited for: the next kill comes in the middle of it.
-			go w.try("actions", "approve", block.ID)
-			block.Status = holdfast.Approved
+			k.w.killServer()
 		}
 	}
-	return block
+}
+
+// during kills n times while the step goes on, which then has to come to its
+// end in peace.
+func (k *killer) during(n int, what string, step func() error) {
+	k.w.t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- step() }()
+	k.times(n)
+	select {
+	case err := <-ended:
+		if err != nil {
+			k.w.t.Fatalf("%s: %v", what, err)
+		}
+	case <-time.After(2 * time.Minute):
+		k.w.t.Fatalf("%s does not come to its end after the kills", what)
+	}
+}
+
+// until tries for two minutes; what one try cannot do because a program was
+// just killed, the next one does.
+func until(try func() bool) error {
+	for range 600 {
+		if try() {
+			return nil
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return errors.New("not done in two minutes")
+}
+
+// read asks once, and reports whether there was an answer.
+func (w *world) read(into any, args ...string) bool {
+	out, _ := w.try(append(args, "--json")...)
+	return json.Unmarshal([]byte(out), into) == nil
+}
+
+// proven approves an action until it is verified, or has been and is over.
+func (w *world) proven(id string) error {
+	return until(func() bool {
+		var a holdfast.Action
+		if !w.read(&a, "actions", id) {
+			return false
+		}
+		if a.Status == holdfast.Planned {
+			_, _ = w.try("actions", "approve", id)
+		}
+		return a.Status == holdfast.Verified || a.Status == holdfast.Undone
+	})
+}
+
+// hardened plans and approves the hardening until one plan of it is verified.
+// A change whose confirmation the kills delayed has undone itself, as it must,
+// and is planned anew.
+func (w *world) hardened() error {
+	return until(func() bool {
+		var all []holdfast.Action
+		if !w.read(&all, "actions") {
+			return false
+		}
+		all = slices.DeleteFunc(all, func(a holdfast.Action) bool { return a.Part != "artefact/sshd-drop-in" })
+		if slices.ContainsFunc(all, func(a holdfast.Action) bool { return a.Status == holdfast.Verified }) {
+			return true
+		}
+		for _, a := range all {
+			switch {
+			case a.Status == holdfast.Planned:
+				_, _ = w.try("actions", "approve", a.ID)
+				return false
+			case a.Live() || a.Status == holdfast.Proposed:
+				return false
+			}
+		}
+		_, _ = w.try("plan", "ssh-hard", "--asset", "victim")
+		return false
+	})
+}
+
+// closed does what the gate lists until the incident closes.
+func (w *world) closed(incident string) error {
+	return until(func() bool {
+		var v api.IncidentView
+		if !w.read(&v, "incidents", incident) {
+			return false
+		}
+		if v.Incident.Status == holdfast.IncidentClosed {
+			return true
+		}
+		for _, task := range v.Incident.Tasks {
+			if !task.Done {
+				_, _ = w.try("incidents", "task", incident, task.ID)
+			}
+		}
+		for _, a := range v.Actions {
+			switch {
+			case a.Status == holdfast.Planned || a.Status == holdfast.Proposed:
+				_, _ = w.try("actions", "reject", a.ID, "--because", "not needed")
+			case a.Status == holdfast.Verified && a.Part == "action/block-address":
+				_, _ = w.try("actions", "undo", a.ID)
+			}
+		}
+		for _, kind := range []string{"ssh-bruteforce", "ssh-password-login"} {
+			var all []holdfast.Drill
+			if !w.read(&all, "drills") {
+				return false
+			}
+			if !slices.ContainsFunc(all, func(d holdfast.Drill) bool {
+				return d.Kind == kind && d.Incident == incident && d.Status == holdfast.DrillPassed
+			}) {
+				_, _ = w.try("drills", "run", kind, "--asset", "victim", "--incident", incident)
+				return false
+			}
+		}
+		_, _ = w.try("verify", "ssh-hard", "--asset", "victim")
+		_, _ = w.try("incidents", "close", incident)
+		return false
+	})
 }
 
 // propose asks for a short block of the bystander, who does nothing else.
@@ -191,11 +315,16 @@ func (w *world) appliedOnce(block holdfast.Action, incident string) {
 	w.cli(&v, "incidents", incident)
 	applied := map[string]int{}
 	for _, m := range v.Incident.Timeline {
-		if m.Ref == block.ID && strings.HasSuffix(m.Say, "applied") {
+		if m.Kind == "action" && strings.HasSuffix(m.Say, " applied") {
 			applied[m.Ref]++
 		}
 	}
-	if applied[block.ID] != 1 {
-		w.t.Errorf("the block was applied %d times by the timeline", applied[block.ID])
+	for id, n := range applied {
+		if n != 1 {
+			w.t.Errorf("%s was applied %d times by the timeline", id, n)
+		}
+	}
+	if applied[block.ID] != 1 || len(applied) < 2 {
+		w.t.Errorf("the timeline tells of %v", applied)
 	}
 }
