@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -59,6 +60,7 @@ type Events interface {
 type EvidenceLog interface {
 	List(before uint64, limit int) ([]EvidenceEntry, error)
 	Checkpoint() (text string, size uint64, err error)
+	Export(w io.Writer) error
 }
 
 // EvidenceEntry is one entry with its place in the log.

@@ -1,6 +1,10 @@
 package api
 
-import "context"
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+)
 
 // CheckpointView is the newest signed checkpoint of the evidence log.
 type CheckpointView struct {
@@ -24,5 +28,15 @@ func (a *API) evidence() {
 	add(a, route{"GET", "/evidence/checkpoint", "evidence.read", "The newest signed checkpoint", ""}, func(context.Context, *struct{}) (*One[CheckpointView], error) {
 		text, size, err := a.Evidence.Checkpoint()
 		return &One[CheckpointView]{CheckpointView{text, size}}, err
+	})
+	add(a, route{"GET", "/evidence/export", "evidence.read", "The whole log as a tar archive, to be verified offline", ""}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(c huma.Context) {
+			c.SetHeader("Content-Type", "application/x-tar")
+			c.SetHeader("Content-Disposition", `attachment; filename="evidence.tar"`)
+			// An archive that breaks off lacks its end, which the reader sees.
+			if err := a.Evidence.Export(c.BodyWriter()); err != nil {
+				a.Log.Warn("evidence was not exported to its end", "error", err)
+			}
+		}}, nil
 	})
 }

@@ -105,49 +105,20 @@ func (a *app) contact() (contact, error) {
 
 // call sends one request and reads the answer into out.
 func (a *app) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	c, err := a.contact()
 	if err != nil {
 		return err
 	}
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+"/api/v1"+path, body)
+	resp, err := c.send(ctx, method, path, in)
 	if err != nil {
-		return errUsage{err}
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Token)
-	req.Header.Set("Content-Type", "application/json")
-	transport := &http.Transport{Proxy: nil, DisableKeepAlives: true}
-	if c.CA != "" {
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM([]byte(c.CA))
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
-	}
-	resp, err := (&http.Client{Transport: transport, Timeout: 2 * time.Minute}).Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return errAway{fmt.Errorf("%s cannot be reached: %w; is `holdfast up` running?", c.URL, err)}
+		return err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
 	if err != nil {
 		return errAway{err}
-	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		f := &fault{Status: resp.StatusCode, Title: resp.Status}
-		if err := json.Unmarshal(b, f); err != nil {
-			f.Detail = resp.Status
-		}
-		return f
 	}
 	if out == nil || len(b) == 0 {
 		return nil
@@ -160,6 +131,62 @@ func (a *app) call(ctx context.Context, method, path string, in, out any) error 
 		return fmt.Errorf("the answer of %s is not understood: %w; are server and command line of the same version?", c.URL, err)
 	}
 	return nil
+}
+
+// stream gets something that may be long and hands it on as it comes.
+func (a *app) stream(ctx context.Context, path string, take func(io.Reader) error) error {
+	c, err := a.contact()
+	if err != nil {
+		return err
+	}
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return take(resp.Body)
+}
+
+// send sends one request; an answer that is an error is a *fault.
+func (c contact) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+"/api/v1"+path, body)
+	if err != nil {
+		return nil, errUsage{err}
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	req.Header.Set("Content-Type", "application/json")
+	transport := &http.Transport{Proxy: nil, DisableKeepAlives: true}
+	if c.CA != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(c.CA))
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, errAway{fmt.Errorf("%s cannot be reached: %w; is `holdfast up` running?", c.URL, err)}
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	f := &fault{Status: resp.StatusCode, Title: resp.Status}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil || json.Unmarshal(b, f) != nil {
+		f.Detail = resp.Status
+	}
+	return nil, f
 }
 
 type list[T any] struct {

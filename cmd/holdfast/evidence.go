@@ -1,7 +1,10 @@
 package main
 
 import (
+	"archive/tar"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -15,7 +18,7 @@ func (a *app) evidence() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use: "evidence", Short: "Who did and saw what: the signed, chained log",
-		Example: "  holdfast evidence\n  holdfast evidence verify                        the whole chain, offline\n  holdfast evidence verify --dir copy/evidence --key copy/evidence.pub --known checkpoint.txt",
+		Example: "  holdfast evidence\n  holdfast evidence verify                        the whole chain, offline\n  holdfast evidence export copy/evidence          for an auditor, or to keep elsewhere\n  holdfast evidence verify --dir copy/evidence --key copy/evidence.pub --known checkpoint.txt",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var l list[api.EvidenceEntry]
@@ -34,7 +37,7 @@ func (a *app) evidence() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&limit, "limit", 100, "entries at most")
-	c.AddCommand(a.verifyEvidence(), a.checkpoint())
+	c.AddCommand(a.verifyEvidence(), a.checkpoint(), a.exportEvidence())
 	return c
 }
 
@@ -110,3 +113,59 @@ Ends with 3 if anything is wrong, and names the first wrong entry.`,
 
 // evidencePublic is where the log's public key stands in the data folder.
 const evidencePublic = "evidence.pub"
+
+func (a *app) exportEvidence() *cobra.Command {
+	return &cobra.Command{
+		Use: "export FOLDER", Short: "Copy the whole log into a new folder, to be verified offline",
+		Long: `Copies the log as it stands between two entries, which copying the files of a
+running Holdfast does not. Give the public key (evidence.pub in the data folder)
+and a checkpoint to whoever verifies it by another way than the copy.`,
+		Example: "  holdfast evidence export audit-2026\n  holdfast evidence verify --dir audit-2026 --key evidence.pub",
+		Args:    exactly(1, "one folder"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := os.Mkdir(args[0], 0o700); err != nil {
+				return fmt.Errorf("%w; name a folder that is not there yet", err)
+			}
+			root, err := os.OpenRoot(args[0])
+			if err != nil {
+				return err
+			}
+			defer root.Close()
+			n, err := int64(0), error(nil)
+			if cerr := a.stream(c.Context(), "/evidence/export", func(r io.Reader) error {
+				n, err = unpack(root, r)
+				return err
+			}); cerr != nil {
+				return errors.Join(fmt.Errorf("the export broke off: %w", cerr), os.RemoveAll(args[0]))
+			}
+			if a.json {
+				return a.print(map[string]any{"folder": args[0], "bytes": n})
+			}
+			fmt.Fprintf(a.out, "%d bytes in %s\n", n, args[0])
+			return nil
+		},
+	}
+}
+
+// unpack writes the plain files of an archive to a folder, and counts bytes.
+func unpack(root *os.Root, r io.Reader) (int64, error) {
+	var total int64
+	for t := tar.NewReader(r); ; {
+		head, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		f, err := root.OpenFile(head.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return total, err
+		}
+		n, err := io.Copy(f, t)
+		total += n
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return total, err
+		}
+	}
+}

@@ -266,9 +266,7 @@ func (w *world) closesOnlyWhenNothingStandsOpen(incident string) {
 func (w *world) evidenceHolds() {
 	w.t.Helper()
 	copied := filepath.Join(w.t.TempDir(), "evidence")
-	if err := os.CopyFS(copied, os.DirFS(filepath.Join(w.data, "evidence"))); err != nil {
-		w.t.Fatal(err)
-	}
+	w.cli(nil, "evidence", "export", copied)
 	args := []string{"evidence", "verify", "--dir", copied, "--key", filepath.Join(w.data, evidencePublic)}
 	if out, code := w.try(args...); code != 0 {
 		w.t.Fatalf("%d %s", code, out)

@@ -75,7 +75,7 @@ func TestEveryByte(t *testing.T) {
 				if err := os.WriteFile(path, b, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				_, err := Verify(dir, public, nil)
+				_, err := verify(dir, public, nil)
 				var d *Damage
 				if !errors.As(err, &d) {
 					t.Fatalf("%s byte %d ^ %#x: %v", name, i, flip, err)

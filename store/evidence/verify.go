@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -29,6 +31,7 @@ type Damage struct {
 	Index  uint64
 	Offset int64
 	What   string
+	atEnd  bool // nothing follows it
 }
 
 func (d *Damage) Error() string {
@@ -48,38 +51,74 @@ func (d *Damage) Unwrap() error { return holdfast.ErrInvalid }
 // known, a checkpoint kept elsewhere, it also proves that nothing the known one
 // covered was cut or rewritten. The error is a *Damage that names the first
 // place.
+//
+// A log that Holdfast writes to meanwhile may be read just between a record and
+// its checkpoint; so a damage at the very end is looked at again for a second
+// before it is believed.
 func Verify(dir, public string, known []byte) (Report, error) {
+	for again := range 10 {
+		r, err := verify(dir, public, known)
+		var d *Damage
+		if !errors.As(err, &d) || !d.atEnd || again == 9 {
+			return r, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	panic("unreachable")
+}
+
+func verify(dir, public string, known []byte) (Report, error) {
 	var r Report
 	v, err := note.NewVerifier(string(bytes.TrimSpace([]byte(public))))
 	if err != nil {
 		return r, fmt.Errorf("evidence: the public key: %w", err)
 	}
 	verifiers := note.VerifierList(v)
+	// Checkpoints first: the records that they cover are there before them.
+	b, err := os.ReadFile(filepath.Join(dir, checkpointsFile))
+	if err != nil {
+		return r, fmt.Errorf("evidence: %w", err)
+	}
 	tree, err := readTree(filepath.Join(dir, recordsFile))
 	r.Entries = uint64(len(tree.starts))
 	if err != nil {
 		return r, err
 	}
-	b, err := os.ReadFile(filepath.Join(dir, checkpointsFile))
-	if err != nil {
-		return r, fmt.Errorf("evidence: %w", err)
-	}
 	var offset int64
 	var last uint64
-	for i, p := range splitNotes(b) {
-		d := &Damage{File: checkpointsFile, Index: uint64(i), Offset: offset}
-		if !p.whole {
-			d.What = "is no whole checkpoint"
-			return r, d
+	covered := func(list []piece, most uint64) error {
+		for _, p := range list {
+			d := &Damage{File: checkpointsFile, Index: uint64(r.Checkpoints), Offset: offset}
+			if !p.whole {
+				d.What, d.atEnd = "is no whole checkpoint", true
+				return d
+			}
+			if size, err := sizeOf(p.text); err == nil && size > most {
+				return nil
+			}
+			if last, err = tree.check(p.text, verifiers, d); err != nil {
+				return err
+			}
+			offset += int64(len(p.text))
+			r.Checkpoints++
 		}
-		if last, err = tree.check(p.text, verifiers, d); err != nil {
+		return nil
+	}
+	if err := covered(splitNotes(b), math.MaxUint64); err != nil {
+		return r, err
+	}
+	if last != r.Entries { // written since the checkpoints were read?
+		now, err := os.ReadFile(filepath.Join(dir, checkpointsFile))
+		if err != nil {
+			return r, fmt.Errorf("evidence: %w", err)
+		}
+		if err := covered(splitNotes(now[min(len(b), len(now)):]), r.Entries); err != nil {
 			return r, err
 		}
-		offset += int64(len(p.text))
-		r.Checkpoints++
 	}
 	if last != r.Entries {
-		return r, &Damage{File: checkpointsFile, Index: uint64(r.Checkpoints), Offset: offset, What: fmt.Sprintf("is missing: %d records are there and the newest checkpoint covers %d", r.Entries, last)}
+		return r, &Damage{File: checkpointsFile, Index: uint64(r.Checkpoints), Offset: offset, atEnd: true, What: fmt.Sprintf(
+			"is missing: %d records are there and the newest checkpoint covers %d; a copy made while Holdfast was writing looks like this: make it with `holdfast evidence export`", r.Entries, last)}
 	}
 	if known != nil {
 		if _, err := tree.check(known, verifiers, &Damage{File: "the known checkpoint"}); err != nil {
@@ -125,7 +164,7 @@ func readTree(path string) (t readRecords, err error) {
 		return nil
 	})
 	if errors.Is(err, errTorn) {
-		err = &Damage{Index: uint64(len(t.starts)), Offset: end, What: "is not whole, or does not match its checksum"}
+		err = &Damage{Index: uint64(len(t.starts)), Offset: end, atEnd: true, What: "is not whole, or does not match its checksum"}
 	}
 	return t, err
 }
