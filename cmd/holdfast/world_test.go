@@ -22,7 +22,7 @@ import (
 // world is the lab with the real programs in it: the server on the management
 // host, an agent on the victim, sshd and rsyslogd beside it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	lab    *netlab.Lab
 	server string // programs
 	agent  string
@@ -65,7 +65,7 @@ var programs = sync.OnceValues(func() (string, error) {
 
 // newWorld makes the world. Forward is where the victim's rsyslogd sends its lines,
 // "" for nowhere: the agent reads its file then.
-func newWorld(t *testing.T, forward string, args ...string) *world {
+func newWorld(t testing.TB, forward string, args ...string) *world {
 	t.Helper()
 	netlab.Require(t, "nft", "ssh", "sshpass", "rsyslogd")
 	bin, err := programs()

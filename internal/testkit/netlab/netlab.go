@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,11 @@ func (h *Host) Must(name string, args ...string) string {
 		h.lab.tb.Fatalf("%s: %s %s: %v\n%s", h.Name, name, strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// Path is where the test finds a file of the host.
+func (h *Host) Path(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(h.pid), "root", path)
 }
 
 // ReadFile reads a file as the host sees it.
