@@ -72,7 +72,7 @@ func TestConsole(t *testing.T) {
 	t.Logf("%s", said)
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -44,7 +44,7 @@ func Input() input.Input {
 			"the same request may be sent again and is stored once. The server has it on, without configuration.",
 		References: []string{"https://github.com/ndjson/ndjson-spec", "RFC 9110, sections 8.4, 10.2.3 and 15", "draft-ietf-httpapi-idempotency-key-header"},
 		Options:    map[string]string{},
-		Example:    input.Config{Kind: "http", Where: "/api/v1/events"},
+		Example:    input.Config{Kind: "http", Where: "/ingest/v1/events"},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {
 				return fmt.Errorf("http: there are no options: %w", holdfast.ErrInvalid)
