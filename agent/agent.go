@@ -103,7 +103,12 @@ func Run(ctx context.Context, o Options) error {
 	a.refuse = a.refuse.with(o.Refuse)
 	a.parts = partsOf(o.Actions, o.Artefacts)
 	a.undo = undo.Store{Dir: filepath.Join(o.Dir, "undo"), Clock: o.Clock}
-	a.results = results{dir: filepath.Join(o.Dir, "results"), clock: o.Clock}
+	a.results = results{dir: filepath.Join(o.Dir, "results"), clock: o.Clock, damaged: func(path string, why error) {
+		a.setAside(path, why)
+		if a.tasks != nil {
+			a.tasks.forget(path)
+		}
+	}}
 	// What is overdue does not wait for a server.
 	a.guard(ctx)
 	if a.link, err = connect(ctx, o, hostFacts(o)); err != nil {

@@ -23,6 +23,7 @@ type memory struct {
 	tasks   []holdfast.Task
 	results map[string]holdfast.Result
 	full    bool
+	deaf    bool // takes no results
 	change  chan struct{}
 }
 
@@ -109,8 +110,24 @@ func (m *memory) Tasks(ctx context.Context, asset string) ([]holdfast.Task, erro
 func (m *memory) Result(_ context.Context, _ string, r holdfast.Result) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.deaf {
+		return holdfast.ErrFull
+	}
 	m.results[r.Task] = r
 	return nil
+}
+
+func (m *memory) refuse(results bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deaf = results
+}
+
+// lose forgets a result, so that its task is open again.
+func (m *memory) lose(task string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.results, task)
 }
 
 func (m *memory) give(t holdfast.Task) {

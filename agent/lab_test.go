@@ -14,8 +14,6 @@ import (
 	"holdfast"
 	"holdfast/agent/port"
 	"holdfast/internal/clock"
-	"holdfast/internal/host"
-	"holdfast/respond/action"
 )
 
 type lab struct {
@@ -72,17 +70,7 @@ func (l *lab) newToken() string {
 	return tok.String()
 }
 
-func (l *lab) options(dir string) Options {
-	exe, err := os.Executable()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	return Options{
-		Dir: dir, Server: l.server, Token: l.token, Host: host.New(log, clock.System{}), Clock: clock.System{}, Log: log,
-		Version: "test", Actions: []action.Action{fileAction()}, Watch: []string{exe, "undo-watch"},
-	}
-}
+func (l *lab) options(dir string) Options { return testOptions(dir, l.server, l.token) }
 
 // start runs an agent until the returned function is called.
 func (l *lab) start(o Options) (asset string, stop func()) {
@@ -169,3 +157,20 @@ func (l *lab) apply(asset, subject string, p fileParams) (holdfast.Plan, holdfas
 	}
 	return *r.Plan, l.do(l.task(asset, holdfast.VerbApply, subject, r.Plan, nil))
 }
+
+func (l *lab) resultOf(id string) holdfast.Result {
+	l.t.Helper()
+	return l.result(func(r holdfast.Result) bool { return r.Task == id })
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const (
+	soon = holdfast.Duration(1500 * time.Millisecond)
+	late = holdfast.Duration(time.Hour)
+)

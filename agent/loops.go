@@ -29,6 +29,9 @@ func (a *runtimeAgent) sendLoop(ctx context.Context) error {
 		}
 		a.note("spool", "")
 		var got wire.Accepted
+		for i := range batch.Records { // what was spooled under an earlier identity, too
+			batch.Records[i].Asset = a.link.id.Asset
+		}
 		msg := wire.Events{ID: batch.ID(a.link.id.Asset), Records: batch.Records}
 		if err := a.link.send(ctx, wire.PathEvents, msg, &got, wire.MaxEvents); err != nil {
 			if ctx.Err() == nil {
@@ -57,6 +60,7 @@ func (a *runtimeAgent) beatLoop(ctx context.Context) error {
 		h.Notes = maps.Clone(a.notes)
 		a.mu.Unlock()
 		delete(h.Notes, noteServer) // what is said of the server to the server is over
+		a.noteAside(h.Notes)
 		armed, err := a.undo.List()
 		if err != nil {
 			h.Notes["undo"] = err.Error()

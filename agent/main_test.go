@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
 	"holdfast"
 	"holdfast/internal/clock"
@@ -15,23 +17,42 @@ import (
 	"holdfast/respond/action"
 )
 
-// TestMain lets the test's own program be the watchdog.
+// TestMain lets the test's own program be the watchdog, and a whole agent that
+// can be killed.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "undo-watch" {
-		fs := flag.NewFlagSet("watch", flag.ExitOnError)
-		dir, subject := fs.String("dir", "", ""), fs.String("subject", "", "")
-		_ = fs.Parse(os.Args[2:])
-		log := slog.New(slog.DiscardHandler)
-		err := UndoWatch(context.Background(), WatchOptions{
-			Dir: *dir, Subject: *subject, Actions: []action.Action{fileAction()},
-			Host: host.New(log, clock.System{}), Clock: clock.System{},
-		})
-		if err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
+	if len(os.Args) < 2 || os.Args[1] != "undo-watch" && os.Args[1] != "agent" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	fs := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
+	dir, subject := fs.String("dir", "", ""), fs.String("subject", "", "")
+	server, token := fs.String("server", "", ""), fs.String("token", "", "")
+	_ = fs.Parse(os.Args[2:])
+	var err error
+	if os.Args[1] == "agent" {
+		err = Run(context.Background(), testOptions(*dir, *server, *token))
+	} else {
+		err = UndoWatch(context.Background(), WatchOptions{
+			Dir: *dir, Subject: *subject, Actions: []action.Action{fileAction()},
+			Host: host.New(slog.New(slog.DiscardHandler), clock.System{}), Clock: clock.System{},
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func testOptions(dir, server, token string) Options {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	return Options{
+		Dir: dir, Server: server, Token: token, Host: host.New(log, clock.System{}), Clock: clock.System{}, Log: log,
+		Version: "test", Actions: []action.Action{fileAction()}, Watch: []string{exe, "undo-watch"},
+	}
 }
 
 type fileParams struct {
@@ -40,7 +61,33 @@ type fileParams struct {
 	Confirm holdfast.Duration `json:"confirm"`
 }
 
-// fileAction makes a file, and undoes it by taking it away, noting each undo.
+// hold waits at a place in the action for as long as the test wants it there.
+func hold(path, where string) {
+	for exists(path + ".hold-" + where) {
+		_ = os.WriteFile(path+".at-"+where, nil, 0o600)
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// count notes one more of what was done to a path.
+func count(path, what string) error {
+	f, err := os.OpenFile(path+"."+what, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("x")
+	return errors.Join(err, f.Close())
+}
+
+func counted(path, what string) int {
+	b, err := os.ReadFile(path + "." + what)
+	if err != nil {
+		return 0
+	}
+	return len(b)
+}
+
+// fileAction makes a file, and undoes it by taking it away, counting both.
 func fileAction() action.Action {
 	get := func(raw json.RawMessage) (p fileParams, err error) { err = json.Unmarshal(raw, &p); return p, err }
 	there := func(want bool) func(context.Context, *host.Host, holdfast.Plan) (holdfast.Proof, error) {
@@ -58,7 +105,13 @@ func fileAction() action.Action {
 		},
 		Apply: func(_ context.Context, _ *host.Host, p holdfast.Plan) error {
 			q, err := get(p.Params)
-			return errors.Join(err, os.WriteFile(q.Path, []byte("x"), 0o600))
+			if err != nil {
+				return err
+			}
+			hold(q.Path, "before")
+			err = errors.Join(count(q.Path, "applies"), os.WriteFile(q.Path, []byte("x"), 0o600))
+			hold(q.Path, "after")
+			return err
 		},
 		Verify: there(true), VerifyUndone: there(false),
 		Undo: func(_ context.Context, _ *host.Host, p holdfast.Plan) error {
@@ -66,12 +119,7 @@ func fileAction() action.Action {
 			if err != nil {
 				return err
 			}
-			f, err := os.OpenFile(q.Path+".undos", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
-				return err
-			}
-			_, err = f.WriteString("u")
-			return errors.Join(err, f.Close(), os.RemoveAll(q.Path))
+			return errors.Join(count(q.Path, "undos"), os.RemoveAll(q.Path))
 		},
 	}
 }
