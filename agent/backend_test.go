@@ -123,6 +123,12 @@ func (m *memory) refuse(results bool) {
 	m.deaf = results
 }
 
+func (m *memory) allow(asset string, yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.assets[asset] = yes
+}
+
 // lose forgets a result, so that its task is open again.
 func (m *memory) lose(task string) {
 	m.mu.Lock()

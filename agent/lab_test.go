@@ -28,6 +28,12 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	return newLabWithLife(t, 0)
+}
+
+// newLabWithLife makes a lab whose certificates live for so long.
+func newLabWithLife(t *testing.T, life time.Duration) *lab {
+	t.Helper()
 	ca, err := port.NewCA(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	m := &memory{tokens: map[string]string{}, assets: map[string]bool{}, batches: map[string]int{}, results: map[string]holdfast.Result{}, change: make(chan struct{})}
-	p, err := port.New(port.Options{CA: ca, Backend: m, TaskKey: pub, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
+	p, err := port.New(port.Options{CA: ca, Backend: m, TaskKey: pub, Life: life, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
