@@ -18,7 +18,7 @@ type memory struct {
 	assets  map[string]bool
 	batches map[string]int
 	records []holdfast.Record
-	facts   int
+	facts   []holdfast.Facts
 	beats   []wire.Heartbeat
 	tasks   []holdfast.Task
 	results map[string]holdfast.Result
@@ -71,10 +71,10 @@ func (m *memory) Events(_ context.Context, asset, id string, rs []holdfast.Recor
 	return wire.Accepted{Stored: len(rs)}, nil
 }
 
-func (m *memory) Facts(context.Context, string, holdfast.Facts) error {
+func (m *memory) Facts(_ context.Context, _ string, f holdfast.Facts) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.facts++
+	m.facts = append(m.facts, f)
 	return nil
 }
 

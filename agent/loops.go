@@ -9,6 +9,7 @@ import (
 
 	"holdfast"
 	"holdfast/agent/wire"
+	"holdfast/assess/collect"
 )
 
 // noteServer is the source under which trouble with the server is noted.
@@ -110,7 +111,7 @@ func (a *runtimeAgent) factsLoop(ctx context.Context) error {
 }
 
 func (a *runtimeAgent) collect(ctx context.Context) holdfast.Facts {
-	return Collect(ctx, a.o.Host, a.o.Clock, a.link.id.Asset, a.o.Collectors)
+	return collect.Run(ctx, a.o.Host, a.link.id.Asset, a.o.Collectors, 0)
 }
 
 // resultLoop posts results: those of tasks at once, those that a watchdog left
