@@ -14,12 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"holdfast"
 	"holdfast/agent/lock"
 	"holdfast/agent/spool"
 	"holdfast/agent/undo"
@@ -103,7 +103,12 @@ func Run(ctx context.Context, o Options) error {
 	a.refuse = a.refuse.with(o.Refuse)
 	a.parts = partsOf(o.Actions, o.Artefacts)
 	a.undo = undo.Store{Dir: filepath.Join(o.Dir, "undo"), Clock: o.Clock}
-	a.results = results{dir: filepath.Join(o.Dir, "results"), clock: o.Clock}
+	a.results = results{dir: filepath.Join(o.Dir, "results"), clock: o.Clock, damaged: func(path string, why error) {
+		a.setAside(path, why)
+		if a.tasks != nil {
+			a.tasks.forget(path)
+		}
+	}}
 	// What is overdue does not wait for a server.
 	a.guard(ctx)
 	if a.link, err = connect(ctx, o, hostFacts(o)); err != nil {
@@ -243,35 +248,5 @@ func Lacks(collectors []collect.Collector) []string {
 }
 
 func forThisOS(c collect.Collector) bool {
-	for _, os := range c.OS {
-		if os == runtime.GOOS {
-			return true
-		}
-	}
-	return len(c.OS) == 0
-}
-
-// Collect reads all tables that this host's collectors have.
-func Collect(ctx context.Context, h *host.Host, c clock.Clock, asset string, collectors []collect.Collector) holdfast.Facts {
-	f := holdfast.Facts{Asset: asset, Tables: map[string]holdfast.Table{}}
-	for _, k := range collectors {
-		if !forThisOS(k) {
-			continue
-		}
-		started := c.Now()
-		var tables []holdfast.Table
-		err := safely(func() (err error) {
-			tables, err = k.Collect(ctx, h)
-			return err
-		})
-		for _, t := range tables {
-			f.Tables[t.Name] = t
-		}
-		for _, s := range k.Tables {
-			if _, ok := f.Tables[s.Name]; !ok && err != nil {
-				f.Tables[s.Name] = holdfast.Table{Name: s.Name, Collected: started, Took: c.Now().Sub(started), Error: err.Error()}
-			}
-		}
-	}
-	return f
+	return len(c.OS) == 0 || slices.Contains(c.OS, runtime.GOOS)
 }

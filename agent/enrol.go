@@ -57,6 +57,9 @@ func ReadStatus(dir string, c clock.Clock) (Status, error) {
 	if err := json.Unmarshal(b, &id); err != nil {
 		return s, fmt.Errorf("identity: %w", err)
 	}
+	if id.Asset == "" { // an enrolment was begun, and has not been granted
+		return s, fmt.Errorf("%s holds no enrolled agent: %w", dir, holdfast.ErrNotFound)
+	}
 	s.Asset, s.Renew = id.Asset, id.Renew
 	l, err := lock.Try(filepath.Join(dir, "lock"))
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"holdfast"
 	"holdfast/agent/wire"
+	"holdfast/assess/collect"
 )
 
 // noteServer is the source under which trouble with the server is noted.
@@ -29,6 +30,9 @@ func (a *runtimeAgent) sendLoop(ctx context.Context) error {
 		}
 		a.note("spool", "")
 		var got wire.Accepted
+		for i := range batch.Records { // what was spooled under an earlier identity, too
+			batch.Records[i].Asset = a.link.id.Asset
+		}
 		msg := wire.Events{ID: batch.ID(a.link.id.Asset), Records: batch.Records}
 		if err := a.link.send(ctx, wire.PathEvents, msg, &got, wire.MaxEvents); err != nil {
 			if ctx.Err() == nil {
@@ -57,6 +61,7 @@ func (a *runtimeAgent) beatLoop(ctx context.Context) error {
 		h.Notes = maps.Clone(a.notes)
 		a.mu.Unlock()
 		delete(h.Notes, noteServer) // what is said of the server to the server is over
+		a.noteAside(h.Notes)
 		armed, err := a.undo.List()
 		if err != nil {
 			h.Notes["undo"] = err.Error()
@@ -106,7 +111,7 @@ func (a *runtimeAgent) factsLoop(ctx context.Context) error {
 }
 
 func (a *runtimeAgent) collect(ctx context.Context) holdfast.Facts {
-	return Collect(ctx, a.o.Host, a.o.Clock, a.link.id.Asset, a.o.Collectors)
+	return collect.Run(ctx, a.o.Host, a.link.id.Asset, a.o.Collectors, 0)
 }
 
 // resultLoop posts results: those of tasks at once, those that a watchdog left

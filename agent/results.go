@@ -24,6 +24,9 @@ const keepResults = 7 * 24 * time.Hour
 type results struct {
 	dir   string
 	clock clock.Clock
+	// damaged, if set, is told of a file that could not be read and was to be
+	// set aside.
+	damaged func(path string, why error)
 }
 
 type kept struct {
@@ -48,11 +51,26 @@ func (r results) put(k kept) error {
 
 // get returns the result of a task and whether there is one.
 func (r results) get(task string) (kept, bool, error) {
-	k, err := readKept(r.path(task))
-	if errors.Is(err, fs.ErrNotExist) {
+	k, err := r.read(r.path(task))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
 		return k, false, nil
 	}
 	return k, err == nil, err
+}
+
+// errDamaged is a file that holds no result and has been set aside.
+var errDamaged = errors.New("damaged")
+
+// read reads a result and sets aside what is none.
+func (r results) read(path string) (kept, error) {
+	k, err := readKept(path)
+	if !errors.Is(err, errDamaged) {
+		return k, err
+	}
+	if r.damaged != nil {
+		r.damaged(path, err)
+	}
+	return k, err
 }
 
 func readKept(path string) (kept, error) {
@@ -62,7 +80,10 @@ func readKept(path string) (kept, error) {
 		return k, err
 	}
 	if err := json.Unmarshal(b, &k); err != nil {
-		return k, fmt.Errorf("%s: %w", path, err)
+		return k, fmt.Errorf("%s: %w: %w", path, errDamaged, err)
+	}
+	if k.Result.Task == "" {
+		return k, fmt.Errorf("%s: %w: it holds no result", path, errDamaged)
 	}
 	return k, nil
 }
@@ -86,7 +107,10 @@ func (r results) open(seen map[string]time.Time, do func(kept) error) error {
 			continue
 		}
 		path := filepath.Join(r.dir, n.Name())
-		k, err := readKept(path)
+		k, err := r.read(path)
+		if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -117,7 +141,10 @@ func (r results) undone(subject, plan string) (bool, error) {
 		return false, err
 	}
 	for _, n := range names {
-		k, err := readKept(n)
+		k, err := r.read(n)
+		if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}

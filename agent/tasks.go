@@ -43,7 +43,12 @@ func openTasks(a *runtimeAgent) (*tasks, error) {
 	}
 	b, err := os.ReadFile(t.counterPath())
 	if err == nil {
-		t.counter, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+		if t.counter, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64); err != nil {
+			// Without it a replay is still known by its result, and by its expiry.
+			t.counter = 0
+			a.setAside(t.counterPath(), err)
+			return t, nil
+		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("task counter: %w", err)
@@ -100,6 +105,7 @@ func (t *tasks) take(ctx context.Context, task holdfast.Task) {
 	k, done, err := a.results.get(task.ID)
 	if err != nil {
 		log.Error("result", "error", err)
+		pause(ctx, time.Second)
 		return
 	}
 	if done { // the server wants it again
@@ -115,11 +121,12 @@ func (t *tasks) take(ctx context.Context, task holdfast.Task) {
 	if underWay {
 		return
 	}
-	if why := t.refuses(&task); why != "" {
+	again := t.lost(task.ID)
+	if why := t.refuses(&task, again); why != "" {
 		log.Warn("refused", "why", why)
 		r := t.blank(&task)
 		r.Refused, r.Error = true, why
-		t.end(task, r)
+		t.end(ctx, task, r)
 		return
 	}
 	if err := t.begin(task); err != nil {
@@ -128,21 +135,29 @@ func (t *tasks) take(ctx context.Context, task holdfast.Task) {
 		return
 	}
 	if task.Verb == holdfast.VerbCollect {
-		t.side.Go(func() { t.end(task, t.run(ctx, &task, false)) })
+		t.side.Go(func() { t.end(ctx, task, t.run(ctx, &task, again)) })
 		return
 	}
 	log.Info("task", "subject", task.Subject, "by", task.By)
-	t.end(task, t.run(ctx, &task, false))
+	t.end(ctx, task, t.run(ctx, &task, again))
 }
 
-func (t *tasks) refuses(task *holdfast.Task) string {
+// lost reports whether what the agent kept of a task was damaged: it may have
+// been carried out, and is taken up again as one that a crash interrupted.
+func (t *tasks) lost(id string) bool {
+	return aside(t.path(id)) || aside(t.a.results.path(id))
+}
+
+// refuses says why a task is not carried out, or "". Again is a task that was
+// begun before, whose counter has been used.
+func (t *tasks) refuses(task *holdfast.Task, again bool) string {
 	if err := task.Check(ed25519.PublicKey(t.a.link.id.TaskKey), t.a.link.id.Asset, t.a.o.Clock.Now()); err != nil {
 		return err.Error()
 	}
 	t.mu.Lock()
 	counter := t.counter
 	t.mu.Unlock()
-	if task.Counter <= counter {
+	if task.Counter <= counter && !again {
 		return fmt.Sprintf("task %s has the counter %d, and %d was done already: it is a replay", task.ID, task.Counter, counter)
 	}
 	if p := task.Plan; p != nil {
@@ -167,14 +182,25 @@ func (t *tasks) begin(task holdfast.Task) error {
 	if err := host.WriteAtomic(t.path(task.ID), b, 0o600); err != nil {
 		return err
 	}
-	if err := host.WriteAtomic(t.counterPath(), []byte(strconv.FormatUint(task.Counter, 10)), 0o600); err != nil {
+	t.mu.Lock()
+	counter := max(t.counter, task.Counter)
+	t.mu.Unlock()
+	if err := host.WriteAtomic(t.counterPath(), []byte(strconv.FormatUint(counter, 10)), 0o600); err != nil {
 		return err
 	}
 	t.mu.Lock()
-	t.counter = max(t.counter, task.Counter)
+	t.counter = counter
 	t.mu.Unlock()
 	t.remember(task.ID)
 	return nil
+}
+
+// forget takes a task whose result was damaged off the list of those that the
+// server need not send again.
+func (t *tasks) forget(resultPath string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.have = slices.DeleteFunc(t.have, func(id string) bool { return t.a.results.path(id) == resultPath })
 }
 
 func (t *tasks) remember(id string) {
@@ -189,17 +215,26 @@ func (t *tasks) remember(id string) {
 	}
 }
 
-// end keeps the result, then forgets that the task was under way. A task that
-// ended only because the agent stops has no result: it is resumed.
-func (t *tasks) end(task holdfast.Task, r *holdfast.Result) {
+// end keeps the result, for as long as that takes, then forgets that the task
+// was under way. A task that ended only because the agent stops has no result:
+// it is resumed.
+func (t *tasks) end(ctx context.Context, task holdfast.Task, r *holdfast.Result) {
 	if r == nil {
 		return
 	}
 	r.Ended = t.a.o.Clock.Now()
-	if err := t.a.results.put(kept{Result: *r}); err != nil {
+	var b backoff
+	for {
+		err := t.a.results.put(kept{Result: *r})
+		if err == nil {
+			break
+		}
 		t.a.note("tasks", "results cannot be kept: "+err.Error())
-		return
+		if b.wait(ctx); ctx.Err() != nil {
+			return
+		}
 	}
+	t.a.note("tasks", "")
 	if err := os.Remove(t.path(task.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.a.o.Log.Warn("task file", "error", err)
 	}
@@ -227,10 +262,13 @@ func (t *tasks) resume(ctx context.Context) error {
 		var task holdfast.Task
 		b, err := os.ReadFile(n)
 		if err == nil {
-			err = json.Unmarshal(b, &task)
+			if err = json.Unmarshal(b, &task); err == nil && task.ID == "" {
+				err = errors.New("it holds no task")
+			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", n, err)
+			t.a.setAside(n, err)
+			continue
 		}
 		open = append(open, task)
 	}
@@ -244,13 +282,13 @@ func (t *tasks) resume(ctx context.Context) error {
 			return err
 		}
 		if done {
-			if err := os.Remove(t.path(task.ID)); err != nil {
-				return err
+			if err := os.Remove(t.path(task.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.a.o.Log.Warn("task file", "error", err)
 			}
 			continue
 		}
 		t.a.o.Log.Info("taking up an interrupted task", "task", task.ID, "verb", task.Verb)
-		t.end(task, t.run(ctx, &task, true))
+		t.end(ctx, task, t.run(ctx, &task, true))
 	}
 	return nil
 }
@@ -345,7 +383,10 @@ func (t *tasks) apply(ctx context.Context, p part, task *holdfast.Task, again bo
 		return err
 	}
 	err := safely(func() error { return p.apply(ctx, a.o.Host, plan) })
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
+		return t.inTime(ctx, p, e)
+	}
+	if ctx.Err() != nil {
 		return err // stopped halfway: still armed, and taken up again at start
 	}
 	if errors.Is(err, holdfast.ErrConflict) && !again {
@@ -362,12 +403,34 @@ func (t *tasks) apply(ctx context.Context, p part, task *holdfast.Task, again bo
 	return errors.Join(err, a.undo.Drop(task.Subject))
 }
 
+// inTime undoes once more what was applied so slowly that its undo came before
+// its end: nothing on the host would take the rest of it back.
+func (t *tasks) inTime(ctx context.Context, p part, e undo.Entry) error {
+	a := t.a
+	if e.Plan.Lease == 0 && e.Plan.Confirm == 0 {
+		return nil
+	}
+	l, err := a.undo.Lock(ctx, e.Subject)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Unlock() }()
+	if _, err := a.undo.Get(e.Subject); !errors.Is(err, holdfast.ErrNotFound) {
+		return err
+	}
+	_, err = p.undone(ctx, a.o.Host, e.Plan)
+	return errors.Join(errors.New("the change took longer than the host waits for it, and was undone"), err)
+}
+
 // applied looks what an interrupted apply came to; it reports whether that
 // settles it. If not, the undo is armed and apply is to be called again.
 func (t *tasks) applied(ctx context.Context, p part, task *holdfast.Task, e undo.Entry) (bool, error) {
 	a := t.a
 	if _, undone, err := a.results.get(undoResult(e)); undone || err != nil {
-		return true, errors.Join(err, errors.New("the agent was interrupted, and the host undid the change on time"))
+		if undone { // while apply was still at work, perhaps
+			_, err = p.undone(ctx, a.o.Host, *task.Plan)
+		}
+		return true, errors.Join(errors.New("the agent was interrupted, and the host undid the change on time"), err)
 	}
 	if got, err := a.undo.Get(task.Subject); err == nil && !a.o.Clock.Now().Before(got.Deadline) {
 		return true, errors.New("the agent was interrupted, and the host undoes the change, which is overdue")

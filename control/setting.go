@@ -6,7 +6,7 @@ import (
 	"sort"
 	"strings"
 
-	"holdfast/control/requirement"
+	"holdfast/internal/nearest"
 )
 
 // setting is one thing that the verb state can ask for, and the parts that
@@ -110,20 +110,11 @@ func settingFor(name string) (setting, error) {
 			broken: key + " was not as required",
 		}, nil
 	}
-	best, least := "", 6
-	for _, s := range settings {
-		if d := requirement.Distance(name, s.name); d < least {
-			best, least = s.name, d
-		}
-	}
-	if best != "" {
-		return setting{}, fmt.Errorf("there is no setting %q; did you mean %q?", name, best)
-	}
 	names := make([]string, len(settings))
 	for i, s := range settings {
 		names[i] = s.name
 	}
-	return setting{}, fmt.Errorf("there is no setting %q; there are %s, and sysctl.KEY", name, strings.Join(names, ", "))
+	return setting{}, fmt.Errorf("there is no setting %q; %s", name, nearest.Say(name, names, 6, "there are "+strings.Join(names, ", ")+", and sysctl.KEY"))
 }
 
 // stateParams groups a state clause's settings by artefact, as its parameters.

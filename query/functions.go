@@ -3,6 +3,8 @@ package query
 import (
 	"fmt"
 	"sort"
+
+	"holdfast/internal/nearest"
 )
 
 // function describes one function of the language.
@@ -80,38 +82,5 @@ func (p *parser) checkCall(c Call) (Expr, error) {
 
 // suggest names the known word nearest to what was written, or says otherwise.
 func suggest(word string, known []string, otherwise string) string {
-	best, least := "", 3
-	for _, k := range known {
-		if d := distance(word, k, least); d < least {
-			best, least = k, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	return otherwise
-}
-
-// distance is the Levenshtein distance of a and b, or limit if it is not less.
-func distance(a, b string, limit int) int {
-	if len(a) > 64 || len(b) > 64 || len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := prev[0]
-		prev[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = prev[j]
-			prev[j] = min(cost, prev[j]+1, prev[j-1]+1)
-		}
-	}
-	return min(prev[len(b)], limit)
+	return nearest.Say(word, known, 3, otherwise)
 }

@@ -26,6 +26,9 @@ func (p *Port) Handler() http.Handler {
 	m.HandleFunc("POST "+wire.PathRenew, p.renew)
 	serve(m, p, wire.PathEvents, wire.MaxEvents, p.events)
 	serve(m, p, wire.PathFacts, wire.MaxFacts, func(ctx context.Context, asset string, f holdfast.Facts) (wire.Done, error) {
+		if err := own(asset, f.Asset); err != nil {
+			return wire.Done{}, err
+		}
 		f.Asset = asset
 		return wire.Done{}, p.o.Backend.Facts(ctx, asset, f)
 	})
@@ -34,6 +37,16 @@ func (p *Port) Handler() http.Handler {
 	})
 	serve(m, p, wire.PathTasks, wire.MaxSmall, p.tasks)
 	serve(m, p, wire.PathResult, wire.MaxFacts, func(ctx context.Context, asset string, r holdfast.Result) (wire.Done, error) {
+		said := []string{r.Asset}
+		if r.Plan != nil {
+			said = append(said, r.Plan.Asset)
+		}
+		if r.Facts != nil {
+			said = append(said, r.Facts.Asset)
+		}
+		if err := own(asset, said...); err != nil {
+			return wire.Done{}, err
+		}
 		r.Asset = asset
 		if r.Facts != nil {
 			r.Facts.Asset = asset
@@ -105,6 +118,17 @@ func (p *Port) identify(r *http.Request, grace time.Duration) (string, error) {
 		return asset, err
 	}
 	return asset, nil
+}
+
+// own returns ErrForbidden if a message says that it is another asset's. It may
+// say nothing: the certificate decides.
+func own(asset string, said ...string) error {
+	for _, s := range said {
+		if s != "" && s != asset {
+			return fmt.Errorf("the message is said to be of %q, the certificate is %s's: %w", s, asset, holdfast.ErrForbidden)
+		}
+	}
+	return nil
 }
 
 func (p *Port) enrol(w http.ResponseWriter, r *http.Request) {
@@ -179,6 +203,9 @@ func (p *Port) events(ctx context.Context, asset string, e wire.Events) (wire.Ac
 		return wire.Accepted{}, fmt.Errorf("batch %q is not one of %s: %w", e.ID, asset, holdfast.ErrForbidden)
 	}
 	for i := range e.Records {
+		if err := own(asset, e.Records[i].Asset); err != nil {
+			return wire.Accepted{}, fmt.Errorf("record %d: %w", i, err)
+		}
 		// What an agent says of another host's sources must not pass for that
 		// host's: event ids come from the source.
 		e.Records[i].Asset = asset

@@ -163,6 +163,9 @@ func (s *Spool) write(buf []byte, before, after uint64, fresh []holdfast.Record)
 	if after > before {
 		seg.last, s.last = after, after
 		seg.records += len(fresh)
+		if s.pending == 0 {
+			s.oldest = oldestOf(fresh)
+		}
 		s.pending += len(fresh)
 		s.remember(fresh)
 		select {

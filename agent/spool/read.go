@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"holdfast"
 	"holdfast/agent/wire"
@@ -116,6 +117,9 @@ func (s *Spool) replay(fr frame, seg *segment) error {
 	seg.last = fr.seq
 	seg.records += len(rs)
 	if fr.seq > s.cur.Acked {
+		if s.pending == 0 {
+			s.oldest = oldestOf(rs)
+		}
 		s.pending += len(rs)
 	}
 	return nil
@@ -157,6 +161,9 @@ func (s *Spool) next() (Batch, error) {
 	if len(b.Records) == 0 {
 		return Batch{}, nil
 	}
+	s.mu.Lock()
+	s.oldest = oldestOf(b.Records)
+	s.mu.Unlock()
 	if cur.To != b.Last {
 		cur.To = b.Last
 		if err := s.saveCursor(cur); err != nil {
@@ -228,6 +235,10 @@ func (s *Spool) Ack(b Batch) error {
 	// the cursor is on disk.
 	s.cur.Acked = b.Last
 	s.pending -= len(b.Records)
+	s.oldest = time.Time{}
+	if n := len(b.Records); s.pending > 0 && n > 0 {
+		s.oldest = b.Records[n-1].Received // what follows came after it; Next knows when
+	}
 	if len(s.segs) > 1 && s.segs[0].last <= s.cur.Acked {
 		if err := s.saveCursor(s.cur); err != nil {
 			return full(fmt.Errorf("spool: %w", err))

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"holdfast"
 	"holdfast/agent/wire"
@@ -54,7 +55,8 @@ type Spool struct {
 	known     map[holdfast.EventID]struct{}
 	knownRing []holdfast.EventID
 	knownAt   int
-	pending   int // records not acknowledged
+	pending   int       // records not acknowledged
+	oldest    time.Time // when the first of them was received
 	bytes     int64
 	full      bool
 	closed    bool
@@ -196,7 +198,18 @@ func (s *Spool) Save(key, position string) error {
 func (s *Spool) Stats() wire.Spool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return wire.Spool{Bytes: s.bytes, Max: s.o.Max, Records: s.pending, Full: s.full}
+	return wire.Spool{Bytes: s.bytes, Max: s.o.Max, Records: s.pending, Oldest: s.oldest, Full: s.full}
+}
+
+// oldestOf is the earliest time at which one of the records was received.
+func oldestOf(rs []holdfast.Record) time.Time {
+	var t time.Time
+	for i := range rs {
+		if at := rs[i].Received; t.IsZero() || !at.IsZero() && at.Before(t) {
+			t = at
+		}
+	}
+	return t
 }
 
 // Next waits for records that are not acknowledged and returns the first of

@@ -196,6 +196,53 @@ func TestBatchKeepsItsBounds(t *testing.T) {
 	}
 }
 
+// TestOldestIsTheFirstThatWaits reads the same after a start anew.
+func TestOldestIsTheFirstThatWaits(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	is := func(what string, sec int64) {
+		t.Helper()
+		want := time.Unix(sec, 0)
+		if sec == 0 {
+			want = time.Time{}
+		}
+		if got := s.Stats().Oldest; !got.Equal(want) {
+			t.Errorf("%s: the oldest is of %s, want %s", what, got, want)
+		}
+	}
+	is("empty", 0)
+	if err := s.Put(t.Context(), []holdfast.Record{record("a", 20), record("a", 10)}); err != nil {
+		t.Fatal(err)
+	}
+	is("two records", 10)
+	b, err := s.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{30, 40} {
+		if err := s.Put(t.Context(), []holdfast.Record{record("a", n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is("two more", 10)
+	if err := s.Ack(b); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = s.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	is("the first two sent", 30)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, 0)
+	is("after a start anew", 30)
+	if err := s.Ack(b); err != nil {
+		t.Fatal(err)
+	}
+	is("all sent", 0)
+}
+
 func FuzzReadFrame(f *testing.F) {
 	f.Add(appendFrame(nil, kindPositions, 1, []byte(`{"a":"b"}`)))
 	f.Add([]byte("garbage that is no frame at all"))

@@ -11,7 +11,9 @@ import (
 
 // Collector describes one reader of facts. Collect changes nothing on the
 // host, never runs a shell, and returns at most MaxRows rows a table; a table
-// that could not be read comes back with Error set, not as an empty one.
+// that could not be read comes back with Error set, not as an empty one. Rows
+// have declared columns only, and what cannot be known is left out of a row.
+// Once ctx is done it returns ctx's error, soon.
 type Collector struct {
 	Name        string // "linux.sshd"
 	Description string
@@ -30,8 +32,13 @@ type Schema struct {
 	Columns []Column
 }
 
-// Column documents a column: Type is string, int, bool or list.
+// Column documents a column: Type is string, int (an int64), bool or list (a
+// []any of texts).
 type Column struct{ Name, Type, Description string }
+
+// Rest is the name of a column that stands for all others of its type, where
+// the host decides which there are.
+const Rest = "…"
 
 // MaxRows bounds a table.
 const MaxRows = 100_000

@@ -48,6 +48,8 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		Example:       "  holdfast-agent enrol --server https://holdfast.example:7443 --token hf1.…\n  holdfast-agent run",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          noWords,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.SetOut(stdout)
 	c.SetErr(stderr)
@@ -55,6 +57,20 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 	c.PersistentFlags().StringVar(&f.dir, "dir", env("HOLDFAST_AGENT_DIR", defaultDir()), "the agent's folder")
 	c.AddCommand(enrolCommand(&f), runCommand(&f), statusCommand(&f), watchCommand(&f), versionCommand())
 	return c
+}
+
+// noWords refuses a command that is not there, and words after one that takes
+// none, as wrong command lines.
+func noWords(c *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%s knows no %q; see %s --help", c.CommandPath(), words[0], c.CommandPath())
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(words[0]); len(near) > 0 {
+		err = fmt.Errorf("%s knows no %q; did you mean %q?", c.CommandPath(), words[0], near[0])
+	}
+	return usage{err}
 }
 
 func env(name, otherwise string) string {
@@ -121,7 +137,7 @@ func (f *flags) rememberedServer() string {
 
 func enrolCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
-		Use: "enrol", Short: "Get this host's identity from the server, once", Args: cobra.NoArgs,
+		Use: "enrol", Short: "Get this host's identity from the server, once", Args: noWords,
 		Example: "  holdfast-agent enrol --server https://holdfast.example:7443 --token hf1.…",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := f.options(c.ErrOrStderr())
@@ -145,7 +161,7 @@ func enrolCommand(f *flags) *cobra.Command {
 
 func runCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
-		Use: "run", Short: "Run the agent until it is stopped", Args: cobra.NoArgs,
+		Use: "run", Short: "Run the agent until it is stopped", Args: noWords,
 		Example: "  holdfast-agent run\n  holdfast-agent run --input file:/var/log/auth.log --input journald --read-only",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := f.options(c.ErrOrStderr())
@@ -191,7 +207,7 @@ func inputsOf(given []string, kinds []input.Input) []input.Config {
 
 func statusCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
-		Use: "status", Short: "Show this host's identity and the undos armed on it", Args: cobra.NoArgs,
+		Use: "status", Short: "Show this host's identity and the undos armed on it", Args: noWords,
 		Example: "  holdfast-agent status --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := agent.ReadStatus(f.dir, clock.System{})
@@ -218,7 +234,7 @@ func statusCommand(f *flags) *cobra.Command {
 func watchCommand(f *flags) *cobra.Command {
 	var subject string
 	c := &cobra.Command{
-		Use: "undo-watch", Hidden: true, Args: cobra.NoArgs,
+		Use: "undo-watch", Hidden: true, Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 			return agent.UndoWatch(c.Context(), agent.WatchOptions{
@@ -233,7 +249,7 @@ func watchCommand(f *flags) *cobra.Command {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(c.OutOrStdout(), "holdfast-agent %s %s/%s\n", version, runtime.GOOS, runtime.GOARCH)
 			return err

@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
+	"holdfast/internal/nearest"
 )
 
 // Limits on one document.
@@ -200,7 +201,7 @@ func (r *reader) keys(n *yaml.Node, known ...string) map[string]*yaml.Node {
 		case m[k.Value] != nil:
 			r.say(k, "%q stands twice; remove one", k.Value)
 		case len(known) > 0 && !slices.Contains(known, k.Value):
-			r.say(k, "there is no key %q here; %s", k.Value, nearest(k.Value, known))
+			r.say(k, "there is no key %q here; %s", k.Value, nearest.Say(k.Value, known, len(k.Value)/2+1, "known are "+strings.Join(known, ", ")))
 		default:
 			m[k.Value] = n.Content[i+1]
 		}

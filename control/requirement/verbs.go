@@ -1,7 +1,6 @@
 package requirement
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -150,42 +149,4 @@ func (r *reader) formed(at *yaml.Node, m map[string]*yaml.Node, key string, form
 		r.say(at, "names no %s; %s", key, do)
 	}
 	return out
-}
-
-// nearest suggests the known word closest to one that is not.
-func nearest(word string, known []string) string {
-	best, least := "", len(word)/2+1
-	for _, k := range known {
-		if d := Distance(word, k); d < least {
-			best, least = k, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	return "known are " + strings.Join(known, ", ")
-}
-
-// Distance is the Levenshtein distance of two short words.
-func Distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := prev[0]
-		prev[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = prev[j]
-			prev[j] = min(cost, prev[j]+1, prev[j-1]+1)
-		}
-	}
-	return prev[len(b)]
 }

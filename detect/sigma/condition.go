@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"holdfast/internal/nearest"
 )
 
 // Limits on a condition, so that a hostile one costs nothing.
@@ -177,7 +179,7 @@ func (p *conditionParser) primary() (Expr, error) {
 			return Ref{i}, nil
 		}
 	}
-	return nil, &conditionError{t.at, fmt.Sprintf("there is no selection %q", t.text), "define it under detection, or correct the name; there are: " + strings.Join(p.names, ", ")}
+	return nil, &conditionError{t.at, fmt.Sprintf("there is no selection %q", t.text), nearest.Say(t.text, p.names, 3, "define it under detection, or correct the name; there are: "+strings.Join(p.names, ", "))}
 }
 
 func (p *conditionParser) of(quantity conditionToken) (Expr, error) {

@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,15 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestUnknownSelectionIsCorrected(t *testing.T) {
+	for text, want := range map[string]string{"selecton": `did you mean "selection"?`, "filter": "there are: selection, other"} {
+		var c *conditionError
+		if _, err := ParseCondition(text, []string{"selection", "other"}); !errors.As(err, &c) || !strings.Contains(c.do, want) {
+			t.Errorf("%s: %v, %+v", text, err, c)
+		}
+	}
 }
 
 func FuzzCondition(f *testing.F) {

@@ -105,19 +105,6 @@ func (h *Host) Remove(p string) error {
 	return SyncDir(filepath.Dir(full))
 }
 
-// SyncDir makes renames and removals in dir durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
-		return err
-	}
-	return nil
-}
-
 // Output is what a program said.
 type Output struct {
 	Stdout, Stderr []byte

@@ -77,6 +77,9 @@ func files() collect.Collector {
 
 func fileTable(ctx context.Context, h *host.Host) holdfast.Table {
 	t := table(h, "files")
+	if err := missing(h, "/etc"); err != nil {
+		return failed(h, "files", err)
+	}
 	seen := map[string]bool{}
 	note := func(kind, p string) {
 		if seen[p] {
@@ -172,7 +175,10 @@ func writable(ctx context.Context, h *host.Host, t *holdfast.Table, note func(ki
 	looked := 0
 	for _, top := range configDirs {
 		_ = filepath.WalkDir(h.Path(top), func(full string, d fs.DirEntry, err error) error {
-			if err != nil || ctx.Err() != nil {
+			if ctx.Err() != nil {
+				return fs.SkipAll
+			}
+			if err != nil {
 				return nil //nolint:nilerr // a folder that only root enters holds nothing that anybody writes
 			}
 			if looked++; looked > maxPrograms {

@@ -22,9 +22,33 @@ import (
 
 // Collectors lists all of them.
 func Collectors() []collect.Collector {
-	return []collect.Collector{
-		osCollector(), packages(), listeners(), accounts(), sudoers(), sshd(), sysctl(), mounts(), services(), files(), nftables(),
+	all := []collect.Collector{
+		accounts(), files(), listeners(), mounts(), nftables(), osCollector(), packages(), services(), sshd(), sudoers(), sysctl(),
 	}
+	for i := range all {
+		all[i].Collect = inTime(all[i].Collect)
+	}
+	return all
+}
+
+// inTime gives no tables once ctx is done: they would be of a part of the host.
+func inTime(do func(context.Context, *host.Host) ([]holdfast.Table, error)) func(context.Context, *host.Host) ([]holdfast.Table, error) {
+	return func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		tables, err := do(ctx, h)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return tables, err
+	}
+}
+
+// missing says why a path cannot be seen, nil if it can.
+func missing(h *host.Host, p string) error {
+	_, err := os.Lstat(h.Path(p))
+	return err
 }
 
 var linuxOnly = []string{"linux"}
@@ -88,8 +112,8 @@ func osTable(h *host.Host) holdfast.Table {
 	r := holdfast.Row{"id": "", "version_id": "", "pretty_name": ""}
 	for _, l := range lines(b) {
 		k, v, ok := strings.Cut(l, "=")
-		if ok {
-			r[strings.ToLower(k)] = strings.Trim(v, `"'`)
+		if k = strings.ToLower(k); ok && r[k] != nil {
+			r[k] = strings.Trim(v, `"'`)
 		}
 	}
 	name, err := os.Hostname()
@@ -209,6 +233,9 @@ func sysctl() collect.Collector {
 		Tables:     []collect.Schema{{Name: "sysctl", Columns: []collect.Column{{Name: "key", Type: "string"}, {Name: "value", Type: "string"}}}},
 		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) {
 			t := table(h, "sysctl")
+			if err := missing(h, "/proc/sys"); err != nil {
+				return one(failed(h, "sysctl", err)), nil
+			}
 			for _, key := range sysctls {
 				b, err := h.ReadFile("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))
 				if errors.Is(err, fs.ErrNotExist) {

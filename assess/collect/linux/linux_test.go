@@ -75,7 +75,7 @@ func TestListenerHasItsProcess(t *testing.T) {
 	}
 	defer ln.Close()
 	port := int64(ln.Addr().(*net.TCPAddr).Port)
-	tb := listenerTable(here())
+	tb := listenerTable(t.Context(), here())
 	i := slices.IndexFunc(tb.Rows, func(r holdfast.Row) bool { return r["port"] == port })
 	if i < 0 {
 		t.Fatalf("port %d is not listed: %v", port, tb.Error)
@@ -205,7 +205,7 @@ func TestServicesOfSystemd(t *testing.T) {
 		"sys/fs/cgroup/system.slice/system-g.slice/g@tty1.service/cgroup.procs": "77\n",
 	})
 	got := map[string][2]any{}
-	for _, r := range serviceTable(h).Rows {
+	for _, r := range serviceTable(t.Context(), h).Rows {
 		got[r["name"].(string)] = [2]any{r["enabled"], r["running"]}
 	}
 	want := map[string][2]any{"ssh": {true, true}, "cron": {true, false}, "g@tty1": {false, true}, "systemd": {false, true}}

@@ -34,13 +34,18 @@ func listeners() collect.Collector {
 			{Name: "exe", Type: "string"},
 			{Name: "uid", Type: "int"},
 		}}},
-		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(listenerTable(h)), nil },
+		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
+			return one(listenerTable(ctx, h)), nil
+		},
 	}
 }
 
-func listenerTable(h *host.Host) holdfast.Table {
+func listenerTable(ctx context.Context, h *host.Host) holdfast.Table {
 	t := table(h, "listeners")
-	owners, known := socketOwners(h)
+	if err := missing(h, "/proc/self/net"); err != nil {
+		return failed(h, "listeners", err)
+	}
+	owners, known := socketOwners(ctx, h)
 	for _, p := range []struct{ proto, file, state string }{
 		{"tcp", "tcp", "0A"}, {"tcp", "tcp6", "0A"}, {"udp", "udp", "07"}, {"udp", "udp6", "07"},
 	} {
@@ -120,7 +125,7 @@ func hexAddr(s string) (netip.AddrPort, error) {
 
 // socketOwners maps socket inodes to the first process that holds them; all
 // says that every process could be looked at.
-func socketOwners(h *host.Host) (owners map[string]int64, all bool) {
+func socketOwners(ctx context.Context, h *host.Host) (owners map[string]int64, all bool) {
 	owners = map[string]int64{}
 	procs, err := os.ReadDir(h.Path("/proc"))
 	if err != nil {
@@ -128,6 +133,9 @@ func socketOwners(h *host.Host) (owners map[string]int64, all bool) {
 	}
 	all = true
 	for _, p := range procs {
+		if ctx.Err() != nil {
+			return owners, false
+		}
 		pid, err := strconv.ParseInt(p.Name(), 10, 64)
 		if err != nil {
 			continue

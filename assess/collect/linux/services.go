@@ -20,11 +20,13 @@ func services() collect.Collector {
 		Tables: []collect.Schema{{Name: "services", Columns: []collect.Column{
 			{Name: "name", Type: "string"}, {Name: "enabled", Type: "bool", Description: "linked to a target, or a start link of init"}, {Name: "running", Type: "bool"}, {Name: "manager", Type: "string"},
 		}}},
-		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) { return one(serviceTable(h)), nil },
+		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
+			return one(serviceTable(ctx, h)), nil
+		},
 	}
 }
 
-func serviceTable(h *host.Host) holdfast.Table {
+func serviceTable(ctx context.Context, h *host.Host) holdfast.Table {
 	t := table(h, "services")
 	running := map[string]bool{}
 	procs, err := os.ReadDir(h.Path("/proc"))
@@ -32,6 +34,9 @@ func serviceTable(h *host.Host) holdfast.Table {
 		return failed(h, "services", err)
 	}
 	for _, p := range procs {
+		if ctx.Err() != nil {
+			return failed(h, "services", ctx.Err())
+		}
 		if _, err := strconv.Atoi(p.Name()); err != nil {
 			continue
 		}

@@ -16,15 +16,12 @@ import (
 func sshd() collect.Collector {
 	return collect.Collector{
 		Name: "linux.sshd", Description: "The settings that sshd has in effect, all files and defaults taken together.", OS: linuxOnly, References: []string{"sshd(8), option -T", "sshd_config(5)"}, Needs: "root: the host keys that sshd -T loads",
-		Tables: []collect.Schema{{Name: "sshd", Columns: []collect.Column{
-			{Name: "passwordauthentication", Type: "string"},
-			{Name: "permitrootlogin", Type: "string"},
-			{Name: "port", Type: "list"},
-			{Name: "match", Type: "list", Description: "what Match blocks change, which -T does not show: \"user bob: passwordauthentication yes\""},
-			{Name: "…", Type: "string", Description: "every keyword of sshd -T, lower case; port, listenaddress, hostkey, acceptenv and subsystem are lists"},
-		}}},
+		Tables: []collect.Schema{{Name: "sshd", Columns: sshdColumns()}},
 		Collect: func(ctx context.Context, h *host.Host) ([]holdfast.Table, error) {
 			program := "/usr/sbin/sshd"
+			if err := missing(h, path.Dir(program)); err != nil { // it would be elsewhere, if anywhere
+				return one(failed(h, "sshd", err)), nil
+			}
 			if !h.Exists(program) {
 				return one(table(h, "sshd")), nil // no SSH server is installed
 			}
@@ -43,6 +40,18 @@ func sshd() collect.Collector {
 			return one(t), nil
 		},
 	}
+}
+
+func sshdColumns() []collect.Column {
+	cols := []collect.Column{
+		{Name: "passwordauthentication", Type: "string"},
+		{Name: "permitrootlogin", Type: "string"},
+		{Name: "match", Type: "list", Description: "what Match blocks change, which -T does not show: \"user bob: passwordauthentication yes\""},
+	}
+	for _, name := range sshdLists {
+		cols = append(cols, collect.Column{Name: name, Type: "list"})
+	}
+	return append(cols, collect.Column{Name: collect.Rest, Type: "string", Description: "every other keyword of sshd -T, lower case"})
 }
 
 var sshdLists = []string{"port", "listenaddress", "hostkey", "acceptenv", "subsystem", "allowusers", "denyusers", "allowgroups", "denygroups", "setenv", "permitlisten", "permitopen"}

@@ -21,6 +21,9 @@ func sudoers() collect.Collector {
 			{Name: "who", Type: "string"}, {Name: "hosts", Type: "string"}, {Name: "runas", Type: "string"}, {Name: "nopasswd", Type: "bool"}, {Name: "commands", Type: "string"}, {Name: "file", Type: "string"}, {Name: "line", Type: "int"},
 		}}},
 		Collect: func(_ context.Context, h *host.Host) ([]holdfast.Table, error) {
+			if err := missing(h, "/etc"); err != nil {
+				return one(failed(h, "sudoers", err)), nil
+			}
 			if !h.Exists("/etc/sudoers") {
 				return one(table(h, "sudoers")), nil // sudo is not installed
 			}

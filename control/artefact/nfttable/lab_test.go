@@ -1,95 +1,23 @@
 package nfttable
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"holdfast"
-	"holdfast/internal/clock"
-	"holdfast/internal/host"
 	"holdfast/internal/testkit/netlab"
 )
 
-type order struct {
-	Verb       string
-	Params     holdfast.Raw
-	Plan       holdfast.Plan
-	Management []string
-}
-
-type outcome struct {
-	Plan  holdfast.Plan
-	Proof holdfast.Proof
-	Error string
-}
-
-const selfEnv = "HOLDFAST_NFTTABLE_ON_VICTIM"
-
-// TestMain lets this program run a second time, on the lab's victim, as the
-// agent would.
 func TestMain(m *testing.M) {
-	if os.Getenv(selfEnv) == "" {
-		os.Exit(m.Run())
-	}
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
-		panic(err)
-	}
-	h := host.New(slog.New(slog.DiscardHandler), clock.System{})
-	h.Management = o.Management
-	var out outcome
-	var err error
-	ctx := context.Background()
-	switch o.Verb {
-	case "plan":
-		out.Plan, err = plan(ctx, h, o.Params)
-	case "apply":
-		err = apply(ctx, h, o.Plan)
-	case "verify":
-		out.Proof, err = verify(ctx, h, o.Plan)
-	case "undo":
-		err = undo(ctx, h, o.Plan)
-	}
-	if err != nil {
-		out.Error = err.Error()
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
-		panic(err)
-	}
-}
-
-func onVictim(t *testing.T, lab *netlab.Lab, o order) outcome {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := lab.Victim.Command(t.Context(), exe)
-	cmd.Env = append(os.Environ(), selfEnv+"=1")
-	cmd.Stdin = bytes.NewReader(in)
-	b, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, b)
-	}
-	var out outcome
-	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	a := Artefact()
+	netlab.Main(m, netlab.Part{Plan: a.Plan, Apply: a.Apply, Verify: a.Verify, Undo: a.Undo})
 }
 
 // TestReach has the attacker shut out of a port, the bystander let in, and
@@ -125,7 +53,7 @@ func TestReach(t *testing.T) {
 	}
 	params := json.RawMessage(fmt.Sprintf(`{"requirement":"web-only","ports":["8080/tcp"],"from":[%q],"management":[],"only":true}`, lab.Bystander.Addr))
 	management := []string{lab.Management.Addr.String()}
-	p := onVictim(t, lab, order{Verb: "plan", Params: params, Management: management})
+	p := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: params, Management: management})
 	if p.Error != "" || p.Plan.Nothing || !strings.Contains(p.Plan.Diff, "+counter drop") || p.Plan.Confirm == 0 {
 		t.Fatalf("%+v", p)
 	}
@@ -133,11 +61,11 @@ func TestReach(t *testing.T) {
 		t.Fatal("the attacker is not served before")
 	}
 	for range 2 { // twice is harmless
-		if out := onVictim(t, lab, order{Verb: "apply", Plan: p.Plan, Management: management}); out.Error != "" {
+		if out := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p.Plan, Management: management}); out.Error != "" {
 			t.Fatal(out.Error)
 		}
 	}
-	if out := onVictim(t, lab, order{Verb: "verify", Plan: p.Plan, Management: management}); !out.Proof.Holds {
+	if out := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p.Plan, Management: management}); !out.Proof.Holds {
 		t.Errorf("%+v", out)
 	}
 	for h, want := range map[*netlab.Host]bool{lab.Attacker: false, lab.Bystander: true, lab.Management: true} {
@@ -145,17 +73,17 @@ func TestReach(t *testing.T) {
 			t.Errorf("%s is served: %v", h.Name, !want)
 		}
 	}
-	again := onVictim(t, lab, order{Verb: "plan", Params: params, Management: management})
+	again := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: params, Management: management})
 	if again.Error != "" || !again.Plan.Nothing {
 		t.Errorf("the second plan would do something: %+v", again)
 	}
 	saved := lab.Victim.Must("nft", "list", "chain", "inet", "holdfast", "reach_web_only")
 	lab.Victim.Must("nft", "insert rule inet holdfast reach_web_only ip saddr "+lab.Attacker.Addr.String()+" return")
-	if out := onVictim(t, lab, order{Verb: "verify", Plan: p.Plan, Management: management}); out.Proof.Holds {
+	if out := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p.Plan, Management: management}); out.Proof.Holds {
 		t.Errorf("a rule that somebody slipped in is not seen:\n%s%+v", saved, out)
 	}
 	for range 2 {
-		if out := onVictim(t, lab, order{Verb: "undo", Plan: p.Plan, Management: management}); out.Error != "" {
+		if out := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: p.Plan, Management: management}); out.Error != "" {
 			t.Fatal(out.Error)
 		}
 	}
@@ -170,7 +98,7 @@ func TestReach(t *testing.T) {
 func TestNobodyLeftIsRefused(t *testing.T) {
 	netlab.Require(t, "nft")
 	lab := netlab.New(t)
-	out := onVictim(t, lab, order{Verb: "plan", Params: json.RawMessage(`{"requirement":"x","ports":["22/tcp"],"from":[],"management":[],"only":true}`)})
+	out := lab.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: json.RawMessage(`{"requirement":"x","ports":["22/tcp"],"from":[],"management":[],"only":true}`)})
 	if len(out.Plan.Refused) != 1 {
 		t.Errorf("%+v", out)
 	}

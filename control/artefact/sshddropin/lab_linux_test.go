@@ -1,103 +1,18 @@
 package sshddropin
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"holdfast"
-	"holdfast/internal/clock"
-	"holdfast/internal/host"
 	"holdfast/internal/testkit/netlab"
 )
 
-// order is what a test tells this program's second self on the victim to do,
-// as the agent would.
-type order struct {
-	Verb   string
-	Params holdfast.Raw
-	Plan   holdfast.Plan
-}
-
-type outcome struct {
-	Plan  holdfast.Plan
-	Proof holdfast.Proof
-	Error string
-}
-
-const selfEnv = "HOLDFAST_SSHDDROPIN_ON_VICTIM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(selfEnv) == "" {
-		os.Exit(m.Run())
-	}
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
-		panic(err)
-	}
-	h := host.New(slog.New(slog.NewTextHandler(os.Stderr, nil)), clock.System{})
-	var out outcome
-	var err error
-	ctx, a := context.Background(), Artefact()
-	switch o.Verb {
-	case "plan":
-		out.Plan, err = a.Plan(ctx, h, o.Params)
-	case "apply":
-		err = a.Apply(ctx, h, o.Plan)
-	case "verify":
-		out.Proof, err = a.Verify(ctx, h, o.Plan)
-	case "undo":
-		err = a.Undo(ctx, h, o.Plan)
-	}
-	if err != nil {
-		out.Error = err.Error()
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
-		panic(err)
-	}
-}
-
-func onVictim(t *testing.T, l *netlab.Lab, o order) outcome {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := l.Victim.Command(ctx, self)
-	cmd.Env = append(os.Environ(), selfEnv+"=1")
-	cmd.Stdin = bytes.NewReader(in)
-	var said strings.Builder
-	cmd.Stderr = &said
-	b, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, said.String())
-	}
-	var out outcome
-	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// must runs an order that has to work.
-func must(t *testing.T, l *netlab.Lab, o order) outcome {
-	t.Helper()
-	out := onVictim(t, l, o)
-	if out.Error != "" {
-		t.Fatalf("%s: %s", o.Verb, out.Error)
-	}
-	return out
+	a := Artefact()
+	netlab.Main(m, netlab.Part{Plan: a.Plan, Apply: a.Apply, Verify: a.Verify, Undo: a.Undo})
 }
 
 func settings(s string) holdfast.Raw { return holdfast.Raw(`{"settings":{` + s + `}}`) }
@@ -114,7 +29,7 @@ func TestPasswordLoginOfARealServer(t *testing.T) {
 		t.Fatalf("the weakness is not there to begin with: %s", said)
 	}
 
-	p := must(t, l, order{Verb: "plan", Params: settings(`"PasswordAuthentication":"no"`)}).Plan
+	p := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: settings(`"PasswordAuthentication":"no"`)}).Plan
 	if len(p.Refused) > 0 || p.Nothing || p.Confirm.Std() != 15*time.Second {
 		t.Fatalf("plan: %+v", p)
 	}
@@ -134,31 +49,31 @@ func TestPasswordLoginOfARealServer(t *testing.T) {
 		t.Fatal("plan changed the host")
 	}
 
-	must(t, l, order{Verb: "apply", Plan: p})
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbApply, Plan: p})
 	if ok, _ := l.SSHPassword(l.Attacker, "anna", "right-horse"); ok {
 		t.Error("a password still logs in")
 	}
-	if proof := must(t, l, order{Verb: "verify", Plan: p}).Proof; !proof.Holds || len(proof.Tests) != 3 {
+	if proof := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}).Proof; !proof.Holds || len(proof.Tests) != 3 {
 		t.Errorf("proof: %+v", proof)
 	}
 	if session.Err() != nil {
 		t.Error("the open session ended")
 	}
-	must(t, l, order{Verb: "apply", Plan: p})
-	if again := must(t, l, order{Verb: "plan", Params: p.Params}).Plan; !again.Nothing {
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbApply, Plan: p})
+	if again := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: p.Params}).Plan; !again.Nothing {
 		t.Errorf("the second plan would do something: %+v", again)
 	}
 
 	// A second change keeps the first, and its undo leaves the first in force.
-	q := must(t, l, order{Verb: "plan", Params: settings(`"PermitRootLogin":"no"`)}).Plan
-	must(t, l, order{Verb: "apply", Plan: q})
+	q := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: settings(`"PermitRootLogin":"no"`)}).Plan
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbApply, Plan: q})
 	if now := l.Victim.Must("/usr/sbin/sshd", "-T"); !strings.Contains(now, "permitrootlogin no") || !strings.Contains(now, "passwordauthentication no") {
 		t.Error("the second change lost the first")
 	}
-	must(t, l, order{Verb: "undo", Plan: q})
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbUndo, Plan: q})
 
 	for range 2 {
-		must(t, l, order{Verb: "undo", Plan: p})
+		l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbUndo, Plan: p})
 		if ok, said := l.SSHPassword(l.Attacker, "anna", "right-horse"); !ok {
 			t.Errorf("after undo a password does not log in: %s", said)
 		}
@@ -166,7 +81,7 @@ func TestPasswordLoginOfARealServer(t *testing.T) {
 	if _, err := l.Victim.ReadFile("/etc/ssh/sshd_config.d/00-holdfast.conf"); err == nil {
 		t.Error("undo left the file")
 	}
-	if proof := must(t, l, order{Verb: "verify", Plan: p}).Proof; proof.Holds {
+	if proof := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}).Proof; proof.Holds {
 		t.Error("verify holds after undo")
 	}
 }
@@ -178,19 +93,19 @@ func TestRefusalsAndConflicts(t *testing.T) {
 	const main, other = "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/50-other.conf"
 	raw := settings(`"PasswordAuthentication":"no"`)
 
-	p := must(t, l, order{Verb: "plan", Params: raw}).Plan
+	p := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: raw}).Plan
 	if !strings.Contains(p.Hits[0].Why, "nobody has a key") || len(p.Refused) > 0 {
 		t.Errorf("a host without keys: %+v", p)
 	}
 	l.Victim.WriteFile(other, "MaxSessions 9\n")
-	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, holdfast.ErrConflict.Error()) {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); !strings.Contains(out.Error, holdfast.ErrConflict.Error()) {
 		t.Errorf("a moved host: %q", out.Error)
 	}
 
 	// A file that sorts before ours wins; that is found out and taken back.
 	l.Victim.WriteFile("/etc/ssh/sshd_config.d/00-a.conf", "PasswordAuthentication yes\n")
-	p = must(t, l, order{Verb: "plan", Params: raw}).Plan
-	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, "comes before") {
+	p = l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: raw}).Plan
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); !strings.Contains(out.Error, "comes before") {
 		t.Errorf("an earlier file: %q", out.Error)
 	}
 	if _, err := l.Victim.ReadFile("/etc/ssh/sshd_config.d/00-holdfast.conf"); err == nil {
@@ -198,7 +113,7 @@ func TestRefusalsAndConflicts(t *testing.T) {
 	}
 	l.Victim.Must("rm", "/etc/ssh/sshd_config.d/00-a.conf")
 
-	p = must(t, l, order{Verb: "plan", Params: settings(`"PermitRootLogin":"perhaps"`)}).Plan
+	p = l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: settings(`"PermitRootLogin":"perhaps"`)}).Plan
 	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "does not know") {
 		t.Errorf("an unknown value: %q", p.Refused)
 	}
@@ -207,12 +122,12 @@ func TestRefusalsAndConflicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Victim.WriteFile(main, "PasswordAuthentication yes\n"+string(text))
-	p = must(t, l, order{Verb: "plan", Params: raw}).Plan
+	p = l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: raw}).Plan
 	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "sshd_config:1 sets PasswordAuthentication") {
 		t.Errorf("a value before the include: %q", p.Refused)
 	}
 	l.Victim.WriteFile(main, strings.Replace(string(text), "Include", "# Include", 1))
-	p = must(t, l, order{Verb: "plan", Params: settings(`"MaxAuthTries":"3"`)}).Plan
+	p = l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: settings(`"MaxAuthTries":"3"`)}).Plan
 	if len(p.Refused) != 1 || !strings.Contains(p.Refused[0], "includes no folder") {
 		t.Errorf("no include: %q", p.Refused)
 	}

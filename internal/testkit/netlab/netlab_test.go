@@ -127,7 +127,7 @@ func TestCommandDiesWhenKilledAndTakesSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	running := func() bool {
-		out, _ := l.Victim.Run("pgrep", "-f", "sleep 4242")
+		out, _ := l.Victim.Run("pgrep", "-xf", "sleep 4242") // itself, no longer what starts it
 		return strings.TrimSpace(out) != ""
 	}
 	l.Wait(5*time.Second, "sleep runs", running)

@@ -1,105 +1,22 @@
 package blockaddress
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"holdfast"
-	"holdfast/internal/clock"
-	"holdfast/internal/host"
 	"holdfast/internal/testkit/netlab"
 )
 
-// order is what a test tells this program's second self on the victim to do,
-// as the agent would.
-type order struct {
-	Verb       string
-	Params     holdfast.Raw
-	Plan       holdfast.Plan
-	Management []string
-}
-
-type outcome struct {
-	Plan  holdfast.Plan
-	Proof holdfast.Proof
-	Error string
-	Took  time.Duration
-}
-
-const selfEnv = "HOLDFAST_BLOCKADDRESS_ON_VICTIM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(selfEnv) == "" {
-		os.Exit(m.Run())
-	}
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
-		panic(err)
-	}
-	h := host.New(slog.New(slog.NewTextHandler(os.Stderr, nil)), clock.System{})
-	h.Management = o.Management
-	var out outcome
-	var err error
-	ctx, a, start := context.Background(), Action(), time.Now()
-	switch o.Verb {
-	case "plan":
-		out.Plan, err = a.Plan(ctx, h, o.Params)
-	case "apply":
-		err = a.Apply(ctx, h, o.Plan)
-	case "verify":
-		out.Proof, err = a.Verify(ctx, h, o.Plan)
-	case "verify-undone":
-		out.Proof, err = a.VerifyUndone(ctx, h, o.Plan)
-	case "undo":
-		err = a.Undo(ctx, h, o.Plan)
-	}
-	out.Took = time.Since(start)
-	if err != nil {
-		out.Error = err.Error()
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
-		panic(err)
-	}
-}
-
-func onVictim(t *testing.T, l *netlab.Lab, o order) outcome {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := l.Victim.Command(ctx, self)
-	cmd.Env = append(os.Environ(), selfEnv+"=1")
-	cmd.Stdin = bytes.NewReader(in)
-	var said strings.Builder
-	cmd.Stderr = &said
-	b, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, said.String())
-	}
-	var out outcome
-	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatal(err)
-	}
-	if out.Error != "" && said.Len() > 0 {
-		t.Log(said.String())
-	}
-	return out
+	a := Action()
+	netlab.Main(m, netlab.Part{Plan: a.Plan, Apply: a.Apply, Verify: a.Verify, Undo: a.Undo, VerifyUndone: a.VerifyUndone})
 }
 
 func planFor(t *testing.T, l *netlab.Lab, addr netip.Addr, lease time.Duration, management ...string) holdfast.Plan {
@@ -108,7 +25,7 @@ func planFor(t *testing.T, l *netlab.Lab, addr netip.Addr, lease time.Duration, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := onVictim(t, l, order{Verb: "plan", Params: raw, Management: management})
+	out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: raw, Management: management})
 	if out.Error != "" {
 		t.Fatalf("plan: %s", out.Error)
 	}
@@ -148,12 +65,12 @@ func TestBlockOfARealAttacker(t *testing.T) {
 	if !strings.Contains(p.Diff, "add element inet holdfast blocked4 { "+l.Attacker.Addr.String()+" timeout 60s") {
 		t.Errorf("the exact change is not shown:\n%s", p.Diff)
 	}
-	before := onVictim(t, l, order{Verb: "verify", Plan: p, Management: []string{l.Management.Addr.String()}})
+	before := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p, Management: []string{l.Management.Addr.String()}})
 	if before.Proof.Holds {
 		t.Errorf("verify holds before apply: %+v", before.Proof.Tests)
 	}
 	for range 2 { // twice is harmless
-		if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); out.Error != "" {
 			t.Fatalf("apply: %s", out.Error)
 		}
 	}
@@ -165,7 +82,7 @@ func TestBlockOfARealAttacker(t *testing.T) {
 	if other.Err() != nil {
 		t.Errorf("the bystander's session was cut: %v", other.Err())
 	}
-	out := onVictim(t, l, order{Verb: "verify", Plan: p, Management: []string{l.Management.Addr.String()}})
+	out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p, Management: []string{l.Management.Addr.String()}})
 	for _, test := range out.Proof.Tests {
 		t.Logf("%s: want %s, got %s, ok %v, %s", test.Say, test.Want, test.Got, test.OK, test.Took)
 	}
@@ -186,21 +103,21 @@ func TestBlockOfARealAttacker(t *testing.T) {
 		t.Errorf("a shorter block on top: %+v", again)
 	}
 	longer := planFor(t, l, l.Attacker.Addr, 10*time.Minute)
-	if out := onVictim(t, l, order{Verb: "apply", Plan: longer}); out.Error != "" {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: longer}); out.Error != "" {
 		t.Errorf("apply the longer one: %s", out.Error)
 	}
-	if out := onVictim(t, l, order{Verb: "undo", Plan: p}); out.Error != "" {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: p}); out.Error != "" {
 		t.Errorf("undo of the first: %s", out.Error)
 	}
 	if reaches(t, l.Attacker, l.Victim.Addr, "22") {
 		t.Error("undoing the first block lifted the second")
 	}
 	for range 2 {
-		if out := onVictim(t, l, order{Verb: "undo", Plan: longer}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: longer}); out.Error != "" {
 			t.Fatalf("undo: %s", out.Error)
 		}
 	}
-	out = onVictim(t, l, order{Verb: "verify-undone", Plan: longer})
+	out = l.Victim.Do(netlab.Order{Verb: netlab.VerbVerifyUndone, Plan: longer})
 	if !out.Proof.Holds || out.Error != "" {
 		t.Errorf("verify undone: %q %+v", out.Error, out.Proof)
 	}
@@ -239,22 +156,22 @@ func TestTheKernelEndsTheBlock(t *testing.T) {
 		const lease = 4 * time.Second
 		p := planFor(t, l, c.from, lease)
 		begun := time.Now()
-		if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); out.Error != "" {
 			t.Fatalf("apply: %s", out.Error)
 		}
 		// On a busy machine the lease may be over before this is looked at.
 		if reaches(t, l.Attacker, c.to, "22") && time.Since(begun) < lease {
 			t.Errorf("%s still gets a connection", c.from)
 		}
-		if out := onVictim(t, l, order{Verb: "verify", Plan: p}); !out.Proof.Holds && time.Since(begun) < lease {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}); !out.Proof.Holds && time.Since(begun) < lease {
 			t.Errorf("verify %s: %+v", c.from, out.Proof.Tests)
 		}
 		// Nobody does anything now.
 		l.Wait(lease+5*time.Second, "the block goes by itself", func() bool { return reaches(t, l.Attacker, c.to, "22") })
-		if out := onVictim(t, l, order{Verb: "undo", Plan: p}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: p}); out.Error != "" {
 			t.Errorf("undo after the lease: %s", out.Error)
 		}
-		if out := onVictim(t, l, order{Verb: "verify-undone", Plan: p}); !out.Proof.Holds {
+		if out := l.Victim.Do(netlab.Order{Verb: netlab.VerbVerifyUndone, Plan: p}); !out.Proof.Holds {
 			t.Errorf("verify undone %s: %+v", c.from, out.Proof.Tests)
 		}
 		if left := l.Victim.Must("nft", "list", "table", "inet", "holdfast"); strings.Contains(left, "block") || !strings.Contains(left, "reach_input") {
@@ -273,7 +190,7 @@ func TestBehindAStrictFilter(t *testing.T) {
 	l.Victim.Must("nft", "add table inet strict; add chain inet strict input { type filter hook input priority 0; policy drop; }; add rule inet strict input ip saddr "+management[0]+" accept")
 	p := planFor(t, l, l.Attacker.Addr, time.Minute)
 	for _, verb := range []string{"apply", "verify", "undo", "verify-undone"} {
-		out := onVictim(t, l, order{Verb: verb, Plan: p, Management: management})
+		out := l.Victim.Do(netlab.Order{Verb: verb, Plan: p, Management: management})
 		if out.Error != "" || strings.HasPrefix(verb, "verify") && !out.Proof.Holds {
 			t.Errorf("%s: %q %+v", verb, out.Error, out.Proof.Tests)
 		}
@@ -281,10 +198,10 @@ func TestBehindAStrictFilter(t *testing.T) {
 	// With nobody served, a refusal proves nothing.
 	l.Victim.Must("nft", "flush chain inet strict input")
 	p = planFor(t, l, l.Attacker.Addr, time.Minute)
-	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); out.Error != "" {
 		t.Fatal(out.Error)
 	}
-	if out := onVictim(t, l, order{Verb: "verify", Plan: p, Management: management}); out.Proof.Holds {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p, Management: management}); out.Proof.Holds {
 		t.Errorf("verify holds on a host that serves nobody: %+v", out.Proof.Tests)
 	}
 }
@@ -301,9 +218,9 @@ func TestFromPlanToProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := onVictim(t, l, order{Verb: "plan", Params: raw})
-	apply := onVictim(t, l, order{Verb: "apply", Plan: plan.Plan})
-	verify := onVictim(t, l, order{Verb: "verify", Plan: plan.Plan})
+	plan := l.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: raw})
+	apply := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: plan.Plan})
+	verify := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: plan.Plan})
 	sum := plan.Took + apply.Took + verify.Took
 	t.Logf("plan %s, apply %s, verify %s: %s in all", plan.Took, apply.Took, verify.Took, sum)
 	if !verify.Proof.Holds || sum > 1500*time.Millisecond {
@@ -335,14 +252,14 @@ func TestNeverTouched(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := onVictim(t, l, order{Verb: "plan", Params: raw, Management: management})
+		out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: raw, Management: management})
 		if out.Error != "" || !strings.Contains(strings.Join(out.Plan.Refused, "\n"), want) {
 			t.Errorf("%s: refused %q, error %q, want %q", addr, out.Plan.Refused, out.Error, want)
 			continue
 		}
 		plan := out.Plan
 		plan.Refused = nil // somebody forged it
-		if out := onVictim(t, l, order{Verb: "apply", Plan: plan, Management: management}); !strings.Contains(out.Error, "refused") {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: plan, Management: management}); !strings.Contains(out.Error, "refused") {
 			t.Errorf("apply of %s: %q", addr, out.Error)
 		}
 	}
@@ -364,7 +281,7 @@ func TestAForgedPlanIsRefused(t *testing.T) {
 	} {
 		p := good
 		forge(&p)
-		if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error == "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); out.Error == "" {
 			t.Errorf("%s: applied", what)
 		}
 	}
@@ -376,7 +293,7 @@ func TestSweepRemovesWhatACrashLeft(t *testing.T) {
 	l.StartSSHD()
 	l.Victim.Must("ip", "rule", "add", "to", "10.77.0.20", "ipproto", "tcp", "sport", "22", "dport", "40000", "lookup", "1751515201", "protocol", "104", "priority", "50")
 	p := planFor(t, l, l.Attacker.Addr, time.Minute)
-	onVictim(t, l, order{Verb: "verify", Plan: p})
+	l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p})
 	if rules := l.Victim.Must("ip", "rule"); strings.Contains(rules, "dport") {
 		t.Errorf("leftover rule stays:\n%s", rules)
 	}

@@ -1,12 +1,8 @@
 package disableaccount
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,93 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
-	"holdfast/internal/clock"
-	"holdfast/internal/host"
 	"holdfast/internal/testkit/netlab"
 )
 
-// order is what a test tells this program's second self on the victim to do,
-// as the agent would.
-type order struct {
-	Verb   string
-	Params holdfast.Raw
-	Plan   holdfast.Plan
-}
-
-type outcome struct {
-	Plan  holdfast.Plan
-	Proof holdfast.Proof
-	Error string
-}
-
-const selfEnv = "HOLDFAST_DISABLEACCOUNT_ON_VICTIM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(selfEnv) == "" {
-		os.Exit(m.Run())
-	}
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
-		panic(err)
-	}
-	h := host.New(slog.New(slog.NewTextHandler(os.Stderr, nil)), clock.System{})
-	var out outcome
-	var err error
-	ctx, a := context.Background(), Action()
-	switch o.Verb {
-	case "plan":
-		out.Plan, err = a.Plan(ctx, h, o.Params)
-	case "apply":
-		err = a.Apply(ctx, h, o.Plan)
-	case "verify":
-		out.Proof, err = a.Verify(ctx, h, o.Plan)
-	case "verify-undone":
-		out.Proof, err = a.VerifyUndone(ctx, h, o.Plan)
-	case "undo":
-		err = a.Undo(ctx, h, o.Plan)
-	}
-	if err != nil {
-		out.Error = err.Error()
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
-		panic(err)
-	}
-}
-
-func onVictim(t *testing.T, l *netlab.Lab, o order) outcome {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := l.Victim.Command(ctx, self)
-	cmd.Env = append(os.Environ(), selfEnv+"=1")
-	cmd.Stdin = bytes.NewReader(in)
-	var said strings.Builder
-	cmd.Stderr = &said
-	b, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s on the victim: %v\n%s", o.Verb, err, said.String())
-	}
-	var out outcome
-	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatal(err)
-	}
-	if out.Error != "" && said.Len() > 0 {
-		t.Log(said.String())
-	}
-	return out
+	a := Action()
+	netlab.Main(m, netlab.Part{Plan: a.Plan, Apply: a.Apply, Verify: a.Verify, Undo: a.Undo, VerifyUndone: a.VerifyUndone})
 }
 
 func planFor(t *testing.T, l *netlab.Lab, params string) holdfast.Plan {
 	t.Helper()
-	out := onVictim(t, l, order{Verb: "plan", Params: holdfast.Raw(params)})
+	out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbPlan, Params: holdfast.Raw(params)})
 	if out.Error != "" {
 		t.Fatalf("plan %s: %s", params, out.Error)
 	}
@@ -137,11 +57,11 @@ func TestARealAccount(t *testing.T) {
 	if strings.Contains(string(text), "$y$") || strings.Contains(string(text), "$6$") {
 		t.Error("the plan carries a password hash")
 	}
-	if out := onVictim(t, l, order{Verb: "verify", Plan: p}); out.Proof.Holds {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}); out.Proof.Holds {
 		t.Errorf("verify holds before apply: %+v", out.Proof.Tests)
 	}
 	for range 2 { // twice is harmless
-		if out := onVictim(t, l, order{Verb: "apply", Plan: p}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); out.Error != "" {
 			t.Fatalf("apply: %s", out.Error)
 		}
 	}
@@ -153,7 +73,7 @@ func TestARealAccount(t *testing.T) {
 	if other.Err() != nil {
 		t.Errorf("another account's session was ended: %v", other.Err())
 	}
-	if out := onVictim(t, l, order{Verb: "verify", Plan: p}); !out.Proof.Holds {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}); !out.Proof.Holds {
 		t.Errorf("verify: %q %+v", out.Error, out.Proof.Tests)
 	}
 	if ok, _ := l.SSHPassword(l.Attacker, "anna", "right-horse"); ok {
@@ -163,14 +83,14 @@ func TestARealAccount(t *testing.T) {
 		t.Errorf("a second plan: %+v", again)
 	}
 	for range 2 {
-		if out := onVictim(t, l, order{Verb: "undo", Plan: p}); out.Error != "" {
+		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: p}); out.Error != "" {
 			t.Fatalf("undo: %s", out.Error)
 		}
 	}
 	if diff := cmp.Diff(was, shadow()); diff != "" {
 		t.Errorf("undo did not bring back the shadow file (-was +is):\n%s", diff)
 	}
-	if out := onVictim(t, l, order{Verb: "verify-undone", Plan: p}); !out.Proof.Holds {
+	if out := l.Victim.Do(netlab.Order{Verb: netlab.VerbVerifyUndone, Plan: p}); !out.Proof.Holds {
 		t.Errorf("verify undone: %q %+v", out.Error, out.Proof.Tests)
 	}
 	if ok, said := l.SSHPassword(l.Attacker, "anna", "right-horse"); !ok {
@@ -179,7 +99,7 @@ func TestARealAccount(t *testing.T) {
 
 	p = planFor(t, l, `{"user":"anna"}`)
 	l.Victim.Must("chage", "-E", "41000", "anna") // reality moves
-	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, "conflict") {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); !strings.Contains(out.Error, "conflict") {
 		t.Errorf("apply on another state: %q", out.Error)
 	}
 }
@@ -194,7 +114,7 @@ func TestWithoutAPasswordAndKeepingSessions(t *testing.T) {
 		was := l.Victim.Must("getent", "shadow", user)
 		p := planFor(t, l, `{"user":"`+user+`","keep_sessions":true}`)
 		for _, verb := range []string{"apply", "verify", "undo", "verify-undone"} {
-			out := onVictim(t, l, order{Verb: verb, Plan: p})
+			out := l.Victim.Do(netlab.Order{Verb: verb, Plan: p})
 			if out.Error != "" || strings.HasPrefix(verb, "verify") && !out.Proof.Holds {
 				t.Errorf("%s: %s: %q %+v", user, verb, out.Error, out.Proof.Tests)
 			}
@@ -233,7 +153,7 @@ func TestNeverTouched(t *testing.T) {
 	}
 	p := planFor(t, l, `{"user":"anna"}`)
 	l.Victim.Must("usermod", "-L", "carl") // now she is the last after all
-	if out := onVictim(t, l, order{Verb: "apply", Plan: p}); !strings.Contains(out.Error, "refused") {
+	if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbApply, Plan: p}); !strings.Contains(out.Error, "refused") {
 		t.Errorf("apply: %q", out.Error)
 	}
 }
