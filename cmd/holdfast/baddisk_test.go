@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -196,36 +194,6 @@ func (d *fullDisk) refuses(why string) {
 	}
 	if !broken {
 		d.t.Errorf("the loop on one page does not show it: %+v", loop)
-	}
-}
-
-func (d *fullDisk) api(path string, into any) {
-	d.t.Helper()
-	b, err := os.ReadFile(filepath.Join(d.data, contactFile))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	var c contact
-	if err := json.Unmarshal(b, &c); err != nil {
-		d.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/api/v1"+path, nil)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		d.t.Fatalf("%s: %s", path, resp.Status)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		d.t.Fatal(err)
 	}
 }
 

@@ -198,6 +198,37 @@ func (s *solo) inputToken(name string) string {
 	return out.Secret
 }
 
+// api asks the API with the token that the server left.
+func (s *solo) api(path string, into any) {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.data, contactFile))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var c contact
+	if err := json.Unmarshal(b, &c); err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1"+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: %s", path, resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // post sends lines to the HTTP input.
 func (s *solo) post(token, key string, body []byte) (status int, retry, answer string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
