@@ -42,6 +42,9 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	st.Notes = append(st.Notes, s.troubles(ctx, now)...)
+	if s.Troubles != nil {
+		st.Notes = append(st.Notes, s.Troubles()...)
+	}
 	rules, faults := s.Rules()
 	st.Rules = Loaded{len(rules), faults}
 	checks, faults := s.Checks()
