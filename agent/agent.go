@@ -52,6 +52,7 @@ type Options struct {
 	// Refuse is added to what the folder's refuse.yaml says.
 	Refuse     Refuse
 	SpoolMax   int64         // 0 for spool.DefaultMax
+	Reserve    uint64        // bytes of disk that stay free; 0 for spool.DefaultReserve
 	FactsEvery time.Duration // 0 for 15 minutes
 	BeatEvery  time.Duration // 0 for 15 seconds
 	// Enrolled, if set, is called with the asset's id once it is known.
@@ -117,7 +118,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Enrolled != nil {
 		o.Enrolled(a.link.id.Asset)
 	}
-	if a.spool, err = spool.Open(spool.Options{Dir: filepath.Join(o.Dir, "spool"), Max: o.SpoolMax, Clock: o.Clock, Log: o.Log}); err != nil {
+	if a.spool, err = spool.Open(spool.Options{Dir: filepath.Join(o.Dir, "spool"), Max: o.SpoolMax, Reserve: o.Reserve, Clock: o.Clock, Log: o.Log}); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
 	if a.tasks, err = openTasks(a); err != nil {

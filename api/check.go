@@ -12,9 +12,18 @@ import (
 )
 
 func (a *API) check() {
-	add(a, route{"GET", "/checks", "check.read", "List checks", ""}, func(context.Context, *struct{}) (*List[spine.CheckInfo], error) {
-		checks, _ := a.Loop.Checks()
-		return listed(checks, len(checks)), nil
+	type listOut struct {
+		Body struct {
+			Items  []spine.CheckInfo `json:"items"`
+			Total  int               `json:"total"`
+			Faults holdfast.Faults   `json:"faults"`
+		}
+	}
+	add(a, route{"GET", "/checks", "check.read", "List checks", ""}, func(context.Context, *struct{}) (*listOut, error) {
+		checks, faults := a.Loop.Checks()
+		out := &listOut{}
+		out.Body.Items, out.Body.Total, out.Body.Faults = filled(checks), len(checks), faults
+		return out, nil
 	})
 	add(a, route{"GET", "/checks/{id}", "check.read", "One check", "check"}, func(_ context.Context, in *ByID) (*One[spine.CheckInfo], error) {
 		checks, _ := a.Loop.Checks()

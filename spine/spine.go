@@ -58,6 +58,8 @@ type Options struct {
 	Log      *slog.Logger
 	Version  string
 	DataDir  string
+	// Troubles are those of the program around the loop. May be nil.
+	Troubles func() []Trouble
 }
 
 // Spine is the running loop. Its methods may run at the same time.

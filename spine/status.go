@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/store/bus"
+	"holdfast/internal/host"
 	"holdfast/store/state"
 )
 
@@ -34,14 +34,17 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 	}
 	st.Events.Segments, st.Events.Events, st.Events.Bytes = stats.Segments, stats.Events, stats.Bytes
 	st.Events.Oldest, st.Events.Newest = stats.Oldest, stats.Newest
-	if st.Disk.Free, st.Disk.Total, err = bus.Disk(s.DataDir); err != nil {
+	if st.Disk.Free, st.Disk.Total, err = host.Disk(s.DataDir); err != nil {
 		st.Notes = append(st.Notes, Trouble{"disk", err.Error(), now})
 	}
-	st.Disk.Reserve = bus.DefaultReserve
+	st.Disk.Reserve = s.Bus.Reserve()
 	if st.Ledger, err = s.ledger(ctx); err != nil {
 		return st, err
 	}
 	st.Notes = append(st.Notes, s.troubles(ctx, now)...)
+	if s.Troubles != nil {
+		st.Notes = append(st.Notes, s.Troubles()...)
+	}
 	rules, faults := s.Rules()
 	st.Rules = Loaded{len(rules), faults}
 	checks, faults := s.Checks()

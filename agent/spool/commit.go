@@ -129,13 +129,31 @@ func frameful(rs []holdfast.Record) int {
 	return len(rs)
 }
 
+// room returns ErrFull when records of a size must not be taken. The caller
+// holds mu.
+func (s *Spool) room(size int) error {
+	if s.bytes+int64(size) > s.o.Max {
+		return fmt.Errorf("the agent's spool holds its %d MiB; it waits for the server: %w", s.o.Max>>20, holdfast.ErrFull)
+	}
+	free, _, err := host.Disk(s.o.Dir)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if free < s.o.Reserve+uint64(size) {
+		return fmt.Errorf("%d MiB are free in %s and %d MiB are kept in reserve: %w", free>>20, s.o.Dir, s.o.Reserve>>20, holdfast.ErrFull)
+	}
+	return nil
+}
+
 // write appends frames to the last segment and syncs it.
 func (s *Spool) write(buf []byte, before, after uint64, fresh []holdfast.Record) error {
 	s.mu.Lock()
-	if after > before && s.bytes+int64(len(buf)) > s.o.Max {
-		s.full = true
-		s.mu.Unlock()
-		return fmt.Errorf("the agent's spool holds its %d MiB; it waits for the server: %w", s.o.Max>>20, holdfast.ErrFull)
+	if after > before {
+		if err := s.room(len(buf)); err != nil {
+			s.full = true
+			s.mu.Unlock()
+			return err
+		}
 	}
 	if err := s.rollIfBig(); err != nil {
 		s.mu.Unlock()

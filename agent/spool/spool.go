@@ -26,6 +26,10 @@ import (
 // DefaultMax is how much a spool holds unless told otherwise.
 const DefaultMax = 256 << 20
 
+// DefaultReserve is the free space below which no records are taken, unless
+// told otherwise: undoing a change and keeping its result must find room.
+const DefaultReserve = 64 << 20
+
 const (
 	segmentMax = 8 << 20
 	knownMax   = 50_000 // ids remembered against doubles
@@ -34,10 +38,11 @@ const (
 
 // Options are what Open needs.
 type Options struct {
-	Dir   string
-	Max   int64 // bytes on disk; 0 for DefaultMax
-	Clock clock.Clock
-	Log   *slog.Logger
+	Dir     string
+	Max     int64  // bytes on disk; 0 for DefaultMax
+	Reserve uint64 // free bytes that must stay; 0 for DefaultReserve
+	Clock   clock.Clock
+	Log     *slog.Logger
 }
 
 // Spool is a queue. Put, Load and Save may be called from many goroutines;
@@ -108,6 +113,9 @@ func (b Batch) ID(asset string) string {
 func Open(o Options) (*Spool, error) {
 	if o.Max <= 0 {
 		o.Max = DefaultMax
+	}
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)

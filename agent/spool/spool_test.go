@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB, dir string, size int64) *Spool {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, Max: size, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
+	s, err := Open(Options{Dir: dir, Max: size, Reserve: 1, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func record(source string, n int) holdfast.Record {
 // writeForever puts numbered records as four inputs would, says what it was
 // told is durable, and waits to be killed.
 func writeForever(dir string) {
-	s, err := Open(Options{Dir: dir, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
+	s, err := Open(Options{Dir: dir, Reserve: 1, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -170,6 +170,41 @@ func TestFullSpoolTakesNothingAndGoesOn(t *testing.T) {
 		}
 	}
 	if err := s.Put(t.Context(), []holdfast.Record{record("s", n)}); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+}
+
+// TestReserveIsKept has a disk with less room than the reserve: no records are
+// taken, but positions and acknowledgements are, and with room it goes on.
+func TestReserveIsKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 0)
+	if err := s.Put(t.Context(), []holdfast.Record{record("s", 0)}); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	s, err := Open(Options{Dir: dir, Reserve: 1 << 60, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), []holdfast.Record{record("s", 1)}); !errors.Is(err, holdfast.ErrFull) {
+		t.Fatalf("below the reserve: %v", err)
+	}
+	if st := s.Stats(); !st.Full || st.Records != 1 {
+		t.Errorf("%+v", st)
+	}
+	b, err := s.Next(t.Context())
+	if err != nil || s.Ack(b) != nil || s.Save("s", "1") != nil {
+		t.Errorf("what frees room is refused too: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, 0)
+	if p, _ := s.Load("s"); p != "1" {
+		t.Errorf("the position was not kept: %q", p)
+	}
+	if err := s.Put(t.Context(), []holdfast.Record{record("s", 1)}); err != nil {
 		t.Fatalf("with room again: %v", err)
 	}
 }

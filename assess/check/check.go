@@ -23,6 +23,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
+	"holdfast/internal/yamldoc"
 )
 
 // MaxFile is the largest check file: 64 KiB.
@@ -160,12 +161,9 @@ func read(env *cel.Env, fsys fs.FS, name, p string) (*Check, *holdfast.Fault) {
 	if err != nil {
 		return nil, wrong(0, 0, "make it readable", "%s", err)
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(b, &root); err != nil {
-		line := 0
-		text := strings.TrimPrefix(err.Error(), "yaml: ")
-		_, _ = fmt.Sscanf(text, "line %d:", &line)
-		return nil, wrong(line, 1, "correct the YAML", "%s", text)
+	root, fault := yamldoc.Parse(file, string(b))
+	if fault != nil {
+		return nil, fault
 	}
 	if len(root.Content) == 0 || root.Content[0].Kind != yaml.MappingNode {
 		return nil, wrong(1, 1, "begin with title:", "a check is a map of keys")

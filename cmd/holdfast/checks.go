@@ -43,6 +43,9 @@ func (a *app) checks() *cobra.Command {
 			if err := a.call(c.Context(), "GET", "/verdicts"+params("asset", id, "status", status, "limit", "1000"), nil, &l); err != nil {
 				return err
 			}
+			if err := a.checkFaults(c); err != nil {
+				return err
+			}
 			return a.showVerdicts(l.Items)
 		},
 	}
@@ -82,11 +85,27 @@ func (a *app) showVerdicts(vs []holdfast.Verdict) error {
 	return nil
 }
 
-func (a *app) checkCatalogue(c *cobra.Command) error {
-	var l list[spine.CheckInfo]
+// checkFaults names the checks that were not loaded.
+func (a *app) checkFaults(c *cobra.Command) error {
+	var l struct {
+		Faults holdfast.Faults `json:"faults"`
+	}
 	if err := a.call(c.Context(), "GET", "/checks", nil, &l); err != nil {
 		return err
 	}
+	a.showFaults(l.Faults)
+	return nil
+}
+
+func (a *app) checkCatalogue(c *cobra.Command) error {
+	var l struct {
+		Items  []spine.CheckInfo `json:"items"`
+		Faults holdfast.Faults   `json:"faults"`
+	}
+	if err := a.call(c.Context(), "GET", "/checks", nil, &l); err != nil {
+		return err
+	}
+	a.showFaults(l.Faults)
 	if a.json {
 		return a.print(l.Items)
 	}

@@ -28,6 +28,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/input"
 	"holdfast/internal/host"
+	"holdfast/internal/yamldoc"
 	"holdfast/store/bus"
 )
 
@@ -45,6 +46,8 @@ type config struct {
 	Reserve     uint64         `koanf:"reserve"`
 	TLSCert     string         `koanf:"tls-cert"`
 	TLSKey      string         `koanf:"tls-key"`
+
+	file, text string // the configuration file, and what it said at the start
 }
 
 func defaultConfig() config {
@@ -78,32 +81,35 @@ func loadConfig(data string, flags *pflag.FlagSet) (config, error) {
 	if !named {
 		path = filepath.Join(data, "holdfast.yaml")
 	}
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil && (named || !errors.Is(err, fs.ErrNotExist)) {
-		return cfg, holdfast.Fault{File: path, What: err.Error(), Do: "correct the file, or start without --config"}
+	text, err := os.ReadFile(path)
+	if err != nil && (named || !errors.Is(err, fs.ErrNotExist)) {
+		return cfg, holdfast.Fault{File: path, What: "cannot be read: " + err.Error(), Do: "make it readable, or name another with --config"}
 	}
-	err = k.Load(env.Provider("HOLDFAST_", ".", func(s string) string {
-		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s, "HOLDFAST_")), "_", "-")
+	if faults := checkSettings(path, string(text)); len(faults) > 0 {
+		return cfg, faults
+	}
+	if err == nil {
+		err = k.Load(file.Provider(path), yaml.Parser())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cfg, yamldoc.Fault(path, err)
+	}
+	err = k.Load(env.ProviderWithValue("HOLDFAST_", ".", func(name, value string) (string, any) {
+		name = strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "HOLDFAST_")), "_", "-")
+		if lists(name) {
+			return name, strings.Split(value, ",")
+		}
+		return name, value
 	}), nil)
 	if err != nil {
 		return cfg, err
 	}
-	for _, key := range k.Keys() {
-		top, _, _ := strings.Cut(key, ".")
-		if flags.Lookup(top) == nil && top != "inputs" && k.Exists(key) && !fromEnv(top) {
-			return cfg, holdfast.Fault{File: path, What: fmt.Sprintf("there is no setting %q", top), Do: "see holdfast up --help for the settings"}
-		}
+	if err := k.Unmarshal("", &cfg); err != nil { // the file is in order by now
+		return cfg, errUsage{fmt.Errorf("a HOLDFAST_… variable: %w; see holdfast up --help for the settings", err)}
 	}
-	if err := k.Unmarshal("", &cfg); err != nil {
-		return cfg, holdfast.Fault{File: path, What: err.Error(), Do: "see holdfast up --help for the settings"}
-	}
-	cfg.Data = data
+	cfg.Data, cfg.file, cfg.text = data, path, string(text)
 	flags.Visit(func(f *pflag.Flag) { err = errors.Join(err, cfg.set(flags, f.Name)) })
-	return cfg, err
-}
-
-// fromEnv are variables of the same prefix that mean something else.
-func fromEnv(key string) bool {
-	return os.Getenv("HOLDFAST_"+strings.ToUpper(strings.ReplaceAll(key, "-", "_"))) != ""
+	return cfg, errors.Join(err, cfg.check())
 }
 
 func (c *config) set(f *pflag.FlagSet, name string) (err error) {

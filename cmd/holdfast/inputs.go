@@ -88,9 +88,7 @@ func (a *app) rules() *cobra.Command {
 			for _, r := range l.Items {
 				rows = append(rows, []string{r.Name, string(r.Level), r.Kind, cut(r.Title, 70)})
 			}
-			for _, f := range l.Faults {
-				fmt.Fprintln(a.err, clean(f.Error()))
-			}
+			a.showFaults(l.Faults)
 			return a.table("RULE LEVEL KIND TITLE", rows)
 		},
 	}

@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"holdfast"
 )
 
 // print writes v as indented JSON.
@@ -27,6 +29,13 @@ func (a *app) table(head string, rows [][]string) error {
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	return w.Flush()
+}
+
+// showFaults names what was not loaded, beside the answer.
+func (a *app) showFaults(faults holdfast.Faults) {
+	for _, f := range faults {
+		fmt.Fprintln(a.err, "!", clean(f.Error()))
+	}
 }
 
 // clean makes text from outside safe for a terminal: control characters and

@@ -31,9 +31,7 @@ func (a *app) requirements() *cobra.Command {
 			if err := a.call(c.Context(), "GET", "/requirements", nil, &l); err != nil {
 				return err
 			}
-			for _, f := range l.Faults {
-				fmt.Fprintln(a.err, clean(f.Error()))
-			}
+			a.showFaults(l.Faults)
 			return a.showRequirements(l.Items)
 		},
 	}

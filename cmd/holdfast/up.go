@@ -58,7 +58,14 @@ func (a *app) up() *cobra.Command {
 		Long: `Starts everything in one process on embedded defaults, and prints a one-time
 login link. Listens on loopback unless told otherwise; anywhere else it speaks
 TLS. Settings come from defaults, then --config, then HOLDFAST_… variables, then
-flags.`,
+flags. The configuration file has the flags' names as keys, and what this host's
+agent reads:
+
+  management: [10.0.0.0/24]
+  auto-approve: [action/block-address]
+  inputs:
+    - {kind: file, where: /var/log/app/*.log}
+    - {kind: journald}`,
 		Example: `  holdfast up
   holdfast up --data /srv/holdfast --listen 0.0.0.0:8443 --agents 0.0.0.0:8444
   holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address`,
@@ -255,22 +262,16 @@ func (h *house) stages(ctx context.Context) error {
 			h.log.Warn("some "+x.folder+" were not loaded; the rest is in force", "faults", faults.Error())
 		}
 	}
-	parts := respond.PartsOf(actions.All())
-	for _, a := range artefacts.All() {
-		parts["artefact/"+a.Name] = respond.Part{Title: a.Title}
-	}
 	auto := map[string]bool{}
 	for _, p := range h.cfg.AutoApprove {
-		if _, ok := parts[p]; !ok {
-			return errUsage{fmt.Errorf("--auto-approve: there is no part %q", p)}
-		}
 		auto[p] = true
 	}
 	var err error
 	h.spine, err = spine.New(ctx, spine.Options{
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
-		Respond: &respond.Runner{Parts: parts, AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
+		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
 		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data,
+		Troubles: func() []spine.Trouble { return h.cfg.drifted(h.clock.Now().UTC()) },
 	})
 	return err
 }
@@ -385,7 +386,7 @@ func (h *house) runAgent(ctx context.Context, server string) error {
 	}
 	err = agent.Run(ctx, agent.Options{
 		Dir: dir, Server: "https://" + server, Token: token, Inputs: cfgs, InputKinds: inputs.All(), Collectors: collectors.All(),
-		Actions: actions.All(), Artefacts: artefacts.All(), Host: self, Clock: h.clock, Log: h.log, Version: version, Watch: []string{exe, agent.WatchCommand},
+		Actions: actions.All(), Artefacts: artefacts.All(), Host: self, Clock: h.clock, Log: h.log, Version: version, Reserve: h.cfg.Reserve, Watch: []string{exe, agent.WatchCommand},
 	})
 	if err != nil && ctx.Err() == nil {
 		h.log.Error("this host's agent ended; the server goes on without it", "error", err)

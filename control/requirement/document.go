@@ -10,6 +10,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/nearest"
+	"holdfast/internal/yamldoc"
 )
 
 // Limits on one document.
@@ -114,19 +115,16 @@ type reader struct {
 func Parse(file string, data []byte) (Document, holdfast.Faults) {
 	r := &reader{file: file}
 	var d Document
-	var root yaml.Node
 	if len(data) > MaxDocument {
 		r.faults = append(r.faults, holdfast.Fault{File: file, Line: 1, Column: 1, What: "is larger than 1 MiB", Do: "split it"})
 		return d, r.faults
 	}
-	if err := yaml.Unmarshal(data, &root); err != nil {
-		line := 1
-		text := strings.TrimPrefix(err.Error(), "yaml: ")
-		_, _ = fmt.Sscanf(text, "line %d:", &line)
-		r.faults = append(r.faults, holdfast.Fault{File: file, Line: line, Column: 1, What: text, Do: "correct the YAML"})
+	root, fault := yamldoc.Parse(file, string(data))
+	if fault != nil {
+		r.faults = append(r.faults, *fault)
 		return d, r.faults
 	}
-	if len(root.Content) == 0 || !r.plain(&root, 0) {
+	if len(root.Content) == 0 || !r.plain(root, 0) {
 		return d, r.faults
 	}
 	reqs, excs := root.Content[0], (*yaml.Node)(nil)

@@ -47,7 +47,7 @@ func (p *Parser) Parse(file string, data []byte) (Set, holdfast.Faults) {
 		faults = append(faults, *fault)
 	}
 	if len(docs) == 0 && fault == nil {
-		faults = append(faults, holdfast.Fault{File: file, What: "the file holds no rule", Do: "write one, or remove the file"})
+		faults = append(faults, holdfast.Fault{File: file, Line: 1, Column: 1, What: "the file holds no rule", Do: "write one, or remove the file"})
 	}
 	return set, faults
 }

@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
+	"holdfast/internal/yamldoc"
 )
 
 // Limits on a rule file, against YAML bombs.
@@ -23,35 +22,27 @@ const (
 	maxNodes = 50_000
 )
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:unmarshal errors:\s*)?line (\d+): (.*)`)
-
 // documents splits data into its YAML documents, with aliases resolved and the
 // limits kept. The documents before a fault of syntax are returned with it.
 func documents(file string, data []byte) (docs []*yaml.Node, fault *holdfast.Fault) {
 	if len(data) > MaxFile {
 		return nil, &holdfast.Fault{File: file, What: fmt.Sprintf("the file has %d bytes, the limit is %d", len(data), MaxFile), Do: "split it"}
 	}
-	defer func() {
-		// The YAML reader is known to panic on some malformed input.
-		if r := recover(); r != nil {
-			fault = &holdfast.Fault{File: file, What: fmt.Sprintf("the YAML cannot be read: %v", r), Do: "check quotes and indentation"}
-		}
-	}()
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for {
-		var doc yaml.Node
-		err := dec.Decode(&doc)
+		doc, err := yamldoc.Next(file, dec)
 		if errors.Is(err, io.EOF) {
 			return docs, nil
 		}
-		if err != nil {
-			return docs, syntaxFault(file, err)
+		var bad holdfast.Fault
+		if errors.As(err, &bad) {
+			return docs, &bad
 		}
 		if len(docs) == maxDocs {
 			return docs, &holdfast.Fault{File: file, Line: doc.Line, What: fmt.Sprintf("more than %d documents in one file", maxDocs), Do: "split it"}
 		}
 		w := yamlWalk{file: file, budget: maxNodes}
-		root := w.resolve(&doc, 0)
+		root := w.resolve(doc, 0)
 		if w.fault != nil {
 			return docs, w.fault
 		}
@@ -59,15 +50,6 @@ func documents(file string, data []byte) (docs []*yaml.Node, fault *holdfast.Fau
 			docs = append(docs, root)
 		}
 	}
-}
-
-func syntaxFault(file string, err error) *holdfast.Fault {
-	f := holdfast.Fault{File: file, What: "the YAML cannot be read: " + err.Error(), Do: "check quotes and indentation there"}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		f.Line, _ = strconv.Atoi(m[1])
-		f.What = "the YAML cannot be read: " + m[2]
-	}
-	return &f
 }
 
 type yamlWalk struct {

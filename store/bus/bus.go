@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"holdfast"
+	"holdfast/internal/host"
 )
 
 const (
@@ -133,7 +134,7 @@ func (b *Bus) Close() error {
 
 // Room returns ErrFull when less than the reserve is free.
 func (b *Bus) Room() error {
-	free, _, err := Disk(b.opt.Dir)
+	free, _, err := host.Disk(b.opt.Dir)
 	if err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
@@ -142,6 +143,9 @@ func (b *Bus) Room() error {
 	}
 	return nil
 }
+
+// Reserve is the free space below which nothing is taken in.
+func (b *Bus) Reserve() uint64 { return b.opt.Reserve }
 
 // Publish makes a block durable. When it returns nil the block is synced to
 // disk; doubled says that a block of the same ID was there already, and seq is
