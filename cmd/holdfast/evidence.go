@@ -162,7 +162,7 @@ func unpack(root *os.Root, r io.Reader) (int64, error) {
 		if err != nil {
 			return total, err
 		}
-		n, err := io.Copy(f, t)
+		n, err := io.CopyN(f, t, head.Size)
 		total += n
 		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 			return total, err
