@@ -386,7 +386,7 @@ func (h *house) runAgent(ctx context.Context, server string) error {
 	}
 	err = agent.Run(ctx, agent.Options{
 		Dir: dir, Server: "https://" + server, Token: token, Inputs: cfgs, InputKinds: inputs.All(), Collectors: collectors.All(),
-		Actions: actions.All(), Artefacts: artefacts.All(), Host: self, Clock: h.clock, Log: h.log, Version: version, Reserve: h.cfg.Reserve, Watch: []string{exe, agent.WatchCommand},
+		Actions: actions.All(), Artefacts: artefacts.All(), Host: self, Clock: h.clock, Log: h.log, Version: version, Reserve: h.cfg.Reserve, Refuse: agent.Rights(), Watch: []string{exe, agent.WatchCommand},
 	})
 	if err != nil && ctx.Err() == nil {
 		h.log.Error("this host's agent ended; the server goes on without it", "error", err)
