@@ -25,6 +25,17 @@ type Refuse struct {
 	// Accounts and Addresses are never what an action acts on.
 	Accounts  []string `yaml:"accounts"`
 	Addresses []string `yaml:"addresses"` // addresses and prefixes
+	// Lacks names the right without which nothing can be changed here, nor be
+	// undone; "" if it is there.
+	Lacks string `yaml:"-"`
+}
+
+// Rights refuses what this process could begin and not finish.
+func Rights() Refuse {
+	if privileged() {
+		return Refuse{}
+	}
+	return Refuse{Lacks: "not root: this agent may read the host, and change nothing; run it as root"}
 }
 
 // LoadRefuse reads refuse.yaml; a missing file refuses nothing.
@@ -53,6 +64,9 @@ func LoadRefuse(path string) (Refuse, error) {
 func (r Refuse) with(o Refuse) Refuse {
 	r.ReadOnly = r.ReadOnly || o.ReadOnly
 	r.Parts = slices.Concat(r.Parts, o.Parts)
+	if r.Lacks == "" {
+		r.Lacks = o.Lacks
+	}
 	r.Accounts = slices.Concat(r.Accounts, o.Accounts)
 	r.Addresses = slices.Concat(r.Addresses, o.Addresses)
 	return r
@@ -65,6 +79,9 @@ func (r Refuse) check(t *holdfast.Task) string {
 	}
 	if r.ReadOnly && t.Verb == holdfast.VerbApply {
 		return "this agent is read-only"
+	}
+	if r.Lacks != "" && t.Verb == holdfast.VerbApply {
+		return r.Lacks
 	}
 	for _, p := range r.Parts {
 		if fam, all := strings.CutSuffix(p, "/*"); p == t.Part || all && strings.HasPrefix(t.Part, fam+"/") {

@@ -361,6 +361,9 @@ func (t *tasks) plan(ctx context.Context, p part, task *holdfast.Task) (*holdfas
 		return nil, err
 	}
 	plan.Part, plan.Asset, plan.Params = task.Part, task.Asset, task.Params
+	if lacks := t.a.refuse.Lacks; lacks != "" && !plan.Nothing {
+		plan.Refused = append(plan.Refused, lacks)
+	}
 	if plan.ID == "" {
 		plan.ID = holdfast.StableID("plan", task.ID)
 	}

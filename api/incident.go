@@ -55,6 +55,15 @@ func (a *API) incident() {
 		}
 		return one(a.Loop.Grant(ctx, who(ctx), in.ID))
 	})
+	type reopen struct {
+		ByID
+		Body struct {
+			Because string `json:"because" minLength:"3" maxLength:"2000"`
+		}
+	}
+	add(a, route{"POST", "/incidents/{id}/reopen", "incident.reopen", "Open a closed one again", "incident"}, func(ctx context.Context, in *reopen) (*One[holdfast.Incident], error) {
+		return one(a.Loop.Work(ctx, who(ctx), in.ID, spine.Work{Reopen: in.Body.Because}))
+	})
 	type note struct {
 		ByID
 		Body struct {

@@ -32,6 +32,20 @@ func (r *Runner) Close(ctx context.Context, who, id string, g GateInput) (open [
 	return open, err
 }
 
+// Reopen opens a closed incident again, on a person's word.
+func (r *Runner) Reopen(ctx context.Context, who, id, because string) error {
+	if because == "" || len(because) > 2000 {
+		return fmt.Errorf("opening it again wants a reason of 1 to 2000 bytes: %w", holdfast.ErrInvalid)
+	}
+	return r.incident(ctx, id, func(tx Tx, in *holdfast.Incident) error {
+		if in.Status != holdfast.IncidentClosed {
+			return fmt.Errorf("%s is %s, not closed: %w", id, in.Status, holdfast.ErrConflict)
+		}
+		in.Status, in.Closed, in.ClosedBy, in.Override = holdfast.IncidentOpen, time.Time{}, "", nil
+		return r.note(tx, in, who, "incident.reopen", "open", r.Clock.Now().String(), fmt.Sprintf("%s opened it again: %s", who, because))
+	})
+}
+
 // AskOverride asks for an incident to be closed against the gate, until a time.
 func (r *Runner) AskOverride(ctx context.Context, who, id, because string, expires time.Time, g GateInput) error {
 	now := r.Clock.Now()

@@ -57,14 +57,14 @@ func lastCleanUp(in holdfast.Incident, g GateInput) time.Time {
 func checksOpen(in holdfast.Incident, g GateInput, since time.Time) []holdfast.Open {
 	var open []holdfast.Open
 	for _, b := range in.Requirements {
-		o := holdfast.Open{Gate: "check", Entity: b.Asset, Do: "holdfast verify " + b.Requirement}
+		o := holdfast.Open{Gate: "check", Entity: b.Asset, Do: fmt.Sprintf("holdfast verify %s --asset %s", b.Requirement, b.Asset)}
 		i := slices.IndexFunc(g.Verdicts, func(v holdfast.Verdict) bool { return v.Asset == b.Asset && v.Check == b.Check })
 		switch {
 		case i < 0:
 			o.What = fmt.Sprintf("%s: check %s has no verdict", b.Requirement, b.Check)
 		case g.Verdicts[i].Status == holdfast.Fail:
 			o.What = fmt.Sprintf("%s is still broken: check %s fails: %s", b.Requirement, b.Check, g.Verdicts[i].Why)
-			o.Do = "holdfast plan " + b.Requirement
+			o.Do = fmt.Sprintf("holdfast apply %s --asset %s", b.Requirement, b.Asset)
 		case g.Verdicts[i].Status != holdfast.Pass && g.Verdicts[i].Status != holdfast.NotApplicable:
 			o.What = fmt.Sprintf("%s: check %s is %s: %s", b.Requirement, b.Check, g.Verdicts[i].Status, g.Verdicts[i].Why)
 		case !g.Verdicts[i].FactsAt.After(since):
@@ -96,7 +96,7 @@ func actionsOpen(g GateInput) []holdfast.Open {
 			if a.Error != "" {
 				o.What += ": " + a.Error
 			}
-			o.Do = "holdfast actions show " + a.ID
+			o.Do = "holdfast actions " + a.ID
 		case holdfast.Failed:
 			if settledByAnother(&a, g.Actions) {
 				continue
@@ -166,7 +166,7 @@ func detectionOpen(in holdfast.Incident, g GateInput, since time.Time) []holdfas
 		if kind, ok := g.Drillers[n.rule]; ok {
 			o.Do = fmt.Sprintf("holdfast drills run %s --asset %s --incident %s", kind, n.asset, in.ID)
 		} else {
-			o.Do = fmt.Sprintf("no drill makes it fire yet; holdfast incidents override %s --because …", in.ID)
+			o.Do = fmt.Sprintf("no drill makes it fire yet; holdfast incidents override %s --because REASON", in.ID)
 		}
 		open = append(open, o)
 	}

@@ -40,18 +40,18 @@ func TestGate(t *testing.T) {
 		do    string
 	}{
 		{"all settled", func(*holdfast.Incident, *GateInput) {}, nil, ""},
-		{"the check fails", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Status = holdfast.Fail }, []string{"check"}, "holdfast plan ssh-hard"},
-		{"the check is unknown", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Status = holdfast.Unknown }, []string{"check"}, "holdfast verify ssh-hard"},
-		{"no verdict", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts = nil }, []string{"check"}, "holdfast verify ssh-hard"},
-		{"another host's verdict", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Asset = "ast-2" }, []string{"check"}, "holdfast verify ssh-hard"},
-		{"green on old facts", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].FactsAt = at(5) }, []string{"check"}, "holdfast verify ssh-hard"},
+		{"the check fails", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Status = holdfast.Fail }, []string{"check"}, "holdfast apply ssh-hard --asset ast-1"},
+		{"the check is unknown", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Status = holdfast.Unknown }, []string{"check"}, "holdfast verify ssh-hard --asset ast-1"},
+		{"no verdict", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts = nil }, []string{"check"}, "holdfast verify ssh-hard --asset ast-1"},
+		{"another host's verdict", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].Asset = "ast-2" }, []string{"check"}, "holdfast verify ssh-hard --asset ast-1"},
+		{"green on old facts", func(_ *holdfast.Incident, g *GateInput) { g.Verdicts[0].FactsAt = at(5) }, []string{"check"}, "holdfast verify ssh-hard --asset ast-1"},
 		{"the block stands", func(_ *holdfast.Incident, g *GateInput) {
 			g.Actions[0].Status, g.Actions[0].Undone = holdfast.Verified, time.Time{}
 		}, []string{"containment"}, "holdfast actions undo act-1, or: holdfast actions accept act-1"},
 		{"the block is accepted", func(_ *holdfast.Incident, g *GateInput) { g.Actions[0].Status = holdfast.Accepted }, nil, ""},
 		{"the undo is not proven", func(_ *holdfast.Incident, g *GateInput) { g.Actions[0].UndoProof.Holds = false }, []string{"containment"}, "holdfast actions verify act-1"},
 		{"an action waits", func(_ *holdfast.Incident, g *GateInput) { g.Actions[0].Status = holdfast.Planned }, []string{"action"}, "holdfast actions approve act-1, or: holdfast actions reject act-1"},
-		{"an action is mid-way", func(_ *holdfast.Incident, g *GateInput) { g.Actions[1].Status = holdfast.Applying }, []string{"action"}, "holdfast actions show act-2"},
+		{"an action is mid-way", func(_ *holdfast.Incident, g *GateInput) { g.Actions[1].Status = holdfast.Applying }, []string{"action"}, "holdfast actions act-2"},
 		{"an action failed", func(_ *holdfast.Incident, g *GateInput) { g.Actions[1].Status = holdfast.Failed }, []string{"action"}, "holdfast actions reject act-2"},
 		{"not proven", func(_ *holdfast.Incident, g *GateInput) { g.Actions[1].Status = holdfast.Applied }, []string{"action"}, "holdfast actions verify act-2, or: holdfast actions undo act-2"},
 		{"the drill is older", func(_ *holdfast.Incident, g *GateInput) { g.Drills[0].Started = at(4) }, []string{"detection"}, "holdfast drills run ssh-bruteforce --asset ast-1 --incident inc-1"},
@@ -176,5 +176,42 @@ func TestCloseReadsTheActionsAnew(t *testing.T) {
 	}
 	if _, err := r.Close(t.Context(), "ann", in.ID, g); !errors.Is(err, holdfast.ErrRefused) {
 		t.Errorf("closed with a block in force: %v", err)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	r := newRig(t)
+	in, g := settled()
+	if err := r.book.PutIncident(in); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Advance(10 * time.Minute)
+	if err := r.Reopen(t.Context(), "ann", in.ID, "seen again"); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("an open one was reopened: %v", err)
+	}
+	if _, err := r.Close(t.Context(), "ann", in.ID, g); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reopen(t.Context(), "ben", in.ID, ""); !errors.Is(err, holdfast.ErrInvalid) {
+		t.Errorf("reopened without a reason: %v", err)
+	}
+	if err := r.Reopen(t.Context(), "ben", in.ID, "seen again"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.book.Incident(in.ID)
+	if err != nil || got.Status != holdfast.IncidentOpen || !got.Closed.IsZero() || got.ClosedBy != "" || got.Override != nil {
+		t.Errorf("%+v %v", got, err)
+	}
+	recorded := 0
+	for _, e := range r.book.evidence {
+		if e.Did == "incident.reopen" && e.Who == "user:ben" && e.On == in.ID {
+			recorded++
+		}
+	}
+	if recorded != 1 {
+		t.Errorf("%d entries of evidence", recorded)
+	}
+	if say := got.Timeline[len(got.Timeline)-1].Say; say != "ben opened it again: seen again" {
+		t.Errorf("the timeline says %q", say)
 	}
 }

@@ -111,7 +111,14 @@ func (s *Spine) Work(ctx context.Context, who, id string, w Work) (holdfast.Inci
 		err = s.Respond.AddNote(ctx, who, id, w.Note)
 	case w.Task != "":
 		err = s.Respond.FinishTask(ctx, who, id, w.Task, w.Done)
+	case w.Reopen != "":
+		err = s.Respond.Reopen(ctx, who, id, w.Reopen)
 	case w.Assign != nil:
+		if to := *w.Assign; to != "" {
+			if _, uerr := s.State.Users().Get(ctx, to); uerr != nil {
+				return holdfast.Incident{}, fmt.Errorf("there is no user %q; `holdfast users` lists them: %w", to, uerr)
+			}
+		}
 		err = s.Respond.Assign(ctx, who, id, *w.Assign)
 	}
 	if err != nil {

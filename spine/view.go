@@ -123,6 +123,7 @@ type Work struct {
 	Task   string
 	Done   bool
 	Assign *string
+	Reopen string // the reason
 }
 
 // Proposal is an action that somebody asks for.

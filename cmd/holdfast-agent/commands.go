@@ -120,7 +120,7 @@ func (f *flags) options(stderr io.Writer) (agent.Options, error) {
 	return agent.Options{
 		Dir: f.dir, Server: f.server, Token: f.token, Version: version, Host: h, Clock: clock.System{}, Log: log,
 		InputKinds: inputall.All(), Collectors: collectall.All(), Actions: actionall.All(), Artefacts: artefactall.All(),
-		Watch: []string{exe, "undo-watch"}, SpoolMax: f.spoolMiB << 20, Refuse: agent.Refuse{ReadOnly: f.readOnly},
+		Watch: []string{exe, "undo-watch"}, SpoolMax: f.spoolMiB << 20, Refuse: agent.Refuse{ReadOnly: f.readOnly, Lacks: agent.Rights().Lacks},
 	}, nil
 }
 

@@ -198,6 +198,9 @@ that it is still served.`,
 				if !a.json {
 					a.showPlan(&acts[i])
 				}
+				if p := acts[i].Plan; p != nil && len(p.Refused) > 0 {
+					return fmt.Errorf("%s refuses %s: %s: %w", acts[i].Asset, acts[i].Part, clean(strings.Join(p.Refused, "; ")), holdfast.ErrRefused)
+				}
 				if !yes && !a.ask("Apply this?") {
 					return errors.New("nothing was applied")
 				}

@@ -16,7 +16,7 @@ func (a *app) checks() *cobra.Command {
 	c := &cobra.Command{
 		Use: "checks", Short: "What the checks say about the hosts, with the fact that decided",
 		Long:    "Lists verdicts, worst first. Ends with 3 if a check fails.",
-		Example: "  holdfast checks\n  holdfast checks --status fail --asset web-01\n  holdfast checks --now        collect and judge again first\n  holdfast checks --catalogue  what is checked, and why",
+		Example: "  holdfast checks\n  holdfast checks --status fail --asset web-01\n  holdfast checks --now        collect and judge again first\n  holdfast checks --catalogue   what is checked, and why",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if catalogue {

@@ -98,7 +98,7 @@ func (a *app) contact() (contact, error) {
 		return c, errAway{fmt.Errorf("no server is known: start one with `holdfast up --data %s`, or name it with --server", a.data)}
 	}
 	if c.Token == "" {
-		return c, fmt.Errorf("no token for %s: set HOLDFAST_TOKEN (make one in the console, or with `holdfast users token` on the server): %w", c.URL, holdfast.ErrForbidden)
+		return c, fmt.Errorf("no token for %s: set HOLDFAST_TOKEN (make one in the console, or with `holdfast users token NAME` on the server): %w", c.URL, holdfast.ErrForbidden)
 	}
 	return c, nil
 }

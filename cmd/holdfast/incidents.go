@@ -84,7 +84,7 @@ func (a *app) incidents() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
-	c.AddCommand(a.closeIncident(), a.override(), a.grant(), a.note(), a.task())
+	c.AddCommand(a.closeIncident(), a.reopen(), a.assign(), a.override(), a.grant(), a.note(), a.task())
 	return c
 }
 
@@ -93,7 +93,11 @@ func (a *app) showIncident(v api.IncidentView) error {
 		return a.print(v)
 	}
 	x := v.Incident
-	fmt.Fprintf(a.out, "%s  %s  rank %d, %s, %s\n\n", x.ID, clean(x.Title), x.Rank, x.Level, x.Status)
+	fmt.Fprintf(a.out, "%s  %s  rank %d, %s, %s\n", x.ID, clean(x.Title), x.Rank, x.Level, x.Status)
+	if x.Assignee != "" {
+		fmt.Fprintln(a.out, "given to", clean(x.Assignee))
+	}
+	fmt.Fprintln(a.out)
 	for _, r := range x.Reasons {
 		fmt.Fprintf(a.out, "  %+4d  %s\n", r.Points, clean(r.Why))
 	}
@@ -159,6 +163,62 @@ func (a *app) closeIncident() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+func (a *app) reopen() *cobra.Command {
+	var because string
+	c := &cobra.Command{
+		Use: "reopen INCIDENT", Short: "Open a closed incident again", Args: exactly(1, "one incident"),
+		Example: "  holdfast incidents reopen inc-1 --because 'the same address came back'",
+		RunE: func(c *cobra.Command, args []string) error {
+			if because == "" {
+				return errUsage{errors.New("opening it again wants a reason: --because TEXT")}
+			}
+			return a.work(c, args[0], "reopen", map[string]string{"because": because}, func(x holdfast.Incident) string {
+				return x.ID + " is " + x.Status + " again"
+			})
+		},
+	}
+	c.Flags().StringVar(&because, "because", "", "the reason (required)")
+	return c
+}
+
+func (a *app) assign() *cobra.Command {
+	var nobody bool
+	c := &cobra.Command{
+		Use: "assign INCIDENT USER", Short: "Give an incident to somebody", Args: atMost(2, "an incident and a user"),
+		Example: "  holdfast incidents assign inc-1 alice\n  holdfast incidents assign inc-1 --nobody",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 || (len(args) == 1) != nobody {
+				return errUsage{fmt.Errorf("assign takes an incident and a user, or --nobody; see %s --help", c.CommandPath())}
+			}
+			to := ""
+			if !nobody {
+				to = args[1]
+			}
+			return a.work(c, args[0], "assign", map[string]string{"user": to}, func(x holdfast.Incident) string {
+				if x.Assignee == "" {
+					return x.ID + " is nobody's"
+				}
+				return x.ID + " is " + x.Assignee + "'s"
+			})
+		},
+	}
+	c.Flags().BoolVar(&nobody, "nobody", false, "take it from whoever has it")
+	return c
+}
+
+// work does something on an incident and says how it stands then.
+func (a *app) work(c *cobra.Command, id, what string, in any, say func(holdfast.Incident) string) error {
+	var x holdfast.Incident
+	if err := a.call(c.Context(), "POST", "/incidents/"+id+"/"+what, in, &x); err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(x)
+	}
+	fmt.Fprintln(a.out, clean(say(x)))
+	return nil
 }
 
 func (a *app) override() *cobra.Command {

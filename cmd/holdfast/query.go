@@ -22,7 +22,7 @@ func (a *app) query() *cobra.Command {
 Pipe: where, extend, project, summarize … by, distinct, order by, top, take, count.`,
 		Example: `  holdfast query failed user:root
   holdfast query 'events | where action == "login_failed" | summarize fails=count() by src_ip | order by fails'
-  holdfast query --last 7d 'dataset:deadletter'`,
+  holdfast query --last 168h 'dataset:deadletter'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			in := map[string]any{"q": strings.Join(args, " "), "limit": limit}

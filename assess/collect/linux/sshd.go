@@ -3,7 +3,9 @@ package linux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -26,6 +28,9 @@ func sshd() collect.Collector {
 				return one(table(h, "sshd")), nil // no SSH server is installed
 			}
 			out, err := h.Run(ctx, nil, h.Path(program), "-T", "-f", h.Path("/etc/ssh/sshd_config"))
+			if err != nil && os.Geteuid() != 0 {
+				err = fmt.Errorf("%w; it needs root to read the host keys", err)
+			}
 			if err != nil {
 				return one(failed(h, "sshd", err)), nil
 			}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"holdfast"
+	"holdfast/agent/port"
+	"holdfast/api/account"
+	"holdfast/assess"
+	"holdfast/content"
+	"holdfast/control"
+	"holdfast/detect"
+	"holdfast/drill"
+	"holdfast/ingest"
+	parsers "holdfast/ingest/parser/all"
+	"holdfast/internal/host"
+	"holdfast/respond"
+	"holdfast/spine"
+	"holdfast/store/bus"
+	"holdfast/store/events"
+	"holdfast/store/evidence"
+	"holdfast/store/state"
+)
+
+// open opens the stores and stages, from below.
+func (h *house) open(ctx context.Context) (err error) {
+	in := func(name string) string { return filepath.Join(h.cfg.Data, name) }
+	if h.state, err = state.Open(ctx, in("state.db"), h.clock); err != nil {
+		return err
+	}
+	h.close = append(h.close, h.state.Close)
+	if h.bus, err = bus.Open(ctx, bus.Options{Dir: in("bus"), Reserve: h.cfg.Reserve, Log: h.log}); err != nil {
+		return err
+	}
+	h.close = append(h.close, h.bus.Close)
+	if h.events, err = events.Open(ctx, events.Options{Dir: in("events"), Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
+		return err
+	}
+	h.close = append(h.close, h.events.Close)
+	if err := h.keys(ctx); err != nil {
+		return err
+	}
+	if h.accounts, err = account.New(accountBook{h.state}, h.clock); err != nil {
+		return err
+	}
+	return h.stages(ctx)
+}
+
+// keys reads the server's keys, or makes them at the first start.
+func (h *house) keys(ctx context.Context) error {
+	private, err := h.secret(ctx, "evidence.key", func() (string, error) {
+		private, public, err := evidence.NewKey()
+		if err != nil {
+			return "", err
+		}
+		return private, host.WriteAtomic(filepath.Join(h.cfg.Data, evidencePublic), []byte(public+"\n"), 0o644)
+	})
+	if err != nil {
+		return err
+	}
+	if h.evidence, err = evidence.Open(filepath.Join(h.cfg.Data, "evidence"), private); err != nil {
+		return err
+	}
+	h.close = append(h.close, h.evidence.Close)
+	task, err := h.secret(ctx, "task.key", func() (string, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return base64.StdEncoding.EncodeToString(key), err
+	})
+	if err != nil {
+		return err
+	}
+	raw, err := base64.StdEncoding.DecodeString(task)
+	if err != nil || len(raw) != ed25519.PrivateKeySize {
+		return fmt.Errorf("the task key in the state is damaged: %w", holdfast.ErrInvalid)
+	}
+	h.taskKey = raw
+	ca, err := h.secret(ctx, "agents.ca", func() (string, error) {
+		ca, err := port.NewCA(h.clock.Now())
+		if err != nil {
+			return "", err
+		}
+		b, err := ca.PEM()
+		return string(b), err
+	})
+	if err != nil {
+		return err
+	}
+	if h.ca, err = port.LoadCA([]byte(ca)); err != nil {
+		return err
+	}
+	if h.cfg.secure() {
+		h.tls, h.certPEM, err = serverTLS(h.cfg)
+	}
+	return err
+}
+
+func (h *house) secret(ctx context.Context, name string, make func() (string, error)) (string, error) {
+	v, err := h.state.Setting(ctx, name)
+	if !errors.Is(err, holdfast.ErrNotFound) {
+		return v, err
+	}
+	if v, err = make(); err != nil {
+		return "", err
+	}
+	return v, h.state.SetSetting(ctx, name, v)
+}
+
+func (h *house) stages(ctx context.Context) error {
+	drills := &drill.Runner{Clock: h.clock, Log: h.log}
+	h.ingest = ingest.New(ingest.Options{
+		Parsers: parsers.All(), Bus: h.bus, Clock: h.clock, Log: h.log,
+		Drill: func(text string) string { return h.spine.Marker(text) }, // nothing comes in before the spine is there
+		Asset: func(name string) string { return h.spine.AssetOf(name) },
+	})
+	detector := detect.New(detect.Options{Datasets: h.ingest.Datasets(), Clock: h.clock, Log: h.log})
+	assessor := assess.New(assess.Options{Clock: h.clock, Log: h.log})
+	book := control.New(control.Options{Clock: h.clock, Log: h.log, Management: h.cfg.Management})
+	for _, x := range []struct {
+		folder string
+		load   func(shipped fs.FS, user string) holdfast.Faults
+	}{
+		{"rules", func(f fs.FS, user string) holdfast.Faults {
+			return detector.Load(detect.Source{Name: "shipped/rules", FS: f}, detect.Dir(user))
+		}},
+		{"checks", func(f fs.FS, user string) holdfast.Faults {
+			return assessor.Load(assess.Source{Name: "shipped/checks", FS: f}, assess.Source{Name: user, FS: os.DirFS(user)})
+		}},
+		{"requirements", func(f fs.FS, user string) holdfast.Faults {
+			return book.Load(control.Source{Name: "shipped/requirements", FS: f}, control.Source{Name: user, FS: os.DirFS(user)})
+		}},
+	} {
+		user := filepath.Join(h.cfg.Data, x.folder)
+		if err := os.MkdirAll(user, 0o700); err != nil {
+			return err
+		}
+		shipped, err := fs.Sub(content.FS, x.folder)
+		if err != nil {
+			return err
+		}
+		if faults := x.load(shipped, user); len(faults) > 0 {
+			h.log.Warn("some "+x.folder+" were not loaded; the rest is in force", "faults", faults.Error())
+		}
+	}
+	auto := map[string]bool{}
+	for _, p := range h.cfg.AutoApprove {
+		auto[p] = true
+	}
+	var err error
+	h.spine, err = spine.New(ctx, spine.Options{
+		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
+		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
+		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data,
+		Troubles: func() []spine.Trouble { return h.cfg.drifted(h.clock.Now().UTC()) },
+	})
+	return err
+}
