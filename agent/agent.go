@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("agent: %w", err)
 	}
 	o.Dir = dir
-	l, err := lock.Try(filepath.Join(o.Dir, "lock"))
+	l, err := lock.Take(filepath.Join(o.Dir, "lock"))
 	if err != nil {
 		return fmt.Errorf("agent: is another agent running on %s? %w", o.Dir, err)
 	}

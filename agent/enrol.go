@@ -22,7 +22,7 @@ func Enrol(ctx context.Context, o Options) (string, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("agent: %w", err)
 	}
-	l, err := lock.Try(filepath.Join(o.Dir, "lock"))
+	l, err := lock.Take(filepath.Join(o.Dir, "lock"))
 	if err != nil {
 		return "", fmt.Errorf("agent: is another agent running on %s? %w", o.Dir, err)
 	}
@@ -61,14 +61,8 @@ func ReadStatus(dir string, c clock.Clock) (Status, error) {
 		return s, fmt.Errorf("%s holds no enrolled agent: %w", dir, holdfast.ErrNotFound)
 	}
 	s.Asset, s.Renew = id.Asset, id.Renew
-	l, err := lock.Try(filepath.Join(dir, "lock"))
-	switch {
-	case errors.Is(err, lock.ErrHeld):
-		s.Running = true
-	case err != nil:
+	if s.Running, err = lock.Held(filepath.Join(dir, "lock")); err != nil {
 		return s, err
-	default:
-		_ = l.Unlock()
 	}
 	s.Armed, err = undo.Store{Dir: filepath.Join(dir, "undo"), Clock: c}.List()
 	return s, err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -23,11 +24,43 @@ func Try(path string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tryLock(f); err != nil {
+	if err := tryLock(f, true); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &Lock{f}, nil
+}
+
+// patience is how long Take tries.
+const patience = time.Second
+
+// Take is Try where others may ask Held meanwhile: those who only ask are in
+// the way for a moment, and a holder stays. It tells the two apart by trying
+// for a second.
+func Take(path string) (*Lock, error) {
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		l, err := Try(path)
+		if !errors.Is(err, ErrHeld) || time.Now().After(end) {
+			return l, err
+		}
+	}
+}
+
+// Held reports whether somebody holds the lock. Many may ask at once.
+func Held(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = tryLock(f, false)
+	if errors.Is(err, ErrHeld) {
+		return true, nil
+	}
+	return false, err
 }
 
 // Wait takes the lock, waiting for it until ctx is done.

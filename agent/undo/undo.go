@@ -125,12 +125,8 @@ func (s Store) List() ([]Entry, error) {
 
 // Watched reports whether a watchdog lives for the subject.
 func (s Store) Watched(subject string) bool {
-	l, err := lock.Try(s.watchPath(subject))
-	if err != nil {
-		return errors.Is(err, lock.ErrHeld)
-	}
-	_ = l.Unlock()
-	return false
+	held, err := lock.Held(s.watchPath(subject))
+	return held && err == nil
 }
 
 func (s Store) watchPath(subject string) string {
@@ -149,9 +145,9 @@ const look = 500 * time.Millisecond
 
 // Watch waits for the subject's deadline and undoes it then, unless it is
 // disarmed before. It tries again for as long as the undo fails. A second
-// watcher of the same subject returns at once.
+// watcher of the same subject returns soon.
 func (s Store) Watch(ctx context.Context, subject string, do Do) error {
-	w, err := lock.Try(s.watchPath(subject))
+	w, err := lock.Take(s.watchPath(subject))
 	if errors.Is(err, lock.ErrHeld) {
 		return nil
 	}
