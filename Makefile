@@ -43,8 +43,10 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/index.html web/vite.config.ts -type f 2>/dev/null)
 	cd web && npm run build
 
-generate: need build ## regenerate what is generated from the code
-	./bin/holdfast openapi > docs/openapi.json
+generate: need web/node_modules/.package-lock.json ## regenerate what is generated from the code
+	go run ./cmd/holdfast openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
+	cd web && npm run types
 
 test: need .ci/packages ## install what the tests need and run all of them
 	@./.ci/packages

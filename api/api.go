@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -132,6 +133,7 @@ func New(o Options) *API {
 	a.user()
 	a.evidence()
 	a.streamRoute()
+	words(a.huma.OpenAPI().Components.Schemas)
 	if o.Ingest != nil {
 		a.router.Handle("/ingest/v1/events", o.Ingest)
 	}
@@ -149,6 +151,9 @@ func New(o Options) *API {
 func namer() func(reflect.Type, string) string {
 	taken := map[string]reflect.Type{}
 	return func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
 		base := huma.DefaultSchemaNamer(t, hint)
 		name := base
 		for n := 2; taken[name] != nil && taken[name] != t; n++ {
@@ -156,6 +161,35 @@ func namer() func(reflect.Type, string) string {
 		}
 		taken[name] = t
 		return name
+	}
+}
+
+// words says in the description which words a field may hold, where its type
+// has a fixed list of them.
+func words(schemas huma.Registry) {
+	lists := map[reflect.Type][]any{
+		reflect.TypeFor[holdfast.Level](): {holdfast.Informational, holdfast.Low, holdfast.Medium, holdfast.High, holdfast.Critical},
+		reflect.TypeFor[holdfast.State](): {
+			holdfast.Holds, holdfast.Broken, holdfast.StateUnknown, holdfast.Excepted, holdfast.Inapplicable, holdfast.NotYet,
+		},
+		reflect.TypeFor[holdfast.Status](): {holdfast.Pass, holdfast.Fail, holdfast.NotApplicable, holdfast.Unknown},
+		reflect.TypeFor[holdfast.ActionStatus](): {
+			holdfast.Proposed, holdfast.Planned, holdfast.Approved, holdfast.Applying, holdfast.Applied, holdfast.Verified,
+			holdfast.Undoing, holdfast.Undone, holdfast.Accepted, holdfast.Failed, holdfast.Rejected,
+		},
+	}
+	for name, schema := range schemas.Map() {
+		t := schemas.TypeFromRef("#/components/schemas/" + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		for i := range t.NumField() {
+			f := t.Field(i)
+			field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if p := schema.Properties[field]; p != nil && lists[f.Type] != nil {
+				p.Enum = lists[f.Type]
+			}
+		}
 	}
 }
 

@@ -100,7 +100,7 @@ export default function Requirement() {
               </table>
             </Panel>
             <Panel title="As written" tools={<code className="dim">{r.file}:{r.line}</code>}>
-              <div className="dim">Owner: {r.owner || 'nobody'}{Object.entries(r.maps ?? {}).map(([k, v]) => <span key={k}> · {k}: {v.join(', ')}</span>)}</div>
+              <div className="dim">Owner: {r.owner || 'nobody'}{Object.entries(r.maps ?? {}).map(([k, v]) => <span key={k}> · {k}: {(v ?? []).join(', ')}</span>)}</div>
               <pre className="raw" tabIndex={0}><Outside text={r.source} /></pre>
             </Panel>
           </>
