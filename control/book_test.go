@@ -227,3 +227,21 @@ func TestDerivedPartsAreShipped(t *testing.T) {
 		}
 	}
 }
+
+func TestABrokenFileKeepsItsRequirements(t *testing.T) {
+	files := fstest.MapFS{"a.yaml": {Data: []byte(both)}}
+	b := New(Options{Clock: clock.NewFixed(noon), Log: slog.New(slog.DiscardHandler)})
+	if f := b.Load(Source{"own", files}); len(f) > 0 || len(b.Requirements()) != 3 {
+		t.Fatal(f)
+	}
+	files["a.yaml"] = &fstest.MapFile{Data: []byte("- id: [")}
+	for range 2 {
+		if f := b.Load(Source{"own", files}); len(f) != 1 || f[0].File != "own/a.yaml" || len(b.Requirements()) != 3 {
+			t.Fatalf("%v, %d requirements", f, len(b.Requirements()))
+		}
+	}
+	delete(files, "a.yaml")
+	if f := b.Load(Source{"own", files}); len(f) > 0 || len(b.Requirements()) != 0 {
+		t.Fatalf("%v, %d requirements", f, len(b.Requirements()))
+	}
+}

@@ -46,7 +46,7 @@ type Book struct {
 	sources []Source
 	stamp   string
 	reqs    []entry
-	excs    []requirement.Exception
+	excs    []exception
 	faults  holdfast.Faults
 	// governs remembers from the last standings which clauses are for which
 	// asset: requirement, then asset.
@@ -57,6 +57,12 @@ type entry struct {
 	requirement.Requirement
 	view    holdfast.Requirement
 	clauses []clause // those of view, with what only this package knows
+}
+
+// exception is one with the file it stands in.
+type exception struct {
+	requirement.Exception
+	file string
 }
 
 // clause is one clause and the assets it is for. A setting's is also the
@@ -80,8 +86,7 @@ const maxFiles = 10_000
 func (b *Book) Load(sources ...Source) holdfast.Faults {
 	stamp := stampOf(sources)
 	var reqs []entry
-	var excs []requirement.Exception
-	var where []string // the file of each
+	var excs []exception
 	var faults holdfast.Faults
 	ids := map[string]string{}
 	for _, s := range sources {
@@ -108,13 +113,30 @@ func (b *Book) Load(sources ...Source) holdfast.Faults {
 				reqs = append(reqs, e)
 			}
 			for _, x := range doc.Exceptions {
-				excs, where = append(excs, x), append(where, file)
+				excs = append(excs, exception{x, file})
 			}
 		}
 	}
-	for i, x := range excs {
+	b.mu.RLock()
+	before, beforeExcs := b.reqs, b.excs
+	b.mu.RUnlock()
+	broken := func(file string) bool {
+		return slices.ContainsFunc(faults, func(f holdfast.Fault) bool { return f.File == file })
+	}
+	for _, e := range before {
+		if _, ok := ids[e.ID]; !ok && broken(e.view.File) {
+			ids[e.ID] = e.view.File
+			reqs = append(reqs, e)
+		}
+	}
+	for _, x := range beforeExcs {
+		if broken(x.file) && !slices.ContainsFunc(excs, func(y exception) bool { return y.file == x.file }) {
+			excs = append(excs, x)
+		}
+	}
+	for _, x := range excs {
 		if _, ok := ids[x.Requirement]; !ok {
-			faults = append(faults, holdfast.Fault{File: where[i], Line: x.Line, What: fmt.Sprintf("an exception names the requirement %q, which is not there", x.Requirement), Do: "correct the name, or the requirement's own fault"})
+			faults = append(faults, holdfast.Fault{File: x.file, Line: x.Line, What: fmt.Sprintf("an exception names the requirement %q, which is not there", x.Requirement), Do: "correct the name, or the requirement's own fault"})
 		}
 	}
 	sort.SliceStable(reqs, func(i, j int) bool { return reqs[i].ID < reqs[j].ID })

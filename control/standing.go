@@ -64,7 +64,7 @@ func (b *Book) Standings(assets []holdfast.Asset, e Evidence, now time.Time) []h
 func (b *Book) excepted(id string, a holdfast.Asset, now time.Time) *requirement.Exception {
 	for i := range b.excs {
 		if x := &b.excs[i]; x.Requirement == id && x.Live(now) && x.For.Match(a) {
-			return x
+			return &x.Exception
 		}
 	}
 	return nil

@@ -44,6 +44,7 @@ type Detector struct {
 
 // loaded is one set of rules. It does not change.
 type loaded struct {
+	set    sigma.Set
 	engine *engine.Engine
 	infos  []holdfast.RuleInfo
 	faults holdfast.Faults
@@ -64,7 +65,7 @@ func New(o Options) *Detector {
 
 // Load reads all rules of the sources, in place of what was loaded, and
 // remembers the sources for Reload and Watch. What has no fault is in force
-// when it returns. Windows and alerts of rules that did not change live on.
+// when it returns; of a file that has one now, what stood there before stays. Windows and alerts of rules that did not change live on.
 func (d *Detector) Load(sources ...Source) holdfast.Faults {
 	d.mu.Lock()
 	d.sources = slices.Clone(sources)
@@ -82,16 +83,68 @@ func (d *Detector) Reload() holdfast.Faults {
 	d.stamped = stamp
 	d.mu.Unlock()
 	set, faults := readAll(sources, &sigma.Parser{Placeholders: d.opts.Placeholders})
-	return d.install(set, faults)
+	d.mu.Lock()
+	before := d.rules.set
+	d.mu.Unlock()
+	for _, f := range d.compileFaults(set) {
+		if !slices.Contains(faults, f) {
+			faults = append(faults, f)
+		}
+	}
+	return d.install(keepGood(set, before, faults), faults)
+}
+
+func (d *Detector) compileFaults(set sigma.Set) holdfast.Faults {
+	_, faults := engine.New(set.Rules, set.Filters)
+	_, more := correlate.New(set.Rules, set.Correlations, d.opts.Clock)
+	return append(faults, more...)
+}
+
+// keepGood returns the set with what a file had before in place of what it has
+// now, for every file that has a fault now and was read without one before.
+func keepGood(set, before sigma.Set, faults holdfast.Faults) sigma.Set {
+	broken := map[string]bool{}
+	for _, f := range faults {
+		broken[f.File] = true
+	}
+	had := map[string]bool{}
+	keep := func(m *sigma.Meta) bool {
+		had[m.File] = had[m.File] || broken[m.File]
+		return broken[m.File]
+	}
+	var good sigma.Set
+	for _, r := range before.Rules {
+		if keep(&r.Meta) {
+			good.Rules = append(good.Rules, r)
+		}
+	}
+	for _, c := range before.Correlations {
+		if keep(&c.Meta) {
+			good.Correlations = append(good.Correlations, c)
+		}
+	}
+	for _, f := range before.Filters {
+		if keep(&f.Meta) {
+			good.Filters = append(good.Filters, f)
+		}
+	}
+	set.Rules = slices.DeleteFunc(set.Rules, func(r *sigma.Rule) bool { return had[r.File] })
+	set.Correlations = slices.DeleteFunc(set.Correlations, func(c *sigma.Correlation) bool { return had[c.File] })
+	set.Filters = slices.DeleteFunc(set.Filters, func(f *sigma.Filter) bool { return had[f.File] })
+	set.Add(good)
+	return set
 }
 
 // install compiles a set and puts it in force.
 func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Faults {
 	eng, fs := engine.New(set.Rules, set.Filters)
-	faults = append(faults, fs...)
-	cor, fs := correlate.New(set.Rules, set.Correlations, d.opts.Clock)
-	faults = append(faults, fs...)
-	next := &loaded{engine: eng, faults: faults}
+	cor, more := correlate.New(set.Rules, set.Correlations, d.opts.Clock)
+	for _, f := range append(fs, more...) {
+		if !slices.Contains(faults, f) {
+			faults = append(faults, f)
+		}
+	}
+	next := &loaded{set: set, engine: eng, faults: faults}
 	for _, r := range set.Rules {
 		info := infoOf(&r.Meta, "detection")
 		info.Logsource, info.Silent = r.Logsource, cor.Silent(r.Key())

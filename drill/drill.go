@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,7 +156,11 @@ type run struct {
 func (r *Runner) Start(ctx context.Context, q Request) (holdfast.Drill, <-chan holdfast.Drill, error) {
 	i := slices.IndexFunc(Kinds(), func(k Kind) bool { return k.Name == q.Kind })
 	if i < 0 {
-		return holdfast.Drill{}, nil, fmt.Errorf("no drill is called %q: %w", q.Kind, holdfast.ErrInvalid)
+		var names []string
+		for _, k := range Kinds() {
+			names = append(names, k.Name)
+		}
+		return holdfast.Drill{}, nil, fmt.Errorf("no drill is called %q; there are %s: %w", q.Kind, strings.Join(names, ", "), holdfast.ErrInvalid)
 	}
 	target, err := aim(q)
 	if err != nil {

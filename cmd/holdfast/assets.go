@@ -58,7 +58,7 @@ func (a *app) assets() *cobra.Command {
 	enrol.Flags().StringVar(&name, "name", "", "what to call it")
 	tag := &cobra.Command{
 		Use: "tag ASSET KEY=VALUE…", Short: "Set an asset's tags; KEY= removes one",
-		Args: cobra.MinimumNArgs(2),
+		Args: atLeast(2, "an asset and KEY=VALUE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			asset, err := a.asset(c.Context(), args[0])
 			if err != nil {

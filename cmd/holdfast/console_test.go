@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast"
 )
 
 // TestConsole drives the real console, served by the real binary, in a real
@@ -19,23 +22,12 @@ func TestConsole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the browser takes half a minute")
 	}
-	web, err := filepath.Abs("../../web")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, need := range []string{filepath.Join(web, "dist", "index.html"), filepath.Join(web, "node_modules", ".bin", "playwright"), "/usr/bin/chromium"} {
-		if _, err := os.Stat(need); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("this test needs %s; `make build` and the package chromium bring it", need)
-			}
-			t.Skipf("this test needs %s; `make build` and the package chromium bring it", need)
-		}
-	}
+	web := console(t)
 	bin, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	listen, agents := freePort(t), freePort(t)
 	start := time.Now()
@@ -58,16 +50,85 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	t.Logf("the login link stands %s after the start of the process", time.Since(start).Round(time.Millisecond))
+	browse(ctx, t, web, exec.CommandContext, "console", map[string]string{"HOLDFAST_URL": "http://" + listen, "HOLDFAST_LOGIN": link})
+}
+
+// TestConsoleStory is a person's part of the story, in a real browser: the
+// attack has happened on real hosts, and everything after it is clicked.
+func TestConsoleStory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the browser and the lab take a minute")
+	}
+	web := console(t)
+	w := newWorld(t, "")
+	w.attack()
+	w.successRaises()
+	w.wait(10*time.Second, "block-address is proposed and planned", func() bool {
+		_, ok := w.action("action/block-address", holdfast.Planned)
+		return ok
+	})
+	var second struct{ Link string }
+	w.cli(&second, "users", "add", "second", "--role", "architect")
+	said, err := os.ReadFile(w.log.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := regexp.MustCompile(`http://\S+/login#token=\S+`).Find(said)
+	if first == nil {
+		t.Fatal("the server printed no link to log in")
+	}
+	origin, _, _ := strings.Cut(string(first), "/login#")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	browse(ctx, t, web, w.lab.Management.Command, "story", map[string]string{
+		"HOLDFAST_URL": origin, "HOLDFAST_LOGIN": string(first), "HOLDFAST_SECOND": second.Link, "HOLDFAST_ATTACKER": w.lab.Attacker.Addr.String(),
+	})
+	act, ok := w.action("action/block-address", holdfast.Undone)
+	if !ok || act.Proof == nil || !act.Proof.Holds || act.UndoProof == nil || !act.UndoProof.Holds || act.ApprovedBy != "admin" || act.UndoneBy != "admin" {
+		t.Errorf("what was clicked did not happen: %+v", act)
+	}
+	in := w.incidents()[0]
+	if in.Status != holdfast.IncidentClosed || in.Override == nil || in.Override.AskedBy != "admin" || in.Override.GrantedBy != "second" || len(in.Override.Open) == 0 {
+		t.Errorf("the incident is %s, override %+v", in.Status, in.Override)
+	}
+	w.evidenceHolds()
+}
+
+// console returns the folder of the console, or skips the test, in CI fails it,
+// where the console is not built or there is no browser.
+func console(t *testing.T) string {
+	t.Helper()
+	web, err := filepath.Abs("../../web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, need := range []string{filepath.Join(web, "dist", "index.html"), filepath.Join(web, "node_modules", ".bin", "playwright"), "/usr/bin/chromium"} {
+		if _, err := os.Stat(need); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatalf("this test needs %s; `make build` and the package chromium bring it", need)
+			}
+			t.Skipf("this test needs %s; `make build` and the package chromium bring it", need)
+		}
+	}
+	return web
+}
+
+// browse runs one of the console's browser tests. HOLDFAST_SHOTS names a folder
+// that keeps its pictures.
+func browse(ctx context.Context, t *testing.T, web string, command func(context.Context, string, ...string) *exec.Cmd, spec string, env map[string]string) {
+	t.Helper()
 	shots := os.Getenv("HOLDFAST_SHOTS")
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(web, "node_modules", ".bin", "playwright"), "test")
-	cmd.Dir = web
-	cmd.Env = append(os.Environ(), "HOLDFAST_URL=http://"+listen, "HOLDFAST_LOGIN="+link, "HOLDFAST_SHOTS="+shots, "CI=")
+	cmd := command(ctx, "env", "-C", web, filepath.Join(web, "node_modules", ".bin", "playwright"), "test", "--output", filepath.Join(shots, "results"), spec+".spec.ts")
+	cmd.Env = append(os.Environ(), "HOLDFAST_SHOTS="+shots, "CI=")
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, said[max(0, len(said)-6000):])
+		t.Fatalf("%v\n%s", err, said[max(0, len(said)-20000):])
 	}
 	t.Logf("%s", said)
 }

@@ -263,7 +263,7 @@ func (a *app) grant() *cobra.Command {
 
 func (a *app) note() *cobra.Command {
 	return &cobra.Command{
-		Use: "note INCIDENT TEXT…", Short: "Add a note", Args: cobra.MinimumNArgs(2),
+		Use: "note INCIDENT TEXT…", Short: "Add a note", Args: atLeast(2, "an incident and a text"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.call(c.Context(), "POST", "/incidents/"+args[0]+"/note", map[string]string{"text": strings.Join(args[1:], " ")}, nil)
 		},

@@ -62,6 +62,7 @@ func (a *app) newToken(use, say, path string) *cobra.Command {
 func (a *app) rules() *cobra.Command {
 	return &cobra.Command{
 		Use: "rules [RULE]", Short: "The detection rules that are loaded", Args: atMost(1, "at most one rule"),
+		Example: "  holdfast rules\n  holdfast rules ssh_bruteforce     the rule as it is written",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				var r holdfast.RuleInfo

@@ -156,6 +156,15 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return errUsage{fmt.Errorf("%s takes %s; see %s --help", c.Name(), what, c.CommandPath())}
+		}
+		return nil
+	}
+}
+
 func atMost(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > n {
@@ -166,7 +175,7 @@ func atMost(n int, what string) cobra.PositionalArgs {
 }
 
 func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: exactly(0, "no arguments"), RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "version", Short: "Print the version", Example: "  holdfast version\n  holdfast version --json", Args: exactly(0, "no arguments"), RunE: func(*cobra.Command, []string) error {
 		if a.json {
 			return a.print(map[string]string{"version": version})
 		}

@@ -131,7 +131,7 @@ func (a *app) undoWatch() *cobra.Command {
 
 func (a *app) openapi() *cobra.Command {
 	return &cobra.Command{
-		Use: "openapi", Short: "Print the description of the HTTP API (OpenAPI 3.1)", Args: exactly(0, "no arguments"),
+		Use: "openapi", Short: "Print the description of the HTTP API (OpenAPI 3.1)", Example: "  holdfast openapi | jq .paths", Args: exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			b, err := api.Describe(version)
 			if err != nil {

@@ -118,7 +118,7 @@ func verify(dir, public string, known []byte) (Report, error) {
 	}
 	if last != r.Entries {
 		return r, &Damage{File: checkpointsFile, Index: uint64(r.Checkpoints), Offset: offset, atEnd: true, What: fmt.Sprintf(
-			"is missing: %d records are there and the newest checkpoint covers %d; a copy made while Holdfast was writing looks like this: make it with `holdfast evidence export`", r.Entries, last)}
+			"is missing: %d records are there and the newest checkpoint covers %d; a copy made while Holdfast was writing looks like this: make it with `holdfast evidence export FOLDER`", r.Entries, last)}
 	}
 	if known != nil {
 		if _, err := tree.check(known, verifiers, &Damage{File: "the known checkpoint"}); err != nil {

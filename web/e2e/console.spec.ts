@@ -1,23 +1,22 @@
 import { expect, test } from '@playwright/test';
 
+import { picture, readable, stands, watch } from './check';
+
 const link = process.env.HOLDFAST_LOGIN ?? '';
-const shots = process.env.HOLDFAST_SHOTS ?? 'test-results';
+const session = `${process.env.HOLDFAST_SHOTS ?? 'test-results'}/session.json`;
 const password = 'a long enough password';
 
 const pages = [
-  ['/', 'The loop'], ['/requirements', 'Requirements'], ['/requirements/ssh-hard', 'ssh-hard'], ['/incidents', 'Incidents'], ['/alerts', 'Alerts'], ['/search', 'Search'],
+  ['/', 'The loop'], ['/requirements', 'Requirements'], ['/requirements/ssh-hard', 'ssh-hard'], ['/incidents', 'Incidents'], ['/alerts', 'Alerts'], ['/rules', 'Rules'], ['/search', 'Search'],
   ['/assets', 'Assets'], ['/health', 'Pipeline health'], ['/drills', 'Drills'], ['/evidence', 'Evidence'], ['/users', 'Users'],
 ] as const;
 
 test('a person logs in once by link, then by password, and finds every page', async ({ page, context }) => {
-  const errors: string[] = [];
-  page.on('console', (m) => { if (m.type() === 'error' && !m.text().includes('401') && !m.text().includes('422')) errors.push(m.text()); });
-  page.on('pageerror', (e) => errors.push(e.message));
-  const outside: string[] = [];
-  page.on('request', (r) => { if (!r.url().startsWith(process.env.HOLDFAST_URL ?? 'http://127') && !r.url().startsWith('data:')) outside.push(r.url()); });
-
+  test.setTimeout(200_000);
+  const seen = watch(page, [401, 422]); // before the login, and what is refused on the way
   await page.goto(link);
   await expect(page.getByRole('heading', { name: 'Choose a password' })).toBeVisible();
+  await readable(page, 'choosing a password');
   await page.getByLabel('Password', { exact: true }).fill('short');
   await page.getByLabel('Once more').fill('short');
   await page.getByRole('button', { name: 'Set password' }).click();
@@ -31,30 +30,32 @@ test('a person logs in once by link, then by password, and finds every page', as
     for (const [path, title] of pages) {
       await page.goto(path);
       await expect(page.getByRole('heading', { name: title, exact: false }).first()).toBeVisible();
-      await page.waitForLoadState('load');
-      await expect(page.getByText('Reading…')).toHaveCount(0);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      expect(wide, path + ' scrolls sideways').toBeLessThanOrEqual(0);
-      await page.screenshot({ path: `${shots}/${scheme}${path.replaceAll('/', '-')}.png` });
+      await stands(page, path);
+      await picture(page, `${scheme}${path.replaceAll('/', '-')}`);
+      if (scheme === 'light') await readable(page, path); // looks at both
     }
     await page.getByRole('button', { name: 'Dark or light' }).click();
   }
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog', { name: 'Keys' })).toBeVisible();
+  await readable(page, 'the keys');
+  await page.keyboard.press('Escape');
 
   await page.getByRole('button', { name: 'Log out' }).click();
   await expect(page.getByRole('button', { name: 'Log in' })).toBeVisible();
   await page.goto(link); // a link works once
   await expect(page.getByText('wrong name, password or token')).toBeVisible();
+  await readable(page, 'logging in');
   await page.getByLabel('User').fill('admin');
   await page.getByRole('textbox', { name: 'Password' }).fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
   await expect(page.getByRole('heading', { name: 'The loop' })).toBeVisible();
-  await context.storageState({ path: `${shots}/session.json` });
-  expect(errors).toEqual([]);
-  expect(outside).toEqual([]);
+  await context.storageState({ path: session });
+  expect(seen).toEqual({ errors: [], outside: [] });
 });
 
 test('search points at a fault, moves by keyboard, and every value has its menu', async ({ browser }) => {
-  const context = await browser.newContext({ storageState: `${shots}/session.json`, viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ storageState: session, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
   await page.goto('/');
   await expect(page.getByRole('heading', { name: 'The loop' })).toBeVisible();
@@ -64,6 +65,7 @@ test('search points at a fault, moves by keyboard, and every value has its menu'
   await page.keyboard.press('Enter');
   await expect(page.getByRole('alert')).toContainText('did you mean "where"?');
   await expect(page.locator('.fault')).toHaveText('wher');
+  await readable(page, 'a fault in a query');
   await page.getByLabel('Query').fill('events | summarize n=count() by dataset');
   await page.keyboard.press('Enter');
   await expect(page.getByRole('alert')).toHaveCount(0);

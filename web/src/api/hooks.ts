@@ -20,18 +20,18 @@ export function noun(p: string): string {
   return p.split(/[/?]/)[1] ?? '';
 }
 
-/** Posts on somebody's click; says what went wrong, and reads everything shown again. */
+/** Posts on somebody's click; says what went wrong, and is done when everything shown is read again. */
 export function useDo<In = void, Out = unknown>(run: (input: In) => Promise<Out>, done?: (out: Out) => void, quiet = false) {
   const client = useQueryClient();
   return useMutation<Out, Error, In>({
     mutationFn: run,
     onSuccess: (out) => {
       done?.(out);
-      void client.invalidateQueries({ queryKey: ['get'] });
+      return client.invalidateQueries({ queryKey: ['get'] });
     },
     onError: (error) => {
-      void client.invalidateQueries({ queryKey: ['get'] });
       if (!quiet) notifications.show({ color: 'red', title: error instanceof Problem && error.status === 403 ? 'Not allowed' : 'That did not work', message: error.message, autoClose: 12_000 });
+      return client.invalidateQueries({ queryKey: ['get'] });
     },
   });
 }

@@ -431,6 +431,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/evidence/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole log as a tar archive, to be verified offline */
+        get: operations["get-evidence-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -561,6 +578,23 @@ export interface paths {
         put?: never;
         /** Grant what another person asked */
         post: operations["post-incidents-id-override-grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a closed one again */
+        post: operations["post-incidents-id-reopen"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1374,11 +1408,6 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
-        ListCheckInfoBody: {
-            items: components["schemas"]["CheckInfo"][] | null;
-            /** Format: int64 */
-            total: number;
-        };
         ListDrillBody: {
             items: components["schemas"]["Drill"][] | null;
             /** Format: int64 */
@@ -1406,11 +1435,17 @@ export interface components {
         };
         ListOutBody: {
             faults: components["schemas"]["Fault"][] | null;
-            items: components["schemas"]["RequirementView"][] | null;
+            items: components["schemas"]["CheckInfo"][] | null;
             /** Format: int64 */
             total: number;
         };
         ListOutBody2: {
+            faults: components["schemas"]["Fault"][] | null;
+            items: components["schemas"]["RequirementView"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListOutBody3: {
             faults: components["schemas"]["Fault"][] | null;
             items: components["schemas"]["RuleInfo"][] | null;
             /** Format: int64 */
@@ -1571,6 +1606,9 @@ export interface components {
             /** Format: int64 */
             points: number;
             why: string;
+        };
+        ReopenBody: {
+            because: string;
         };
         Requirement: {
             clauses: components["schemas"]["Clause"][] | null;
@@ -2489,7 +2527,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListCheckInfoBody"];
+                    "application/json": components["schemas"]["ListOutBody"];
                 };
             };
             /** @description Error */
@@ -2721,6 +2759,33 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["CheckpointView"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-evidence-export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3015,6 +3080,41 @@ export interface operations {
             };
         };
     };
+    "post-incidents-id-reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReopenBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-incidents-id-task-task": {
         parameters: {
             query?: never;
@@ -3223,7 +3323,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListOutBody"];
+                    "application/json": components["schemas"]["ListOutBody2"];
                 };
             };
             /** @description Error */
@@ -3353,7 +3453,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListOutBody2"];
+                    "application/json": components["schemas"]["ListOutBody3"];
                 };
             };
             /** @description Error */

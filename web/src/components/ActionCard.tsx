@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { Link } from 'react-router';
+import { Link, useLocation } from 'react-router';
 
 import { api, path } from '../api/client';
 import { useDo } from '../api/hooks';
@@ -16,6 +16,7 @@ import { Value } from './Value';
 export function ActionCard({ action: a }: { action: Action }) {
   const [asking, setAsking] = useState<'reject' | 'accept'>();
   const decide = useDo(({ verb, because }: { verb: string; because?: string }) => api.post<Action>(path`/actions/${a.id}/${verb}`, because ? { because } : {}));
+  const { pathname } = useLocation();
   const p = a.plan;
   const refused = p?.refused ?? [];
   const on = a.status === 'applied' || a.status === 'verified';
@@ -100,7 +101,7 @@ export function ActionCard({ action: a }: { action: Action }) {
       )}
       {a.proof && <ProofTable proof={a.proof} title="Proof that it holds" />}
       {a.undo_proof && <ProofTable proof={a.undo_proof} title="Proof that it is undone" />}
-      {a.incident && <div><Link to={path`/incidents/${a.incident}`}>{a.incident}</Link></div>}
+      {a.incident && pathname !== path`/incidents/${a.incident}` && <div><Link to={path`/incidents/${a.incident}`}>{a.incident}</Link></div>}
       {asking && (
         <Ask
           title={asking === 'reject' ? 'Reject this plan' : 'Keep the effect for good'}

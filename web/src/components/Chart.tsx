@@ -9,6 +9,18 @@ import type { Histogram } from '../api/types';
 
 load([BarChart, BrushComponent, GridComponent, ToolboxComponent, TooltipComponent, CanvasRenderer]);
 
+/** The buckets with the empty ones between them, so that every bar is as wide as its time. */
+function filled(of: Histogram): [number, number][] {
+  const step = of.step_seconds * 1000;
+  const counts = new Map(of.buckets.map((b) => [Date.parse(b.time), b.count]));
+  const [first] = counts.keys();
+  if (first === undefined || step <= 0) return [];
+  const out: [number, number][] = [];
+  const start = first - Math.ceil((first - Date.parse(of.from)) / step) * step;
+  for (let t = start; t <= Date.parse(of.to) && out.length < 2000; t += step) out.push([t, counts.get(t) ?? 0]);
+  return out;
+}
+
 interface Brushed { areas?: { coordRange?: [number, number] }[] }
 
 /** Events over time; dragging over it zooms in. */
@@ -29,11 +41,11 @@ export function Chart({ of, onZoom }: { of: Histogram; onZoom: (from: Date, to: 
       animation: false,
       grid: { left: 46, right: 8, top: 8, bottom: 20 },
       tooltip: { trigger: 'axis', renderMode: 'richText', axisPointer: { type: 'shadow' }, backgroundColor: color('--raised'), borderColor: color('--line'), textStyle: { color: color('--text'), fontSize: 11 } },
-      xAxis: { type: 'time', min: of.from, max: of.to, axisLabel: { color: color('--soft'), fontSize: 10, hideOverlap: true }, axisLine: { lineStyle: { color: color('--line') } } },
+      xAxis: { type: 'time', min: of.from, max: of.to, containShape: false, axisLabel: { color: color('--soft'), fontSize: 10, hideOverlap: true }, axisLine: { lineStyle: { color: color('--line') } } },
       yAxis: { type: 'value', minInterval: 1, splitNumber: 2, axisLabel: { color: color('--soft'), fontSize: 10 }, splitLine: { lineStyle: { color: color('--line') } } },
       toolbox: { show: false },
       brush: { xAxisIndex: 0, brushType: 'lineX', transformable: false, throttleType: 'debounce' },
-      series: [{ type: 'bar', name: 'events', barMaxWidth: 18, barMinWidth: 2, itemStyle: { color: color('--bar') }, data: of.buckets.map((b) => [Date.parse(b.time) + half, b.count]) }],
+      series: [{ type: 'bar', name: 'events', barMinWidth: 2, itemStyle: { color: color('--bar') }, data: filled(of).map(([t, n]) => [t + half, n]) }],
     });
     chart.dispatchAction({ type: 'takeGlobalCursor', key: 'brush', brushOption: { brushType: 'lineX', brushMode: 'single' } });
     chart.on('brushEnd', (e) => {

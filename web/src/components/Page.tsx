@@ -74,7 +74,7 @@ export function Trouble({ error, again, stale }: { error: Error; again?: () => v
 }
 
 export function Empty({ children }: { children: ReactNode }) {
-  return <p className="empty">{children}</p>;
+  return <p className="empty"><span>{children}</span></p>;
 }
 
 /** A button for an effect: disabled with the reason for who may not. */

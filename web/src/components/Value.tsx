@@ -4,6 +4,8 @@ import { IconCopy, IconFileSearch, IconFilter, IconFilterOff, IconServer } from 
 import { useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
+import { useGet } from '../api/hooks';
+import type { Asset, List } from '../api/types';
 import { narrow, plain, term } from './text';
 import { Outside } from './Text';
 
@@ -21,7 +23,17 @@ interface Props {
 }
 
 /** Any value, with what can be done with it: include, exclude, look up, copy. */
-export function Value({ field, value, href, clip }: Props) {
+export function Value(props: Props) {
+  return props.field === 'asset' && typeof props.value === 'string' && props.value.startsWith('ast-') ? <AssetValue {...props} value={props.value} /> : <Any {...props} />;
+}
+
+/** An asset is shown by its name; what is searched for, or copied, is its id. */
+function AssetValue(props: Props & { value: string }) {
+  const assets = useGet<List<Asset>>('/assets?limit=1000');
+  return <Any {...props} shown={assets.data?.items.find((a) => a.id === props.value)?.name} />;
+}
+
+function Any({ field, value, href, clip, shown }: Props & { shown?: string | undefined }) {
   const [open, setOpen] = useState(false);
   const navigate = useNavigate();
   const { pathname, search } = useLocation();
@@ -49,18 +61,18 @@ export function Value({ field, value, href, clip }: Props) {
         <button
           type="button"
           className={clip ? 'value clip' : 'value'}
-          title={clip ? text : `${field}: what to do with this value`}
+          title={clip || shown ? text : `${field}: what to do with this value`}
           onContextMenu={(e) => {
             e.preventDefault();
             setOpen(true);
           }}
         >
-          <Outside text={text} />
+          <Outside text={shown ?? text} />
         </button>
       </Menu.Target>
       {open && (
         <Menu.Dropdown>
-          <Menu.Label>{field}</Menu.Label>
+          <Menu.Label>{field}{shown && ` ${text}`}</Menu.Label>
           <Menu.Item leftSection={<IconFilter size={15} />} onClick={() => go(narrow(current, term(field, text)), inSearch)}>
             Include in search
           </Menu.Item>

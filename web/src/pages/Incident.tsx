@@ -1,13 +1,15 @@
 import { Button, Checkbox, Modal, Select, Textarea, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 
-import { api, path } from '../api/client';
+import { api, path, Problem } from '../api/client';
 import { useDenied, useDo, useGet, useSession } from '../api/hooks';
 import type { Alert, IncidentView, List, Open, Part } from '../api/types';
 import { ActionCard } from '../components/ActionCard';
 import { Matches } from '../components/Matches';
 import { Mark } from '../components/Mark';
+import { narrative } from '../components/narrative';
 import { Do, Empty, Loaded, Page, Panel } from '../components/Page';
 import { Ago, Clock, Outside } from '../components/Text';
 import { Value } from '../components/Value';
@@ -31,7 +33,7 @@ function Story({ view }: { view: IncidentView }) {
       say={
         <>
           <Mark of={i.status} /> <Mark of={i.level} /> rank <b>{i.rank}</b>: {(i.reasons ?? []).map((r) => `${r.points} ${r.why}`).join(', ')}. Opened <Ago at={i.opened} />.
-          {i.assignee ? ` ${i.assignee} works on it.` : ' Nobody works on it yet.'}
+          {i.assignee ? ` ${i.assignee} works on it.` : ' Nobody works on it yet.'}{' '}
           {i.attack?.map((a) => <Value key={a} field="attack" value={a} />)}
         </>
       }
@@ -39,6 +41,11 @@ function Story({ view }: { view: IncidentView }) {
     >
       <div className="two">
         <div>
+          <Panel title="What happened">
+            <ol className="story">
+              {narrative(view).map((say, n) => <li key={n}><Outside text={say} /></li>)}
+            </ol>
+          </Panel>
           {(i.requirements ?? []).length > 0 && (
             <Panel title="Should have held" tight>
               <ul className="list">
@@ -59,7 +66,7 @@ function Story({ view }: { view: IncidentView }) {
               {[...(i.timeline ?? [])].sort((a, b) => a.at.localeCompare(b.at)).map((m, n) => (
                 <li key={n}>
                   <Clock at={m.at} />
-                  <span className="dim" style={{ width: 84, flex: 'none' }}>{m.kind}</span>
+                  <span className="dim kind">{m.kind}</span>
                   <span className="grow"><Outside text={m.say} />{m.kind === 'alert' && m.ref && <> <Link to={path`/alerts/${m.ref}`}>alert</Link></>}</span>
                 </li>
               ))}
@@ -93,8 +100,9 @@ function AlertRow({ alert: a }: { alert: Alert }) {
   return (
     <details className="action">
       <summary>
-        <Mark of={a.level} /> <Link to={path`/alerts/${a.id}`}><Outside text={a.title} /></Link> <span className="dim">{a.count} events, last <Ago at={a.last} /></span>
+        <Mark of={a.level} /> <Outside text={a.title} /> <span className="dim">{a.count} events, last <Ago at={a.last} /></span>
       </summary>
+      <div style={{ margin: '6px 0' }}><Link to={path`/alerts/${a.id}`}>The whole alert</Link></div>
       <Matches of={(a.matches ?? []).slice(0, 5)} />
     </details>
   );
@@ -103,8 +111,14 @@ function AlertRow({ alert: a }: { alert: Alert }) {
 function Gate({ view, gate }: { view: IncidentView; gate: Open[] }) {
   const { incident: i } = view;
   const { user } = useSession();
+  const client = useQueryClient();
   const [asking, setAsking] = useState(false);
-  const close = useDo(() => api.post(path`/incidents/${i.id}/close`));
+  const [refused, setRefused] = useState<Problem>();
+  const close = useMutation({
+    mutationFn: () => api.post(path`/incidents/${i.id}/close`),
+    onError: (error) => setRefused(error instanceof Problem ? error : new Problem(0, error.message)),
+    onSettled: () => client.invalidateQueries({ queryKey: ['get'] }),
+  });
   const grant = useDo(() => api.post(path`/incidents/${i.id}/override/grant`));
   const closed = i.status === 'closed';
   const o = i.override;
@@ -115,7 +129,7 @@ function Gate({ view, gate }: { view: IncidentView; gate: Open[] }) {
       tools={
         !closed && (
           <>
-            <Do effect="incident.close" why={gate.length > 0 ? 'Something still stands open; see the list.' : undefined} loading={close.isPending} onClick={() => close.mutate()}>Close</Do>
+            <Do effect="incident.close" loading={close.isPending} onClick={() => close.mutate()}>Close</Do>
             {gate.length > 0 && !o && <Do effect="incident.override" variant="default" onClick={() => setAsking(true)}>Override…</Do>}
           </>
         )
@@ -124,17 +138,7 @@ function Gate({ view, gate }: { view: IncidentView; gate: Open[] }) {
       {closed && <Empty>Closed by {i.closed_by} <Ago at={i.closed} />.</Empty>}
       {!closed && gate.length === 0 && <Empty>Nothing. It can close.</Empty>}
       {!closed && gate.length > 0 && (
-        <ul className="list" aria-label="Open points">
-          {gate.map((g, n) => (
-            <li key={n}>
-              <Mark of="broken" label={g.gate} />
-              <span className="grow">
-                <Outside text={g.what} />
-                {g.do && <div><code className="dim"><Outside text={g.do} /></code></div>}
-              </span>
-            </li>
-          ))}
-        </ul>
+        <OpenPoints of={gate} />
       )}
       {o && (
         <div className="panel-body">
@@ -142,8 +146,34 @@ function Gate({ view, gate }: { view: IncidentView; gate: Open[] }) {
           {!o.granted_by && !closed && <Do effect="incident.grant" why={o.asked_by === user ? 'You asked for it; another person has to grant it.' : undefined} loading={grant.isPending} onClick={() => grant.mutate()}>Grant</Do>}
         </div>
       )}
+      <Modal opened={refused !== undefined} onClose={() => setRefused(undefined)} title="It cannot close yet" size="lg" centered>
+        <p><Outside text={refused?.message ?? ''} /></p>
+        <OpenPoints of={refused?.open ?? []} />
+        {!o && (refused?.open ?? []).length > 0 && (
+          <div className="tools" style={{ marginTop: 12, justifyContent: 'flex-end' }}>
+            <Button variant="default" onClick={() => setRefused(undefined)}>Settle them first</Button>
+            <Do effect="incident.override" variant="default" size="sm" onClick={() => { setRefused(undefined); setAsking(true); }}>Override…</Do>
+          </div>
+        )}
+      </Modal>
       {asking && <Override id={i.id} onClose={() => setAsking(false)} />}
     </Panel>
+  );
+}
+
+function OpenPoints({ of }: { of: Open[] }) {
+  return (
+    <ul className="list" aria-label="Open points">
+      {of.map((g, n) => (
+        <li key={n}>
+          <Mark of="broken" label={g.gate} />
+          <span className="grow">
+            <Outside text={g.what} />
+            {g.do && <div><code className="dim"><Outside text={g.do} /></code></div>}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -195,6 +225,7 @@ function Propose({ view }: { view: IncidentView }) {
 function Tasks({ view }: { view: IncidentView }) {
   const { incident: i } = view;
   const denied = useDenied('incident.task');
+  const [ticked, setTicked] = useState<{ task: string; done: boolean }>(); // until the server says so too
   const mark = useDo(({ task, done }: { task: string; done: boolean }) => api.post(path`/incidents/${i.id}/task/${task}`, { done }));
   return (
     <Panel title="Tasks">
@@ -204,11 +235,15 @@ function Tasks({ view }: { view: IncidentView }) {
           key={t.id}
           size="xs"
           mb={6}
-          checked={t.done}
+          checked={ticked?.task === t.id ? ticked.done : t.done}
           disabled={denied !== undefined || i.status === 'closed'}
           title={denied}
           label={<><Outside text={t.say} />{t.done && <span className="dim"> {t.by} <Ago at={t.at} /></span>}</>}
-          onChange={(e) => mark.mutate({ task: t.id, done: e.currentTarget.checked })}
+          onChange={(e) => {
+            const now = { task: t.id, done: e.currentTarget.checked };
+            setTicked(now);
+            mark.mutate(now, { onSettled: () => setTicked(undefined) });
+          }}
         />
       ))}
     </Panel>

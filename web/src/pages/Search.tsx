@@ -76,7 +76,7 @@ export default function Search() {
           if (text === q) setRun(run + 1);
           else change({ q: text, limit: null });
         }}
-        style={{ display: 'grid', gridTemplateColumns: 'minmax(0,1fr) 170px auto', gap: 8, marginBottom: 10 }}
+        style={{ display: 'grid', gridTemplateColumns: 'minmax(0,1fr) 200px auto', gap: 8, marginBottom: 10 }}
       >
         <TextInput id="query" aria-label="Query" size="sm" spellCheck={false} autoComplete="off" classNames={{ input: 'mono' }} placeholder="source.ip:192.0.2.7 action:login_failed   or   dataset:linux.sshd | summarize count() by src_ip" value={text} onChange={(e) => setText(e.currentTarget.value)} />
         <Select

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"holdfast"
+)
+
+// TestScripts walks through the verbs as people type them, against one server
+// with this host as its asset and one incident of failed logins.
+func TestScripts(t *testing.T) {
+	s := newSolo(t, t.TempDir())
+	log := filepath.Join(t.TempDir(), "app.log")
+	s.follow(log)
+	s.start()
+	var text []byte
+	for range 6 {
+		text = append(append(text, good("root")...), '\n')
+	}
+	if status, _, answer := s.post(s.inputToken("seed"), "", text); status != http.StatusOK {
+		t.Fatal(status, answer)
+	}
+	incident := ""
+	s.wait(20*time.Second, "there is an incident, and verdicts on this host", func() bool {
+		var incidents []holdfast.Incident
+		s.ask(&incidents, "incidents")
+		for _, in := range incidents {
+			incident = in.ID
+		}
+		var verdicts []holdfast.Verdict
+		s.ask(&verdicts, "checks")
+		return incident != "" && len(verdicts) > 0
+	})
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOLDFAST_DATA", s.data)
+			e.Setenv("BIN", s.bin)
+			e.Setenv("INCIDENT", incident)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon},
+	})
+}
+
+// cli CODE ARGUMENT… runs the command line and expects its exit code.
+func cli(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(ts.Getenv("BIN"), args[1:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("holdfast %s ended with %d, not %d:\n%s%s", strings.Join(args[1:], " "), got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// soon PATTERN ARGUMENT… runs the command line until it prints what is looked
+// for, five seconds at most.
+func soon(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		cli(ts, false, append([]string{"0"}, args[1:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("holdfast %s does not print %s:\n%s", strings.Join(args[1:], " "), want, ts.ReadFile("stdout"))
+		}
+	}
+}
+
+// json array|object|lines expects that the last command printed such.
+func isJSON(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile("stdout")
+	var into any
+	switch args[0] {
+	case "array":
+		into = &[]any{}
+	case "object":
+		into = &map[string]any{}
+	case "lines":
+		for _, l := range strings.Split(strings.TrimSpace(text), "\n") {
+			ts.Check(json.Unmarshal([]byte(l), &map[string]any{}))
+		}
+		return
+	default:
+		ts.Fatalf("json array, object or lines, not %s", args[0])
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil || strings.TrimSpace(text) == "null" {
+		ts.Fatalf("no JSON %s: %v\n%s", args[0], err, text)
+	}
+}
+
+// let NAME KEY keeps a value of the last JSON answer, of its first element if
+// it is a list.
+func let(ts *testscript.TestScript, _ bool, args []string) {
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		v = list[0]
+	}
+	m, _ := v.(map[string]any)
+	if m[args[1]] == nil {
+		ts.Fatalf("the answer has no %s", args[1])
+	}
+	ts.Setenv(args[0], fmt.Sprint(m[args[1]]))
+}
