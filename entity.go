@@ -36,8 +36,13 @@ type Dataset struct {
 	Name      string    `json:"name"` // "linux.sshd"
 	Title     string    `json:"title"`
 	Logsource Logsource `json:"logsource"`
+	// Also are further logsources of the same events, whose rules look at them
+	// too.
+	Also []Logsource `json:"also,omitempty"`
 	// ECS maps a native field name to its ECS name, for entities and search.
 	ECS map[string]string `json:"ecs"`
+	// Alias maps a name that Sigma rules use to the native one.
+	Alias map[string]string `json:"alias,omitempty"`
 }
 
 // Logsource is Sigma's product, category and service (specification 2.1,

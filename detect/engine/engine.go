@@ -113,12 +113,15 @@ func (e *Engine) view(ds *holdfast.Dataset) *view {
 	}
 	v := &view{native: map[string][]string{}}
 	for _, c := range e.rules {
-		if fits(c.rule.Logsource, ds.Logsource) {
+		if fits(c.rule.Logsource, ds.Logsource) || slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {
 			v.rules = append(v.rules, c)
 		}
 	}
 	for from, to := range ds.ECS {
 		v.native[to] = append(v.native[to], from)
+	}
+	for name, native := range ds.Alias {
+		v.native[name] = append(v.native[name], native)
 	}
 	for _, names := range v.native {
 		sort.Strings(names)

@@ -10,6 +10,7 @@ import (
 	"holdfast/ingest/parser/sshd"
 	"holdfast/ingest/parser/sudo"
 	"holdfast/ingest/parser/syslog"
+	"holdfast/ingest/parser/winevent"
 )
 
 // All lists them, the most particular first, the generic last.
@@ -20,6 +21,7 @@ func All() []parser.Parser {
 		account.Parser(),
 		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar()),
 		syslog.Parser(),
+		winevent.Parser(),
 		json.Parser(),
 	}
 }

@@ -1,0 +1,235 @@
+// Package winevent reads Windows events in the JSON form of their XML: an
+// object with the key Event, as package evtx and the common exporters write it.
+// It finds the dataset by channel, event id and event type.
+package winevent
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson"
+
+	"holdfast"
+	"holdfast/ingest/parser"
+)
+
+const product = "windows"
+
+// Parser describes the parser.
+func Parser() parser.Parser {
+	pool := new(fastjson.ParserPool)
+	return parser.Parser{
+		Name:  "winevent",
+		Title: "Windows events",
+		Description: "Events of any channel, as JSON of their XML. EventData and UserData become fields under their own names, " +
+			"without blanks; attributes of System are joined to their element's name (Provider_Name).",
+		References: []string{"[MS-EVEN6] 2.2.12", "Sigma specification 2.1, logsource"},
+		Datasets:   Datasets(),
+		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
+			if !looksLike(raw) {
+				return parser.Parsed{}, parser.ErrOther
+			}
+			p := pool.Get()
+			defer pool.Put(p)
+			return parse(p, raw)
+		},
+	}
+}
+
+// looksLike reports whether the object's first key is Event.
+func looksLike(raw []byte) bool {
+	rest := strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n")
+	rest, ok := strings.CutPrefix(rest, "{")
+	return ok && strings.HasPrefix(strings.TrimLeft(rest, " \t\r\n"), `"Event"`)
+}
+
+// Datasets lists one for each category and each service, and one for events of
+// other channels.
+func Datasets() []holdfast.Dataset {
+	out := []holdfast.Dataset{dataset("windows.event", "", kind{})}
+	for _, s := range services {
+		name := "windows." + s
+		if !slices.ContainsFunc(out, func(d holdfast.Dataset) bool { return d.Name == name }) {
+			out = append(out, dataset(name, s, kind{}))
+		}
+	}
+	for _, k := range kinds {
+		name := k.dataset()
+		if !slices.ContainsFunc(out, func(d holdfast.Dataset) bool { return d.Name == name }) {
+			out = append(out, dataset(name, k.service, k))
+		}
+	}
+	slices.SortFunc(out, func(a, b holdfast.Dataset) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (k kind) dataset() string { return "windows." + k.service + "." + k.category }
+
+func dataset(name, service string, k kind) holdfast.Dataset {
+	d := holdfast.Dataset{
+		Name:      name,
+		Title:     strings.TrimSpace("Windows " + service + " " + strings.ReplaceAll(k.category, "_", " ")),
+		Logsource: holdfast.Logsource{Product: product, Service: service, Category: k.category},
+		Alias:     aliases[service+"/"+k.category],
+		ECS: map[string]string{
+			"Computer": holdfast.EntityHost,
+			"User":     holdfast.EntityUser, "TargetUserName": holdfast.EntityUser, "SubjectUserName": holdfast.EntityUser,
+			"IpAddress": holdfast.EntitySource, "SourceIp": holdfast.EntitySource, "DestinationIp": holdfast.EntityDestination,
+			"Image": holdfast.EntityExecutable, "NewProcessName": holdfast.EntityExecutable,
+		},
+	}
+	if k.general != "" {
+		d.Also = []holdfast.Logsource{{Product: product, Service: service, Category: k.general}}
+	}
+	return d
+}
+
+func parse(p *fastjson.Parser, raw []byte) (parser.Parsed, error) {
+	v, err := p.ParseBytes(raw)
+	if err != nil {
+		return parser.Parsed{}, fmt.Errorf("damaged JSON: %.100s", err.Error())
+	}
+	event := v.Get("Event")
+	system := event.Get("System")
+	if system == nil || system.Type() != fastjson.TypeObject {
+		return parser.Parsed{}, parser.ErrOther
+	}
+	f := flat{fields: make([]holdfast.Field, 0, 40)}
+	f.object("", system, 0, true)
+	for _, part := range []string{"EventData", "UserData"} {
+		if o := event.Get(part); o != nil {
+			f.data(o)
+		}
+	}
+	if o := event.Get("RenderingInfo", "Message"); o != nil {
+		f.value("Message", o, 0)
+	}
+	if f.err != nil {
+		return parser.Parsed{}, f.err
+	}
+	out := parser.Parsed{Fields: f.fields, Dataset: route(f.get("Channel"), f.get("EventID"), f.get("EventType")), Host: f.get("Computer")}
+	if t, err := time.Parse(time.RFC3339Nano, f.get("TimeCreated_SystemTime")); err == nil {
+		out.Time = t
+	}
+	return out, nil
+}
+
+// route finds the dataset of an event.
+func route(channel, id, typed string) string {
+	service, ok := services[strings.ToLower(channel)]
+	if !ok {
+		return "windows.event"
+	}
+	for _, k := range kinds {
+		if k.service == service && k.id == id && (k.typed == "" || k.typed == typed) {
+			return k.dataset()
+		}
+	}
+	return "windows." + service
+}
+
+// flat collects fields.
+type flat struct {
+	fields []holdfast.Field
+	err    error
+}
+
+func (f *flat) get(name string) string {
+	for i := range f.fields {
+		if f.fields[i].Name == name {
+			return f.fields[i].Text
+		}
+	}
+	return ""
+}
+
+func (f *flat) add(name, text string, kind holdfast.Kind) {
+	if f.err != nil {
+		return
+	}
+	if len(f.fields) >= parser.MaxFields {
+		f.err = fmt.Errorf("more than %d fields", parser.MaxFields)
+		return
+	}
+	if name = strings.ReplaceAll(name, " ", ""); name == "" {
+		name = "Data"
+	}
+	if len(name) > parser.MaxName {
+		f.err = fmt.Errorf("a field's name has %d bytes, %d are allowed", len(name), parser.MaxName)
+		return
+	}
+	f.fields = append(f.fields, holdfast.Field{Name: strings.Clone(name), Text: text, Kind: kind})
+}
+
+// data takes EventData, whose children are the fields, or UserData, whose only
+// child holds them.
+func (f *flat) data(v *fastjson.Value) {
+	o, err := v.Object()
+	if err != nil {
+		f.value("Data", v, 0)
+		return
+	}
+	o.Visit(func(key []byte, child *fastjson.Value) {
+		switch inner := child.Get("#attributes", "xmlns"); {
+		case string(key) == "#attributes":
+		case inner != nil && child.Type() == fastjson.TypeObject:
+			f.object("", child, 1, false)
+		default:
+			f.value(string(key), child, 1)
+		}
+	})
+}
+
+// object takes an object's members; joined puts its name before theirs.
+func (f *flat) object(name string, v *fastjson.Value, depth int, joined bool) {
+	if depth > parser.MaxDepth {
+		f.err = errors.New("nested too deep")
+		return
+	}
+	o, err := v.Object()
+	if err != nil {
+		return
+	}
+	o.Visit(func(key []byte, child *fastjson.Value) {
+		k := string(key)
+		switch {
+		case k == "#attributes" && name == "":
+		case k == "#attributes":
+			f.object(name, child, depth+1, joined)
+		case k == "#text":
+			f.value(name, child, depth+1)
+		case name != "" && joined:
+			f.value(name+"_"+k, child, depth+1)
+		default:
+			f.value(k, child, depth+1)
+		}
+	})
+}
+
+func (f *flat) value(name string, v *fastjson.Value, depth int) {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		f.object(name, v, depth+1, true)
+	case fastjson.TypeArray:
+		if depth > parser.MaxDepth {
+			f.err = errors.New("nested too deep")
+			return
+		}
+		items, _ := v.Array()
+		for _, x := range items {
+			f.value(name, x, depth+1)
+		}
+	case fastjson.TypeString:
+		b, _ := v.StringBytes()
+		f.add(name, string(b), holdfast.String)
+	case fastjson.TypeNumber:
+		f.add(name, v.String(), holdfast.Number)
+	case fastjson.TypeTrue, fastjson.TypeFalse:
+		f.add(name, v.String(), holdfast.Bool)
+	case fastjson.TypeNull:
+		f.add(name, "", holdfast.Null)
+	}
+}
