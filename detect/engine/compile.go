@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"holdfast/detect/sigma"
@@ -14,6 +15,37 @@ type compiled struct {
 	rule   *sigma.Rule
 	search search
 	except []search // filters
+
+	witnesses witnesses
+	indexed   bool // else it is a candidate for every event
+}
+
+// compiler gives fields and predicates their numbers.
+type compiler struct {
+	names map[string]int32
+	same  map[string]int32 // by what a predicate says
+}
+
+func (c *compiler) slot(name string) int32 {
+	if _, ok := c.names[name]; !ok {
+		c.names[name] = int32(len(c.names))
+	}
+	return c.names[name]
+}
+
+// number is the same for predicates that say the same.
+func (c *compiler) number(it *sigma.Item) int32 {
+	one := *it
+	one.Pos = sigma.Pos{}
+	one.Values = slices.Clone(it.Values)
+	for i := range one.Values {
+		one.Values[i].Pos = sigma.Pos{}
+	}
+	key := fmt.Sprintf("%+v", one)
+	if _, ok := c.same[key]; !ok {
+		c.same[key] = int32(len(c.same))
+	}
+	return c.same[key]
 }
 
 // search is selections and a condition over them.
@@ -30,6 +62,8 @@ type selection struct {
 // predicate is one item.
 type predicate struct {
 	field   string
+	slot    int32
+	number  int32
 	op      sigma.Op
 	all     bool
 	cased   bool
@@ -48,9 +82,10 @@ type test struct {
 	net    netip.Prefix
 	number float64
 	exists bool
+	slot   int32 // of the field that it names
 }
 
-func compileSearch(selections []sigma.Selection, condition sigma.Expr) (search, error) {
+func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (search, error) {
 	s := search{condition: condition}
 	if condition == nil {
 		return s, fmt.Errorf("the rule has no condition")
@@ -60,7 +95,7 @@ func compileSearch(selections []sigma.Selection, condition sigma.Expr) (search, 
 		for _, clause := range sel.Clauses {
 			var ps []predicate
 			for i := range clause {
-				p, err := compileItem(&clause[i])
+				p, err := c.item(&clause[i])
 				if err != nil {
 					return s, fmt.Errorf("selection %s: %w", sel.Name, err)
 				}
@@ -73,14 +108,17 @@ func compileSearch(selections []sigma.Selection, condition sigma.Expr) (search, 
 	return s, nil
 }
 
-func compileItem(it *sigma.Item) (predicate, error) {
+func (c *compiler) item(it *sigma.Item) (predicate, error) {
 	p := predicate{
-		field: it.Field, op: it.Op, all: it.All, cased: it.Cased,
+		field: it.Field, slot: c.slot(it.Field), number: c.number(it), op: it.Op, all: it.All, cased: it.Cased,
 		negated: it.Negated, ref: it.FieldRef, part: it.Part,
 	}
 	for i := range it.Values {
 		v := &it.Values[i]
 		t := test{text: v.Text, null: v.Kind == sigma.Null, net: v.Net, number: v.Number, exists: v.True}
+		if it.FieldRef {
+			t.slot = c.slot(v.Text)
+		}
 		if v.Regex != "" || it.Op == sigma.Regex {
 			re, err := regexp.Compile(v.Regex)
 			if err != nil {

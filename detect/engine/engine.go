@@ -6,8 +6,9 @@
 package engine
 
 import (
+	"maps"
+	"math/bits"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 
@@ -19,6 +20,8 @@ import (
 // goroutines may match at the same time.
 type Engine struct {
 	rules []*compiled
+	names map[string]int32 // slot of each field that a rule names
+	preds int              // how many predicates differ
 	// views holds the rules that fit a dataset, by its name and logsource.
 	views sync.Map
 }
@@ -32,11 +35,12 @@ type Hit struct {
 // New compiles rules, each with the filters that name it. A rule that does not
 // compile is a fault and left out.
 func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults) {
-	e := &Engine{}
+	c := &compiler{names: map[string]int32{}, same: map[string]int32{}}
+	e := &Engine{names: c.names}
 	var faults holdfast.Faults
 	kept := make([]narrowing, 0, len(filters))
 	for _, f := range filters {
-		s, err := compileSearch(f.Selections, f.Condition)
+		s, err := c.search(f.Selections, f.Condition)
 		if err != nil {
 			faults = append(faults, faultOf(&f.Meta, err))
 			continue
@@ -44,19 +48,21 @@ func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults
 		kept = append(kept, narrowing{f, s})
 	}
 	for _, r := range rules {
-		s, err := compileSearch(r.Selections, r.Condition)
+		s, err := c.search(r.Selections, r.Condition)
 		if err != nil {
 			faults = append(faults, faultOf(&r.Meta, err))
 			continue
 		}
-		c := &compiled{rule: r, search: s}
+		one := &compiled{rule: r, search: s}
+		one.witnesses, one.indexed = s.witnesses()
 		for _, n := range kept {
 			if n.applies(r) {
-				c.except = append(c.except, n.search)
+				one.except = append(one.except, n.search)
 			}
 		}
-		e.rules = append(e.rules, c)
+		e.rules = append(e.rules, one)
 	}
+	e.preds = len(c.same)
 	for _, n := range kept {
 		for _, name := range n.filter.Rules {
 			if !slices.ContainsFunc(rules, func(r *sigma.Rule) bool { return r.ID == name || r.Name == name }) {
@@ -99,11 +105,20 @@ type viewKey struct {
 	source  holdfast.Logsource
 }
 
-// view is the engine as one dataset sees it.
+// view is the engine as one dataset sees it: the rules that fit, and the index
+// over them.
 type view struct {
 	rules []*compiled
-	// native lists, for an ECS name, the dataset's own names for it.
-	native map[string][]string
+	// names are the engine's slots and those of the dataset's own names.
+	names map[string]int32
+	// native lists, for the slot of an ECS name or an alias, those of the
+	// dataset's own names for it.
+	native map[int32][]int32
+	// scan lists, by slot, the indexes that a value of the field goes through.
+	scan     [][]*fieldIndex
+	keywords *fieldIndex
+	always   []uint64 // rules without a witness
+	pool     sync.Pool
 }
 
 func (e *Engine) view(ds *holdfast.Dataset) *view {
@@ -111,23 +126,64 @@ func (e *Engine) view(ds *holdfast.Dataset) *view {
 	if v, ok := e.views.Load(key); ok {
 		return v.(*view)
 	}
-	v := &view{native: map[string][]string{}}
-	for _, c := range e.rules {
-		if fits(c.rule.Logsource, ds.Logsource) || slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {
-			v.rules = append(v.rules, c)
+	v := &view{names: maps.Clone(e.names), native: map[int32][]int32{}}
+	slot := func(name string) int32 {
+		if _, ok := v.names[name]; !ok {
+			v.names[name] = int32(len(v.names))
+		}
+		return v.names[name]
+	}
+	for _, names := range []map[string]string{ds.ECS, flip(ds.Alias)} {
+		for _, from := range slices.Sorted(maps.Keys(names)) {
+			to := slot(names[from])
+			v.native[to] = append(v.native[to], slot(from))
 		}
 	}
-	for from, to := range ds.ECS {
-		v.native[to] = append(v.native[to], from)
+	b := builder{fields: map[int32]*fieldIndex{}, inside: map[int32]map[string][]int32{}}
+	for _, c := range e.rules {
+		if !fits(c.rule.Logsource, ds.Logsource) && !slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {
+			continue
+		}
+		i := int32(len(v.rules))
+		v.rules = append(v.rules, c)
+		if i&63 == 0 {
+			v.always = append(v.always, 0)
+		}
+		if !c.indexed {
+			v.always[i>>6] |= 1 << (i & 63)
+			continue
+		}
+		for _, w := range c.witnesses.set {
+			b.add(i, w)
+		}
 	}
-	for name, native := range ds.Alias {
-		v.native[name] = append(v.native[name], native)
+	fields := b.done()
+	v.scan = make([][]*fieldIndex, len(v.names))
+	for at, f := range fields {
+		if at == anywhere {
+			v.keywords = f
+			continue
+		}
+		v.scan[at] = append(v.scan[at], f)
+		for _, n := range v.native[at] {
+			v.scan[n] = append(v.scan[n], f)
+		}
 	}
-	for _, names := range v.native {
-		sort.Strings(names)
+	v.pool.New = func() any {
+		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, e.preds), marked: make([]uint64, len(v.always))}
 	}
 	got, _ := e.views.LoadOrStore(key, v)
 	return got.(*view)
+}
+
+// flip returns a map from native names to the names that rules use. Of two
+// aliases for one field the first, by name, is kept.
+func flip(alias map[string]string) map[string]string {
+	out := make(map[string]string, len(alias))
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(alias))) {
+		out[alias[name]] = name
+	}
+	return out
 }
 
 // Match returns the rules that hold for an event of a dataset, in the order in
@@ -138,13 +194,22 @@ func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
 	if len(v.rules) == 0 {
 		return nil
 	}
-	s := subject{event: ev, view: v}
+	s := v.pool.Get().(*subject)
+	s.begin(ev)
+	defer func() {
+		s.end()
+		v.pool.Put(s)
+	}()
+	s.candidates()
 	var hits []Hit
-	for _, c := range v.rules {
-		if !c.search.holds(&s) || slices.ContainsFunc(c.except, func(x search) bool { return x.holds(&s) }) {
-			continue
+	for w, word := range s.marked {
+		for ; word != 0; word &= word - 1 {
+			c := v.rules[w<<6+bits.TrailingZeros64(word)]
+			if !c.search.holds(s) || slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
+				continue
+			}
+			hits = append(hits, Hit{c.rule, c.search.explain(s)})
 		}
-		hits = append(hits, Hit{c.rule, c.search.explain(&s)})
 	}
 	return hits
 }

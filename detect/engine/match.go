@@ -11,73 +11,6 @@ import (
 	"holdfast/detect/sigma"
 )
 
-// subject is one event while it is matched, with what was worked out about it.
-type subject struct {
-	event  *holdfast.Event
-	view   *view
-	folded []string // by field index; "" where not yet worked out
-	raw    *string  // the raw record
-	rawLow *string
-}
-
-func (s *subject) lower(i int) string {
-	text := s.event.Fields[i].Text
-	if text == "" {
-		return ""
-	}
-	if s.folded == nil {
-		s.folded = make([]string, len(s.event.Fields))
-	}
-	if s.folded[i] == "" {
-		s.folded[i] = fold(text)
-	}
-	return s.folded[i]
-}
-
-func (s *subject) rawText() string {
-	if s.raw == nil {
-		t := string(s.event.Raw)
-		s.raw = &t
-	}
-	return *s.raw
-}
-
-func (s *subject) rawLower() string {
-	if s.rawLow == nil {
-		t := fold(s.rawText())
-		s.rawLow = &t
-	}
-	return *s.rawLow
-}
-
-// each calls f with the index of every value of a field until f returns true,
-// and returns whether it did. The name as the source has it goes first; then,
-// for an ECS name, the dataset's own names for it.
-func (s *subject) each(name string, f func(i int) bool) bool {
-	found, done := s.eachNamed(name, f)
-	if found {
-		return done
-	}
-	for _, n := range s.view.native[name] {
-		if _, done := s.eachNamed(n, f); done {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *subject) eachNamed(name string, f func(i int) bool) (found, done bool) {
-	for i := range s.event.Fields {
-		if s.event.Fields[i].Name == name {
-			found = true
-			if f(i) {
-				return true, true
-			}
-		}
-	}
-	return found, false
-}
-
 func (x *search) holds(s *subject) bool { return x.eval(x.condition, s) }
 
 func (x *search) eval(e sigma.Expr, s *subject) bool {
@@ -160,7 +93,20 @@ next:
 	return -1
 }
 
+// holds works a predicate out once for an event, however many rules have it.
 func (p *predicate) holds(s *subject) bool {
+	if k := s.known[p.number]; k>>1 == s.epoch {
+		return k&1 != 0
+	}
+	held := p.decide(s)
+	s.known[p.number] = s.epoch << 1
+	if held {
+		s.known[p.number] |= 1
+	}
+	return held
+}
+
+func (p *predicate) decide(s *subject) bool {
 	held := p.all
 	for i := range p.tests {
 		ok, _ := p.try(&p.tests[i], s)
@@ -194,7 +140,7 @@ func (p *predicate) explain(s *subject, name string, out []holdfast.Predicate) [
 		for i := range p.tests {
 			want = append(want, p.tests[i].text)
 		}
-		s.each(p.field, func(i int) bool { got = append(got, s.event.Fields[i].Text); return false })
+		s.each(p.slot, func(i int) bool { got = append(got, s.event.Fields[i].Text); return false })
 		add("not "+op, strings.Join(want, ", "), strings.Join(got, ", "))
 		return out
 	}
@@ -215,14 +161,14 @@ func (p *predicate) try(t *test, s *subject) (bool, string) {
 		return p.keyword(t, s)
 	}
 	if p.op == sigma.Exists {
-		there := s.each(p.field, func(int) bool { return true })
+		there := s.each(p.slot, func(int) bool { return true })
 		return there == t.exists, strconv.FormatBool(there)
 	}
 	if t.null {
-		return !s.each(p.field, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null }), ""
+		return !s.each(p.slot, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null }), ""
 	}
 	var got string
-	ok := s.each(p.field, func(i int) bool {
+	ok := s.each(p.slot, func(i int) bool {
 		if s.event.Fields[i].Kind == holdfast.Null || !p.compare(t, s, i) {
 			return false
 		}
@@ -300,7 +246,7 @@ func (p *predicate) compareField(t *test, s *subject, text string) bool {
 	if !p.cased {
 		text = fold(text)
 	}
-	return s.each(t.text, func(j int) bool {
+	return s.each(t.slot, func(j int) bool {
 		if s.event.Fields[j].Kind == holdfast.Null {
 			return false
 		}

@@ -1,0 +1,128 @@
+package detect
+
+import (
+	"bytes"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fastjson"
+
+	"holdfast"
+	"holdfast/ingest/evtx"
+	"holdfast/ingest/parser"
+	"holdfast/ingest/parser/winevent"
+)
+
+// sysmonMix returns the corpus's Sysmon events as JSON, each several times with
+// other digits, so that no two have the same values.
+func sysmonMix(tb testing.TB, times int) [][]byte {
+	tb.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	var out [][]byte
+	for _, sub := range []string{"evtx", "sigma/regression_data"} {
+		err := filepath.WalkDir(corpus(tb, sub), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.EqualFold(filepath.Ext(path), ".evtx") {
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			f, err := evtx.Open(bytes.NewReader(raw), int64(len(raw)))
+			if err != nil {
+				return err
+			}
+			var dec evtx.Decoder
+			for i := range f.Chunks() {
+				if _, err := dec.Chunk(f, i, func(r evtx.Record) error {
+					if bytes.Contains(r.JSON, []byte("Microsoft-Windows-Sysmon/Operational")) {
+						for range times {
+							out = append(out, varied(random, r.JSON))
+						}
+					}
+					return nil
+				}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// varied changes the digits of longer numbers in EventData; what rules look for
+// hardly has any.
+func varied(random *rand.Rand, json []byte) []byte {
+	b := bytes.Clone(json)
+	start := max(0, bytes.Index(b, []byte(`"EventData"`)))
+	for i := start; i < len(b); {
+		j := i
+		for j < len(b) && b[j] >= '0' && b[j] <= '9' {
+			j++
+		}
+		if j-i >= 3 {
+			for k := i + 1; k < j; k++ {
+				b[k] = byte('0' + random.IntN(10))
+			}
+		}
+		i = max(j, i+1)
+	}
+	return b
+}
+
+// BenchmarkCoreSet matches the Sysmon mix against the core set, parse included.
+func BenchmarkCoreSet(b *testing.B) {
+	_, eng, _ := coreSet(b)
+	events := sysmonMix(b, 10)
+	byName := map[string]holdfast.Dataset{}
+	for _, d := range winevent.Datasets() {
+		byName[d.Name] = d
+	}
+	p := winevent.Parser()
+	b.ReportAllocs()
+	n, hits := 0, 0
+	for b.Loop() {
+		raw := events[n%len(events)]
+		n++
+		got, err := p.Parse(raw, parser.Hint{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		e := holdfast.Event{Dataset: got.Dataset, Fields: got.Fields, Time: got.Time, Raw: raw}
+		hits += len(eng.Match(&e, byName[got.Dataset]))
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(hits)/float64(n), "hits/event")
+}
+
+// BenchmarkParseJSON is the floor: the same events through the JSON parser
+// alone, every value visited.
+func BenchmarkParseJSON(b *testing.B) {
+	events := sysmonMix(b, 10)
+	var p fastjson.Parser
+	n := 0
+	var visit func(v *fastjson.Value)
+	visit = func(v *fastjson.Value) {
+		if o, err := v.Object(); err == nil {
+			o.Visit(func(_ []byte, c *fastjson.Value) { visit(c) })
+		}
+	}
+	for b.Loop() {
+		v, err := p.ParseBytes(events[n%len(events)])
+		if err != nil {
+			b.Fatal(err)
+		}
+		n++
+		visit(v)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}

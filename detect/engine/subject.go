@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"unsafe"
+
+	"holdfast"
+)
+
+// subject is one event while it is matched, with what was worked out about it.
+// It is used again for the next event; nothing of it may be kept.
+type subject struct {
+	event  *holdfast.Event
+	view   *view
+	folded []string // by field index; "" where not yet worked out
+	first  []int32  // by slot: the first field of the name, plus one
+	next   []int32  // by field index: the next field of the name, plus one
+	slots  []int32  // by field index: the slot, or -1
+	buf    []byte   // holds folded texts
+
+	known []uint32 // by predicate: epoch and answer
+	epoch uint32
+
+	marked []uint64 // candidates, a bit for each rule of the view
+
+	raw, rawLow string
+	hasRaw      bool
+}
+
+// begin takes an event up.
+func (s *subject) begin(ev *holdfast.Event) {
+	s.event = ev
+	n := len(ev.Fields)
+	if cap(s.folded) < n {
+		s.folded, s.next, s.slots = make([]string, n), make([]int32, n), make([]int32, n)
+	}
+	s.folded, s.next, s.slots = s.folded[:n], s.next[:n], s.slots[:n]
+	clear(s.folded)
+	s.buf = s.buf[:0]
+	if s.epoch++; s.epoch >= 1<<31 {
+		clear(s.known)
+		s.epoch = 1
+	}
+	for i := n - 1; i >= 0; i-- { // from the end, so that lists are in order
+		slot, ok := s.view.names[ev.Fields[i].Name]
+		if !ok {
+			s.slots[i] = -1
+			continue
+		}
+		s.slots[i] = slot
+		s.next[i] = s.first[slot]
+		s.first[slot] = int32(i) + 1
+	}
+}
+
+// end lets go of the event.
+func (s *subject) end() {
+	for _, slot := range s.slots {
+		if slot >= 0 {
+			s.first[slot] = 0
+		}
+	}
+	clear(s.folded)
+	s.event, s.raw, s.rawLow, s.hasRaw = nil, "", "", false
+}
+
+// lower returns the folded text of a field, valid until the event ends.
+func (s *subject) lower(i int) string {
+	text := s.event.Fields[i].Text
+	if text == "" {
+		return ""
+	}
+	if s.folded[i] == "" {
+		s.folded[i] = s.fold(text)
+	}
+	return s.folded[i]
+}
+
+// fold is the function fold without allocating for ASCII.
+func (s *subject) fold(text string) string {
+	upper := false
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x80 {
+			return foldUnicode(text)
+		}
+		upper = upper || c-'A' < 26
+	}
+	if !upper {
+		return text
+	}
+	start := len(s.buf)
+	s.buf = append(s.buf, text...)
+	b := s.buf[start:]
+	for i, c := range b {
+		if c-'A' < 26 {
+			b[i] = c + ('a' - 'A')
+		}
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+func (s *subject) rawText() string {
+	if !s.hasRaw {
+		s.raw, s.hasRaw = string(s.event.Raw), true
+	}
+	return s.raw
+}
+
+func (s *subject) rawLower() string {
+	if s.rawLow == "" {
+		s.rawLow = fold(s.rawText())
+	}
+	return s.rawLow
+}
+
+// each calls f with the index of every value of a field until f returns true,
+// and returns whether it did. The name as the source has it goes first; then,
+// for an ECS name or an alias, the dataset's own names for it.
+func (s *subject) each(slot int32, f func(i int) bool) bool {
+	if i := s.first[slot]; i != 0 {
+		return s.eachOf(i, f)
+	}
+	for _, n := range s.view.native[slot] {
+		if s.eachOf(s.first[n], f) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *subject) eachOf(i int32, f func(i int) bool) bool {
+	for ; i != 0; i = s.next[i-1] {
+		if f(int(i - 1)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *subject) mark(rules []int32) {
+	for _, r := range rules {
+		s.marked[r>>6] |= 1 << (r & 63)
+	}
+}
+
+// candidates marks the rules that may hold.
+func (s *subject) candidates() {
+	v := s.view
+	copy(s.marked, v.always)
+	for i, slot := range s.slots {
+		if slot >= 0 && s.event.Fields[i].Kind != holdfast.Null {
+			for _, f := range v.scan[slot] {
+				f.candidates(s.lower(i), s.mark)
+			}
+		}
+		if v.keywords != nil {
+			v.keywords.candidates(s.lower(i), s.mark)
+		}
+	}
+	if v.keywords != nil {
+		v.keywords.candidates(s.rawLower(), s.mark)
+	}
+}
