@@ -57,6 +57,7 @@ type search struct {
 type selection struct {
 	name    string
 	clauses [][]predicate
+	orders  [][]int32 // in which to try each clause's predicates
 }
 
 // predicate is one item.
@@ -71,6 +72,8 @@ type predicate struct {
 	ref     bool
 	part    sigma.TimePart
 	tests   []test
+	// among is an index of the texts of a long list, of which any will do.
+	among *fieldIndex
 }
 
 // test is one value of an item.
@@ -83,6 +86,9 @@ type test struct {
 	number float64
 	exists bool
 	slot   int32 // of the field that it names
+	// needs is a text that every match of re has, folded.
+	needs string
+	run   run
 }
 
 func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (search, error) {
@@ -101,7 +107,12 @@ func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (s
 				}
 				ps = append(ps, p)
 			}
-			out.clauses = append(out.clauses, ps)
+			order := make([]int32, len(ps))
+			for i := range order {
+				order[i] = int32(i)
+			}
+			slices.SortStableFunc(order, func(a, b int32) int { return ps[a].effort() - ps[b].effort() })
+			out.clauses, out.orders = append(out.clauses, ps), append(out.orders, order)
 		}
 		s.selections = append(s.selections, out)
 	}
@@ -124,14 +135,53 @@ func (c *compiler) item(it *sigma.Item) (predicate, error) {
 			if err != nil {
 				return p, fmt.Errorf("field %s: %w", it.Field, err)
 			}
-			t.re = re
+			t.re, t.needs, t.run = re, required(v.Regex), runOf(v.Regex)
 		}
 		for _, pattern := range v.Patterns {
 			t.globs = append(t.globs, compileGlob(pattern, it.Op, it.Cased))
 		}
 		p.tests = append(p.tests, t)
 	}
+	p.indexList()
 	return p, nil
+}
+
+// effort orders predicates by what it takes to work them out.
+func (p *predicate) effort() int {
+	switch {
+	case p.field == "":
+		return 3
+	case p.op == sigma.Regex || p.part != sigma.Whole:
+		return 2
+	case len(p.tests) > 1 && p.among == nil:
+		return 1
+	}
+	return 0
+}
+
+// long is from how many values on a list gets an index of its own.
+const long = 8
+
+// indexList makes the index of a long list of plain texts.
+func (p *predicate) indexList() {
+	if p.all || p.cased || p.ref || p.field == "" || p.part != sigma.Whole || len(p.tests) < long {
+		return
+	}
+	b := builder{fields: map[int32]*fieldIndex{}, inside: map[int32]map[string][]int32{}}
+	for i := range p.tests {
+		t := &p.tests[i]
+		if t.null || t.re != nil || len(t.globs) == 0 {
+			return
+		}
+		for j := range t.globs {
+			text, where := t.globs[j].needs()
+			if !t.globs[j].plain || text == "" {
+				return
+			}
+			b.add(0, witness{0, where, text})
+		}
+	}
+	p.among = b.done()[0]
 }
 
 // glob is a pattern cut at its "*"s. The first part is bound to the start of

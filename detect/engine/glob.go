@@ -9,18 +9,26 @@ import (
 )
 
 func foldUnicode(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
+	b := make([]byte, 0, len(s)+8)
 	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 {
-			b.WriteByte(s[i])
-		} else {
-			b.WriteRune(unicode.ToLower(r))
-		}
+		n := 1
+		b, n = appendFolded(b, s[i:])
 		i += n
 	}
-	return b.String()
+	return string(b)
+}
+
+// appendFolded appends the first character of s, folded, and returns its size.
+// A byte that is no UTF-8 stays as it is.
+func appendFolded(b []byte, s string) ([]byte, int) {
+	r, n := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n == 1 {
+		return append(b, s[0]), 1
+	}
+	if r = unicode.ToLower(r); r == 'ſ' {
+		r = 's' // Unicode, CaseFolding.txt
+	}
+	return utf8.AppendRune(b, r), n
 }
 
 // match reports whether the whole of s fits, folded by the caller if need be.

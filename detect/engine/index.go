@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -59,6 +60,7 @@ func keyOf(s string) uint64 {
 
 // grams finds many literals inside a text by one run of four bytes of each.
 type grams struct {
+	brief  *briefs  // literals shorter than a run
 	filter []uint64 // a bit for each hash that occurs
 	shift  uint32
 	slots  []int32 // by hash: the first entry of the hash, plus one
@@ -81,8 +83,13 @@ func newGrams(literals []literal) *grams {
 	if len(literals) == 0 {
 		return nil
 	}
+	var brief *briefs
+	if i := slices.IndexFunc(literals, func(l literal) bool { return len(l.text) < gramSize }); i >= 0 {
+		brief = newBriefs(literals)
+		literals = slices.DeleteFunc(slices.Clone(literals), func(l literal) bool { return len(l.text) < gramSize })
+	}
 	size := max(10, bits.Len(uint(len(literals)*8)))
-	g := &grams{shift: uint32(32 - size), filter: make([]uint64, (1<<size)/64), slots: make([]int32, 1<<size)}
+	g := &grams{brief: brief, shift: uint32(32 - size), filter: make([]uint64, (1<<size)/64), slots: make([]int32, 1<<size)}
 	seen := map[uint32]int{}
 	for _, l := range literals {
 		for i := range len(l.text) - gramSize + 1 {
@@ -129,9 +136,47 @@ func gramOf(s string) uint32 {
 	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
+// briefs finds literals of one to three bytes.
+type briefs struct {
+	first [256]bool // bytes that one starts with
+	list  []literal
+}
+
+func newBriefs(literals []literal) *briefs {
+	b := &briefs{}
+	for _, l := range literals {
+		if n := len(l.text); n > 0 && n < gramSize {
+			b.first[l.text[0]] = true
+			b.list = append(b.list, l)
+		}
+	}
+	return b
+}
+
+func (b *briefs) scan(text string, mark func([]int32)) {
+	var seen [256]bool
+	some := false
+	for i := range len(text) {
+		if c := text[i]; b.first[c] {
+			seen[c], some = true, true
+		}
+	}
+	if !some {
+		return
+	}
+	for i := range b.list {
+		if l := &b.list[i]; seen[l.text[0]] && strings.Contains(text, l.text) {
+			mark(l.rules)
+		}
+	}
+}
+
 // scan marks the rules of every literal in a text.
 func (g *grams) scan(text string, mark func([]int32)) {
-	if len(text) < gramSize {
+	if g.brief != nil {
+		g.brief.scan(text, mark)
+	}
+	if len(text) < gramSize || len(g.list) == 0 {
 		return
 	}
 	b := unsafe.Slice(unsafe.StringData(text), len(text))

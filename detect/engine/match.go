@@ -83,7 +83,7 @@ func (x *search) explain(s *subject) []holdfast.Predicate {
 func (sel *selection) clause(s *subject) int {
 next:
 	for i, c := range sel.clauses {
-		for j := range c {
+		for _, j := range sel.orders[i] {
 			if !c[j].holds(s) {
 				continue next
 			}
@@ -107,6 +107,9 @@ func (p *predicate) holds(s *subject) bool {
 }
 
 func (p *predicate) decide(s *subject) bool {
+	if p.among != nil {
+		return p.isAmong(s) != p.negated
+	}
 	held := p.all
 	for i := range p.tests {
 		ok, _ := p.try(&p.tests[i], s)
@@ -116,6 +119,17 @@ func (p *predicate) decide(s *subject) bool {
 		}
 	}
 	return held != p.negated
+}
+
+// isAmong reports whether a value of the field has one of the listed texts.
+func (p *predicate) isAmong(s *subject) bool {
+	found := false
+	return s.each(p.slot, func(i int) bool {
+		if s.event.Fields[i].Kind != holdfast.Null {
+			p.among.candidates(s.lower(i), func([]int32) { found = true })
+		}
+		return found
+	})
 }
 
 // maxGot bounds what a reason repeats of an event.
@@ -214,7 +228,7 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	}
 	switch p.op {
 	case sigma.Regex:
-		return t.re.MatchString(text)
+		return strings.Contains(s.lower(i), t.needs) && t.run.in(text) && t.re.MatchString(text)
 	case sigma.CIDR:
 		a, err := netip.ParseAddr(text)
 		return err == nil && t.net.Contains(a.Unmap().WithZone(""))

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"unsafe"
 
 	"holdfast"
@@ -22,8 +23,7 @@ type subject struct {
 
 	marked []uint64 // candidates, a bit for each rule of the view
 
-	raw, rawLow string
-	hasRaw      bool
+	rawLow string
 }
 
 // begin takes an event up.
@@ -60,7 +60,7 @@ func (s *subject) end() {
 		}
 	}
 	clear(s.folded)
-	s.event, s.raw, s.rawLow, s.hasRaw = nil, "", "", false
+	s.event, s.rawLow = nil, ""
 }
 
 // lower returns the folded text of a field, valid until the event ends.
@@ -75,40 +75,46 @@ func (s *subject) lower(i int) string {
 	return s.folded[i]
 }
 
-// fold is the function fold without allocating for ASCII.
+// fold is the function fold into the subject's own memory.
 func (s *subject) fold(text string) string {
-	upper := false
+	same := true
 	for i := range len(text) {
-		c := text[i]
-		if c >= 0x80 {
-			return foldUnicode(text)
+		if c := text[i]; c >= 0x80 || c-'A' < 26 {
+			same = false
+			break
 		}
-		upper = upper || c-'A' < 26
 	}
-	if !upper {
+	if same {
 		return text
 	}
 	start := len(s.buf)
-	s.buf = append(s.buf, text...)
-	b := s.buf[start:]
-	for i, c := range b {
-		if c-'A' < 26 {
-			b[i] = c + ('a' - 'A')
+	s.buf = slices.Grow(s.buf, len(text)+8)
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c < 0x80 {
+			if c-'A' < 26 {
+				c += 'a' - 'A'
+			}
+			s.buf = append(s.buf, c)
+			i++
+			continue
 		}
+		n := 1
+		s.buf, n = appendFolded(s.buf, text[i:])
+		i += n
 	}
+	b := s.buf[start:]
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
+// rawText is the record itself, valid until the event ends.
 func (s *subject) rawText() string {
-	if !s.hasRaw {
-		s.raw, s.hasRaw = string(s.event.Raw), true
-	}
-	return s.raw
+	return unsafe.String(unsafe.SliceData(s.event.Raw), len(s.event.Raw))
 }
 
 func (s *subject) rawLower() string {
 	if s.rawLow == "" {
-		s.rawLow = fold(s.rawText())
+		s.rawLow = s.fold(s.rawText())
 	}
 	return s.rawLow
 }

@@ -41,10 +41,7 @@ func (w *witnesses) add(o witnesses) {
 	w.cost += o.cost
 }
 
-// minimum is the shortest literal that is looked for inside a text.
-const minimum = gramSize
-
-// ofRule finds the cheapest witnesses of a rule; false if it has none.
+// witnesses finds the cheapest witnesses of a rule; false if it has none.
 func (x *search) witnesses() (witnesses, bool) { return x.ofExpr(x.condition) }
 
 func (x *search) ofExpr(e sigma.Expr) (witnesses, bool) {
@@ -141,7 +138,7 @@ func (p *predicate) ofTest(t *test) (witnesses, bool) {
 	var out witnesses
 	if t.re != nil {
 		text := required(t.re.String())
-		if len(text) < minimum {
+		if text == "" {
 			return out, false
 		}
 		out.add(p.witness(text, inside))
@@ -158,7 +155,7 @@ func (p *predicate) ofTest(t *test) (witnesses, bool) {
 		if p.field == "" {
 			where = inside // a keyword may also stand in the record
 		}
-		if where == inside && len(text) < minimum || text == "" && where != whole {
+		if text == "" && where != whole {
 			return witnesses{}, false
 		}
 		out.add(p.witness(text, where))
@@ -224,9 +221,9 @@ func longest(re *syntax.Regexp) string {
 		if re.Flags&syntax.FoldCase == 0 {
 			return fold(text)
 		}
-		// Some letters outside ASCII are equal to these but for their case.
+		// Beyond ASCII, letters may be equal in more ways than fold knows.
 		best := ""
-		for _, run := range strings.FieldsFunc(fold(text), func(r rune) bool { return r == 'k' || r == 's' || r >= 0x80 }) {
+		for _, run := range strings.FieldsFunc(fold(text), func(r rune) bool { return r >= 0x80 }) {
 			if len(run) > len(best) {
 				best = run
 			}
@@ -250,6 +247,73 @@ func longest(re *syntax.Regexp) string {
 	return ""
 }
 
+// run is a number of bytes of one class in a row that every match of an
+// expression has. Bytes beyond ASCII belong to every class.
+type run struct {
+	class *[256]bool // nil: none is known
+	least int
+}
+
+// in reports whether a text has the run.
+func (r run) in(text string) bool {
+	if r.class == nil {
+		return true
+	}
+	for i := r.least - 1; i < len(text); { // from the far end of where it could be
+		n := 0
+		for n < r.least && r.class[text[i-n]] {
+			n++
+		}
+		if n == r.least {
+			return true
+		}
+		i += r.least - n
+	}
+	return false
+}
+
+// leastRun is from how many on a run is worth looking for.
+const leastRun = 6
+
+// runOf finds the longest run of an expression.
+func runOf(expr string) run {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return run{}
+	}
+	return longestRun(re)
+}
+
+func longestRun(re *syntax.Regexp) run {
+	switch re.Op {
+	case syntax.OpCapture, syntax.OpPlus:
+		return longestRun(re.Sub[0])
+	case syntax.OpConcat:
+		var best run
+		for _, sub := range re.Sub {
+			if r := longestRun(sub); r.least > best.least {
+				best = r
+			}
+		}
+		return best
+	case syntax.OpRepeat:
+		if re.Min < leastRun || re.Sub[0].Op != syntax.OpCharClass {
+			return run{}
+		}
+		class := &[256]bool{}
+		for i := range class {
+			class[i] = i >= 0x80
+		}
+		for i := 0; i+1 < len(re.Sub[0].Rune); i += 2 {
+			for r := re.Sub[0].Rune[i]; r <= min(re.Sub[0].Rune[i+1], 0x7f); r++ {
+				class[r] = true
+			}
+		}
+		return run{class, re.Min}
+	}
+	return run{}
+}
+
 // frequent are parts of values that many events have.
 var frequent = []string{
 	`c:\`, `\windows\`, `\system32\`, `\users\`, `\program files`, `\appdata\`, `\temp\`, `.exe`, `.dll`, `microsoft`, `hklm\`, `\software\`,
@@ -268,6 +332,9 @@ func cost(field, text string, where place) float64 {
 		c = 0.02
 	case n >= 3:
 		c = 0.1
+	}
+	if text != "" && text[0] >= 0x80 {
+		c = 0.0005
 	}
 	if where == whole {
 		c /= 2

@@ -66,6 +66,7 @@ type kind struct {
 	typed string
 	// general is a second category that the event belongs to as well.
 	general string
+	name    string // of its dataset
 }
 
 // kinds lists them; of two that fit, the first counts.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fastjson"
 
@@ -20,7 +22,7 @@ const product = "windows"
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := new(fastjson.ParserPool)
+	pool := sync.Pool{New: func() any { return &reader{names: map[string]string{}} }}
 	return parser.Parser{
 		Name:  "winevent",
 		Title: "Windows events",
@@ -32,9 +34,9 @@ func Parser() parser.Parser {
 			if !looksLike(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
-			p := pool.Get()
-			defer pool.Put(p)
-			return parse(p, raw)
+			r := pool.Get().(*reader)
+			defer pool.Put(r)
+			return r.parse(raw)
 		},
 	}
 }
@@ -66,7 +68,19 @@ func Datasets() []holdfast.Dataset {
 	return out
 }
 
-func (k kind) dataset() string { return "windows." + k.service + "." + k.category }
+func (k *kind) dataset() string { return "windows." + k.service + "." + k.category }
+
+// serviceNames are the datasets of services.
+var serviceNames = func() map[string]string {
+	for i := range kinds {
+		kinds[i].name = kinds[i].dataset()
+	}
+	out := map[string]string{}
+	for _, s := range services {
+		out[s] = "windows." + s
+	}
+	return out
+}()
 
 func dataset(name, service string, k kind) holdfast.Dataset {
 	d := holdfast.Dataset{
@@ -87,8 +101,45 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 	return d
 }
 
-func parse(p *fastjson.Parser, raw []byte) (parser.Parsed, error) {
-	v, err := p.ParseBytes(raw)
+// reader is what parsing an event needs, kept for the next one.
+type reader struct {
+	json  fastjson.Parser
+	names map[string]string
+	key   []byte
+	flat  flat
+}
+
+// joined is a name and that of a part of it.
+func (r *reader) joined(name, part string) string {
+	r.key = append(append(append(r.key[:0], name...), '_'), part...)
+	if n, ok := r.names[string(r.key)]; ok {
+		return n
+	}
+	return r.name(string(r.key))
+}
+
+// maxNames bounds how many names of fields are kept.
+const maxNames = 10_000
+
+// name returns a field's name as the parser gives it: without blanks, and the
+// same string each time.
+func (r *reader) name(key string) string {
+	if n, ok := r.names[key]; ok {
+		return n
+	}
+	n := strings.ReplaceAll(key, " ", "")
+	if n == "" {
+		n = "Data"
+	}
+	if len(r.names) >= maxNames {
+		clear(r.names)
+	}
+	r.names[strings.Clone(key)] = strings.Clone(n)
+	return r.names[key]
+}
+
+func (r *reader) parse(raw []byte) (parser.Parsed, error) {
+	v, err := r.json.ParseBytes(raw)
 	if err != nil {
 		return parser.Parsed{}, fmt.Errorf("damaged JSON: %.100s", err.Error())
 	}
@@ -97,7 +148,8 @@ func parse(p *fastjson.Parser, raw []byte) (parser.Parsed, error) {
 	if system == nil || system.Type() != fastjson.TypeObject {
 		return parser.Parsed{}, parser.ErrOther
 	}
-	f := flat{fields: make([]holdfast.Field, 0, 40)}
+	f := &r.flat
+	*f = flat{r: r, fields: f.fields[:0], text: f.text[:0], ends: f.ends[:0]}
 	f.object("", system, 0, true)
 	for _, part := range []string{"EventData", "UserData"} {
 		if o := event.Get(part); o != nil {
@@ -110,7 +162,8 @@ func parse(p *fastjson.Parser, raw []byte) (parser.Parsed, error) {
 	if f.err != nil {
 		return parser.Parsed{}, f.err
 	}
-	out := parser.Parsed{Fields: f.fields, Dataset: route(f.get("Channel"), f.get("EventID"), f.get("EventType")), Host: f.get("Computer")}
+	f.fill()
+	out := parser.Parsed{Fields: slices.Clone(f.fields), Dataset: route(f.get("Channel"), f.get("EventID"), f.get("EventType")), Host: f.get("Computer")}
 	if t, err := time.Parse(time.RFC3339Nano, f.get("TimeCreated_SystemTime")); err == nil {
 		out.Time = t
 	}
@@ -123,18 +176,30 @@ func route(channel, id, typed string) string {
 	if !ok {
 		return "windows.event"
 	}
-	for _, k := range kinds {
-		if k.service == service && k.id == id && (k.typed == "" || k.typed == typed) {
-			return k.dataset()
+	for i := range kinds {
+		if k := &kinds[i]; k.service == service && k.id == id && (k.typed == "" || k.typed == typed) {
+			return k.name
 		}
 	}
-	return "windows." + service
+	return serviceNames[service]
 }
 
-// flat collects fields.
+// flat collects fields; their texts stand one after the other in text.
 type flat struct {
+	r      *reader
 	fields []holdfast.Field
+	text   []byte
+	ends   []int
 	err    error
+}
+
+// fill gives the fields their texts, which share one string.
+func (f *flat) fill() {
+	all, start := string(f.text), 0
+	for i, end := range f.ends {
+		f.fields[i].Text = all[start:end]
+		start = end
+	}
 }
 
 func (f *flat) get(name string) string {
@@ -146,7 +211,7 @@ func (f *flat) get(name string) string {
 	return ""
 }
 
-func (f *flat) add(name, text string, kind holdfast.Kind) {
+func (f *flat) add(name string, text []byte, kind holdfast.Kind) {
 	if f.err != nil {
 		return
 	}
@@ -154,14 +219,13 @@ func (f *flat) add(name, text string, kind holdfast.Kind) {
 		f.err = fmt.Errorf("more than %d fields", parser.MaxFields)
 		return
 	}
-	if name = strings.ReplaceAll(name, " ", ""); name == "" {
-		name = "Data"
-	}
 	if len(name) > parser.MaxName {
 		f.err = fmt.Errorf("a field's name has %d bytes, %d are allowed", len(name), parser.MaxName)
 		return
 	}
-	f.fields = append(f.fields, holdfast.Field{Name: strings.Clone(name), Text: text, Kind: kind})
+	f.fields = append(f.fields, holdfast.Field{Name: f.r.name(name), Kind: kind})
+	f.text = append(f.text, text...)
+	f.ends = append(f.ends, len(f.text))
 }
 
 // data takes EventData, whose children are the fields, or UserData, whose only
@@ -178,7 +242,7 @@ func (f *flat) data(v *fastjson.Value) {
 		case inner != nil && child.Type() == fastjson.TypeObject:
 			f.object("", child, 1, false)
 		default:
-			f.value(string(key), child, 1)
+			f.value(unsafe.String(unsafe.SliceData(key), len(key)), child, 1)
 		}
 	})
 }
@@ -194,7 +258,7 @@ func (f *flat) object(name string, v *fastjson.Value, depth int, joined bool) {
 		return
 	}
 	o.Visit(func(key []byte, child *fastjson.Value) {
-		k := string(key)
+		k := unsafe.String(unsafe.SliceData(key), len(key)) // what is kept of it is copied
 		switch {
 		case k == "#attributes" && name == "":
 		case k == "#attributes":
@@ -202,7 +266,7 @@ func (f *flat) object(name string, v *fastjson.Value, depth int, joined bool) {
 		case k == "#text":
 			f.value(name, child, depth+1)
 		case name != "" && joined:
-			f.value(name+"_"+k, child, depth+1)
+			f.value(f.r.joined(name, k), child, depth+1)
 		default:
 			f.value(k, child, depth+1)
 		}
@@ -224,12 +288,15 @@ func (f *flat) value(name string, v *fastjson.Value, depth int) {
 		}
 	case fastjson.TypeString:
 		b, _ := v.StringBytes()
-		f.add(name, string(b), holdfast.String)
+		f.add(name, b, holdfast.String)
 	case fastjson.TypeNumber:
-		f.add(name, v.String(), holdfast.Number)
-	case fastjson.TypeTrue, fastjson.TypeFalse:
-		f.add(name, v.String(), holdfast.Bool)
+		var n [32]byte
+		f.add(name, v.MarshalTo(n[:0]), holdfast.Number)
+	case fastjson.TypeTrue:
+		f.add(name, []byte("true"), holdfast.Bool)
+	case fastjson.TypeFalse:
+		f.add(name, []byte("false"), holdfast.Bool)
 	case fastjson.TypeNull:
-		f.add(name, "", holdfast.Null)
+		f.add(name, nil, holdfast.Null)
 	}
 }
