@@ -41,6 +41,9 @@ type Dataset struct {
 	Also []Logsource `json:"also,omitempty"`
 	// ECS maps a native field name to its ECS name, for entities and search.
 	ECS map[string]string `json:"ecs"`
+	// Whole says that the fields hold all that a record says, so that nobody who
+	// looks for a text has to look at the record itself.
+	Whole bool `json:"whole,omitempty"`
 	// Alias maps a name that Sigma rules use to the native one.
 	Alias map[string]string `json:"alias,omitempty"`
 }

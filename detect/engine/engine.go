@@ -118,6 +118,7 @@ type view struct {
 	scan     [][]*fieldIndex
 	keywords *fieldIndex
 	always   []uint64 // rules without a witness
+	whole    bool     // the fields hold all that the record says
 	pool     sync.Pool
 }
 
@@ -126,7 +127,7 @@ func (e *Engine) view(ds *holdfast.Dataset) *view {
 	if v, ok := e.views.Load(key); ok {
 		return v.(*view)
 	}
-	v := &view{names: maps.Clone(e.names), native: map[int32][]int32{}}
+	v := &view{names: maps.Clone(e.names), native: map[int32][]int32{}, whole: ds.Whole}
 	slot := func(name string) int32 {
 		if _, ok := v.names[name]; !ok {
 			v.names[name] = int32(len(v.names))

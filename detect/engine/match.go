@@ -198,6 +198,9 @@ func (p *predicate) keyword(t *test, s *subject) (bool, string) {
 			return true, s.event.Fields[i].Text
 		}
 	}
+	if s.view.whole {
+		return false, ""
+	}
 	raw := s.rawText()
 	if t.re != nil {
 		return t.re.MatchString(raw), raw
@@ -228,7 +231,7 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	}
 	switch p.op {
 	case sigma.Regex:
-		return strings.Contains(s.lower(i), t.needs) && t.run.in(text) && t.re.MatchString(text)
+		return strings.Contains(s.lower(i), t.needs) && t.run.in(text) && (t.run.settles(text) || t.re.MatchString(text))
 	case sigma.CIDR:
 		a, err := netip.ParseAddr(text)
 		return err == nil && t.net.Contains(a.Unmap().WithZone(""))

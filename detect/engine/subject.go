@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"slices"
 	"unsafe"
 
@@ -75,25 +76,33 @@ func (s *subject) lower(i int) string {
 	return s.folded[i]
 }
 
-// fold is the function fold into the subject's own memory.
+// fold is the function fold into the subject's own memory, eight bytes of ASCII
+// at a time.
 func (s *subject) fold(text string) string {
-	same := true
-	for i := range len(text) {
-		if c := text[i]; c >= 0x80 || c-'A' < 26 {
-			same = false
-			break
-		}
-	}
-	if same {
-		return text
-	}
+	const (
+		ones = 0x0101010101010101
+		high = 0x80 * ones
+	)
+	in := unsafe.Slice(unsafe.StringData(text), len(text))
 	start := len(s.buf)
 	s.buf = slices.Grow(s.buf, len(text)+8)
-	for i := 0; i < len(text); {
-		c := text[i]
+	changed := false
+	i := 0
+	for i < len(in) {
+		if i+8 <= len(in) {
+			x := binary.LittleEndian.Uint64(in[i:])
+			if x&high == 0 {
+				upper := (x + (0x80-'A')*ones) &^ (x + (0x80-'Z'-1)*ones) & high
+				changed = changed || upper != 0
+				s.buf = binary.LittleEndian.AppendUint64(s.buf, x|upper>>2)
+				i += 8
+				continue
+			}
+		}
+		c := in[i]
 		if c < 0x80 {
 			if c-'A' < 26 {
-				c += 'a' - 'A'
+				c, changed = c+('a'-'A'), true
 			}
 			s.buf = append(s.buf, c)
 			i++
@@ -101,7 +110,11 @@ func (s *subject) fold(text string) string {
 		}
 		n := 1
 		s.buf, n = appendFolded(s.buf, text[i:])
-		i += n
+		i, changed = i+n, true
+	}
+	if !changed {
+		s.buf = s.buf[:start]
+		return text
 	}
 	b := s.buf[start:]
 	return unsafe.String(unsafe.SliceData(b), len(b))
@@ -163,7 +176,7 @@ func (s *subject) candidates() {
 			v.keywords.candidates(s.lower(i), s.mark)
 		}
 	}
-	if v.keywords != nil {
+	if v.keywords != nil && !v.whole {
 		v.keywords.candidates(s.rawLower(), s.mark)
 	}
 }

@@ -235,10 +235,20 @@ func longest(re *syntax.Regexp) string {
 		if re.Min > 0 {
 			return longest(re.Sub[0])
 		}
+	case syntax.OpCharClass:
+		return letter(re)
 	case syntax.OpConcat:
-		best := ""
+		best, row := "", ""
 		for _, sub := range re.Sub {
-			if text := longest(sub); len(text) > len(best) {
+			text := longest(sub)
+			switch {
+			case sub.Op == syntax.OpCharClass && text != "" || sub.Op == syntax.OpLiteral && sub.Flags&syntax.FoldCase == 0:
+				row += text // they stand side by side
+				text = row
+			default:
+				row = ""
+			}
+			if len(text) > len(best) {
 				best = text
 			}
 		}
@@ -247,11 +257,47 @@ func longest(re *syntax.Regexp) string {
 	return ""
 }
 
+// letter is the folded letter of a class that has it in both cases and nothing
+// else; "" for every other class.
+func letter(re *syntax.Regexp) string {
+	if len(re.Rune) > 4 {
+		return ""
+	}
+	one := ""
+	for i := 0; i+1 < len(re.Rune); i += 2 {
+		if re.Rune[i] != re.Rune[i+1] || re.Rune[i] >= 0x80 {
+			return ""
+		}
+		text := fold(string(re.Rune[i]))
+		if one != "" && text != one {
+			return ""
+		}
+		one = text
+	}
+	return one
+}
+
 // run is a number of bytes of one class in a row that every match of an
 // expression has. Bytes beyond ASCII belong to every class.
 type run struct {
 	class *[256]bool // nil: none is known
 	least int
+	// exact says that the expression asks for nothing else, so that a text of
+	// ASCII needs no further look.
+	exact bool
+}
+
+// settles reports whether the run alone decides for a text.
+func (r run) settles(text string) bool {
+	if !r.exact {
+		return false
+	}
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // in reports whether a text has the run.
@@ -281,7 +327,9 @@ func runOf(expr string) run {
 	if err != nil {
 		return run{}
 	}
-	return longestRun(re)
+	r := longestRun(re)
+	r.exact = r.class != nil && re.Op == syntax.OpRepeat && re.Max < 0
+	return r
 }
 
 func longestRun(re *syntax.Regexp) run {
@@ -297,7 +345,18 @@ func longestRun(re *syntax.Regexp) run {
 		}
 		return best
 	case syntax.OpRepeat:
-		if re.Min < leastRun || re.Sub[0].Op != syntax.OpCharClass {
+		if re.Min < leastRun {
+			return run{}
+		}
+		switch re.Sub[0].Op {
+		case syntax.OpCharClass:
+		case syntax.OpAnyCharNotNL, syntax.OpAnyChar:
+			class := &[256]bool{}
+			for i := range class {
+				class[i] = i != '\n' || re.Sub[0].Op == syntax.OpAnyChar
+			}
+			return run{class: class, least: re.Min}
+		default:
 			return run{}
 		}
 		class := &[256]bool{}
@@ -309,7 +368,7 @@ func longestRun(re *syntax.Regexp) run {
 				class[r] = true
 			}
 		}
-		return run{class, re.Min}
+		return run{class: class, least: re.Min}
 	}
 	return run{}
 }

@@ -87,6 +87,7 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 		Name:      name,
 		Title:     strings.TrimSpace("Windows " + service + " " + strings.ReplaceAll(k.category, "_", " ")),
 		Logsource: holdfast.Logsource{Product: product, Service: service, Category: k.category},
+		Whole:     true,
 		Alias:     aliases[service+"/"+k.category],
 		ECS: map[string]string{
 			"Computer": holdfast.EntityHost,
