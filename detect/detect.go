@@ -82,7 +82,7 @@ func (d *Detector) Reload() holdfast.Faults {
 	d.mu.Lock()
 	d.stamped = stamp
 	d.mu.Unlock()
-	set, faults := readAll(sources, &sigma.Parser{Placeholders: d.opts.Placeholders})
+	set, faults := Read(sources, &sigma.Parser{Placeholders: d.opts.Placeholders})
 	d.mu.Lock()
 	before := d.rules.set
 	d.mu.Unlock()

@@ -76,9 +76,9 @@ func (s Source) read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, sigma.MaxFile+1))
 }
 
-// readAll parses the rules of all sources. Of two rules with one id or name,
+// Read parses the rules of all sources. Of two rules with one id or name,
 // the first stays.
-func readAll(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
+func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
 	var set sigma.Set
 	var faults holdfast.Faults
 	for _, s := range sources {

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"holdfast"
+	"holdfast/spine"
 )
 
 // TestScripts walks through the verbs as people type them, against one server
@@ -33,7 +34,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(status, answer)
 	}
 	incident := ""
-	s.wait(20*time.Second, "there is an incident, and verdicts on this host", func() bool {
+	s.wait(20*time.Second, "there is an incident, what led to it is searchable, and there are verdicts on this host", func() bool {
 		var incidents []holdfast.Incident
 		s.ask(&incidents, "incidents")
 		for _, in := range incidents {
@@ -41,7 +42,9 @@ func TestScripts(t *testing.T) {
 		}
 		var verdicts []holdfast.Verdict
 		s.ask(&verdicts, "checks")
-		return incident != "" && len(verdicts) > 0
+		var st spine.Status
+		s.ask(&st, "status")
+		return incident != "" && len(verdicts) > 0 && st.Events.Events >= 6
 	})
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),

@@ -11,7 +11,7 @@ import (
 func foldUnicode(s string) string {
 	b := make([]byte, 0, len(s)+8)
 	for i := 0; i < len(s); {
-		n := 1
+		var n int
 		b, n = appendFolded(b, s[i:])
 		i += n
 	}

@@ -117,10 +117,10 @@ func newGrams(literals []literal) *grams {
 func commonness(s string) int {
 	n := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == 'e' || c == 's' || c == 'i' || c == 't' || c == 'o' || c == 'n' || c == 'r' || c == 'a' || c == '\\' || c == '0':
+		switch s[i] {
+		case 'e', 's', 'i', 't', 'o', 'n', 'r', 'a', '\\', '0':
 			n += 4
-		case c == ' ' || c == '.' || c == 'm' || c == 'c' || c == 'w' || c == 'd' || c == 'l':
+		case ' ', '.', 'm', 'c', 'w', 'd', 'l':
 			n += 2
 		}
 	}
@@ -179,7 +179,7 @@ func (g *grams) scan(text string, mark func([]int32)) {
 	if len(text) < gramSize || len(g.list) == 0 {
 		return
 	}
-	b := unsafe.Slice(unsafe.StringData(text), len(text))
+	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
 	key := binary.LittleEndian.Uint32(b)
 	for i := 0; ; i++ {
 		h := key * gramMul >> g.shift

@@ -83,7 +83,7 @@ func (s *subject) fold(text string) string {
 		ones = 0x0101010101010101
 		high = 0x80 * ones
 	)
-	in := unsafe.Slice(unsafe.StringData(text), len(text))
+	in := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
 	start := len(s.buf)
 	s.buf = slices.Grow(s.buf, len(text)+8)
 	changed := false
@@ -108,7 +108,7 @@ func (s *subject) fold(text string) string {
 			i++
 			continue
 		}
-		n := 1
+		var n int
 		s.buf, n = appendFolded(s.buf, text[i:])
 		i, changed = i+n, true
 	}
@@ -117,12 +117,12 @@ func (s *subject) fold(text string) string {
 		return text
 	}
 	b := s.buf[start:]
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes there until the event ends
 }
 
 // rawText is the record itself, valid until the event ends.
 func (s *subject) rawText() string {
-	return unsafe.String(unsafe.SliceData(s.event.Raw), len(s.event.Raw))
+	return unsafe.String(unsafe.SliceData(s.event.Raw), len(s.event.Raw)) //nolint:gosec // nobody writes to a record
 }
 
 func (s *subject) rawLower() string {

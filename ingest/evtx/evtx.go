@@ -74,7 +74,7 @@ type Record struct {
 
 // Is reports whether a file that starts with these bytes is an event log.
 func Is(head []byte) bool {
-	return bytes.HasPrefix(head, []byte(fileMagic)) || len(head) > fileHeader+8 && string(head[fileHeader:fileHeader+8]) == chunkMagic
+	return bytes.HasPrefix(head, []byte(fileMagic)) || len(head) >= fileHeader+8 && string(head[fileHeader:fileHeader+8]) == chunkMagic
 }
 
 // Open reads a file's header. A damaged header is no error as long as a chunk
@@ -87,7 +87,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("evtx: %w", err)
 	}
 	head = head[:n]
-	if !Is(head) && !(n == len(head) && n > fileHeader && string(head[fileHeader:]) == chunkMagic) {
+	if !Is(head) {
 		return nil, fmt.Errorf("evtx: this is no Windows event log file: %w", holdfast.ErrInvalid)
 	}
 	f := &File{r: r, size: size}
@@ -106,6 +106,10 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 		bad("its checksum is wrong")
 	}
 	f.Dirty = head[120]&1 != 0
+	if f.Chunks() == 0 {
+		bad("the file ends before its first chunk")
+		f.Faults[len(f.Faults)-1].Lost = true
+	}
 	if want := int64(binary.LittleEndian.Uint16(head[42:])); want > int64(f.Chunks()) && !f.Dirty {
 		bad("%d chunks are announced and %d are there", want, f.Chunks())
 		f.Faults[len(f.Faults)-1].Lost = true
@@ -174,7 +178,7 @@ func (d *Decoder) Chunk(f *File, i int, each func(Record) error) ([]Fault, error
 		return d.faults, nil
 	}
 	end := d.bounds(b)
-	d.compiler.reset(b)
+	d.reset(b)
 	return d.faults, d.records(b, end, each)
 }
 

@@ -198,9 +198,13 @@ var logon = el{"Event", [][2]any{{"xmlns", "http://example"}}, []any{
 
 func logonValues() []val {
 	return []val{
-		str("Sécurité \"x\"\\\n"), num(6, 2, 0), num(6, 2, 4624), {}, str("anna  \x00"),
+		str("Sécurité \"x\"\\\n"), num(6, 2, 0), num(6, 2, 4624),
+		{},
+		str("anna  \x00"),
 		{0x13, []byte{1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0}},
-		num(0x15, 8, 0x8000000000000000), {0x0f, []byte("0123456789abcdef")}, num(0x11, 8, 132539328000000000),
+		num(0x15, 8, 0x8000000000000000),
+		{0x0f, []byte("0123456789abcdef")},
+		num(0x11, 8, 132539328000000000),
 	}
 }
 

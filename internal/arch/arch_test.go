@@ -44,6 +44,7 @@ var layers = []struct {
 	{"store", false, 3, "store"},
 	{"agent", false, 4, "agent"},
 	{"spine", false, 5, "spine"},
+	{"scan", false, 5, "scan"},
 	{"web", false, 5, "console"},
 	{"api", false, 6, "api"},
 	{"cmd", false, 7, "wiring"},
@@ -52,7 +53,7 @@ var layers = []struct {
 // topLevel are the only folders the root may have.
 var topLevel = []string{
 	".ci", "agent", "api", "assess", "cmd", "content", "control", "detect", "docs", "drill",
-	"ingest", "internal", "query", "respond", "spine", "store", "web",
+	"ingest", "internal", "query", "respond", "scan", "spine", "store", "web",
 }
 
 func layerOf(pkg string) (int, string) {

@@ -243,9 +243,15 @@ func (f *flat) data(v *fastjson.Value) {
 		case inner != nil && child.Type() == fastjson.TypeObject:
 			f.object("", child, 1, false)
 		default:
-			f.value(unsafe.String(unsafe.SliceData(key), len(key)), child, 1)
+			f.value(view(key), child, 1)
 		}
 	})
+}
+
+// view is a string over bytes that live as long as the record is parsed; what
+// is kept of it is copied.
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // read only
 }
 
 // object takes an object's members; joined puts its name before theirs.
@@ -259,7 +265,7 @@ func (f *flat) object(name string, v *fastjson.Value, depth int, joined bool) {
 		return
 	}
 	o.Visit(func(key []byte, child *fastjson.Value) {
-		k := unsafe.String(unsafe.SliceData(key), len(key)) // what is kept of it is copied
+		k := view(key)
 		switch {
 		case k == "#attributes" && name == "":
 		case k == "#attributes":

@@ -1,4 +1,4 @@
-package detect
+package scan
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
+	"holdfast/detect"
 	"holdfast/detect/engine"
 	"holdfast/detect/sigma"
 	"holdfast/ingest/evtx"
@@ -36,11 +37,11 @@ func corpus(tb testing.TB, sub string) string {
 func coreSet(tb testing.TB) (sigma.Set, *engine.Engine, holdfast.Faults) {
 	tb.Helper()
 	dir := corpus(tb, "sigma")
-	var sources []Source
+	var sources []detect.Source
 	for _, sub := range []string{"rules", "rules-emerging-threats", "rules-threat-hunting"} {
-		sources = append(sources, Dir(filepath.Join(dir, sub)))
+		sources = append(sources, detect.Dir(filepath.Join(dir, sub)))
 	}
-	set, faults := readAll(sources, &sigma.Parser{})
+	set, faults := detect.Read(sources, &sigma.Parser{})
 	e, fs := engine.New(set.Rules, set.Filters)
 	return set, e, append(faults, fs...)
 }

@@ -1,10 +1,11 @@
-package detect
+package scan
 
 import (
 	"slices"
 	"testing"
 
 	"holdfast"
+
 	"holdfast/detect/engine"
 	"holdfast/detect/sigma"
 	"holdfast/ingest/parser"
