@@ -30,6 +30,9 @@ type Record struct {
 	Raw []byte
 	// Truncated says that the input cut the record at its size limit.
 	Truncated bool
+	// Part is 0 for a record that is whole, or the beginning of one that was cut;
+	// else it is the number of a further piece, which is kept and never parsed.
+	Part int
 }
 
 // EventID identifies an event: the first 16 bytes of a SHA-256 over source,

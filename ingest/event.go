@@ -90,10 +90,10 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 		}
 		e.Received = now
 	}
-	if r.Truncated || len(raw) < len(r.Raw) {
+	if (r.Truncated || len(raw) < len(r.Raw)) && r.Part == 0 {
 		trouble = append(trouble, fmt.Sprintf("cut at %d bytes", len(raw)))
 	}
-	p, err := in.parse(raw, parser.Hint{Received: e.Received, Dataset: r.Dataset, Source: r.Source})
+	p, err := in.parseWhole(r, raw, e.Received)
 	var dead *deadError
 	if errors.As(err, &dead) {
 		trouble = append(trouble, dead.why)
@@ -111,6 +111,15 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 	e.Drill = in.drill(&e)
 	e.Trouble = strings.Join(trouble, "; ")
 	return e
+}
+
+// parseWhole parses a record. A further piece of one that was cut is a dead
+// letter whatever it says: whoever wrote the line chose where the piece begins.
+func (in *Ingest) parseWhole(r *holdfast.Record, raw []byte, received time.Time) (parser.Parsed, error) {
+	if r.Part > 0 {
+		return parser.Parsed{}, &deadError{why: fmt.Sprintf("piece %d of a record longer than %d bytes", r.Part+1, input.MaxRecord)}
+	}
+	return in.parse(raw, parser.Hint{Received: received, Dataset: r.Dataset, Source: r.Source})
 }
 
 // setTime takes the source's clock if it can be believed, and keeps it as a

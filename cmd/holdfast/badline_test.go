@@ -23,12 +23,17 @@ type bad struct {
 	raw   []byte // what it is kept as; nil for the line itself
 	say   string // what is said of it, in the event's trouble
 	dead  bool   // it is a dead letter
+	// pieces is how many more it is kept in.
+	pieces int
 }
 
 // badLines are the bad lines of one way in; each carries the mark, so that the
 // query that looks for it finds no other way's.
 func badLines(mark string) []bad {
-	long := append([]byte("longline"+mark+" "), bytes.Repeat([]byte("x"), 10<<20)...)
+	long := []byte("longline" + mark + " ")
+	for i := 0; len(long) < 10<<20; i++ {
+		long = fmt.Appendf(long, "%09d ", i)
+	}
 	garbage := []byte("garbage" + mark + " ")
 	r := rand.New(rand.NewPCG(1, 2))
 	for len(garbage) < 4000 {
@@ -38,7 +43,7 @@ func badLines(mark string) []bad {
 	}
 	garbage = append(garbage, 0xff, '.')
 	return []bad{
-		{name: "10 MB", line: long, find: "longline" + mark, raw: long[:1<<20], say: "cut at 1048576 bytes", dead: true},
+		{name: "10 MB", line: long, find: "longline" + mark, raw: long[:1<<20], say: "cut at 1048576 bytes", dead: true, pieces: 10},
 		{name: "binary", line: garbage, find: "garbage" + mark, say: "no UTF-8", dead: true},
 		{name: "invalid UTF-8", line: []byte("{\"message\":\"latin" + mark + " caf\xe9\"}"), find: "latin" + mark, say: "no UTF-8"},
 		{name: "NUL", line: []byte("nulbytes" + mark + " a\x00b\x00\x00c"), find: "nulbytes" + mark, say: "no parser", dead: true},
@@ -49,7 +54,7 @@ func badLines(mark string) []bad {
 		// between records.
 		{
 			name: "blanks", line: []byte(" \t "), empty: mark == "http", dead: mark != "http", say: "no parser",
-			find: "dataset:deadletter source:*app.log -longline" + mark + " -garbage" + mark + " -nulbytes" + mark,
+			find: "dataset:deadletter source:*app.log -longline" + mark + " -garbage" + mark + " -nulbytes" + mark + " -error:piece*",
 		},
 	}
 }
@@ -101,6 +106,7 @@ func TestBadLines(t *testing.T) {
 				if b.dead {
 					dead++
 				}
+				total, dead = total+b.pieces, dead+b.pieces
 			}
 			way.send(text)
 			var row holdfast.LedgerRow
@@ -111,13 +117,13 @@ func TestBadLines(t *testing.T) {
 			if row.Received != uint64(total) || row.DeadLettered != uint64(dead) || row.Stored != uint64(total-dead) || !row.Balanced() {
 				t.Errorf("of %d lines with %d dead letters the ledger has %+v", total, dead, row)
 			}
-			s.badLinesFound(t, way.name, lines)
+			s.badLinesFound(t, way.name, way.source, lines)
 			s.deadLettersShown(t, way.source, dead)
 		})
 	}
 }
 
-func (s *solo) badLinesFound(t *testing.T, way string, lines []bad) {
+func (s *solo) badLinesFound(t *testing.T, way, source string, lines []bad) {
 	t.Helper()
 	for i, b := range lines {
 		for _, user := range []string{fmt.Sprintf("before%d%s", i, way), fmt.Sprintf("after%d%s", i, way)} {
@@ -140,6 +146,16 @@ func (s *solo) badLinesFound(t *testing.T, way string, lines []bad) {
 		}
 		if got := s.rawOf(fmt.Sprint(rows[0]["id"])); !bytes.Equal(got, raw) {
 			t.Errorf("%s: kept as %.200q, not as %.200q", b.name, got, raw)
+		}
+		for n := 1; n <= b.pieces; n++ {
+			more := s.rows(fmt.Sprintf("dataset:deadletter source:*%s error:\"piece %d of a record longer than 1048576 bytes\" | project id", source[strings.LastIndexAny(source, ":/")+1:], n+1))
+			if len(more) != 1 {
+				t.Errorf("%s: piece %d is there %d times", b.name, n+1, len(more))
+				continue
+			}
+			if got := s.rawOf(fmt.Sprint(more[0]["id"])); !bytes.Equal(got, b.line[n<<20:min((n+1)<<20, len(b.line))]) {
+				t.Errorf("%s: piece %d is kept as %.100q", b.name, n+1, got)
+			}
 		}
 		if said := fmt.Sprint(rows[0]["trouble"]); !strings.Contains(said, b.say) {
 			t.Errorf("%s: what is said of it: %q", b.name, said)

@@ -13,7 +13,7 @@ import (
 )
 
 // MaxRecord is the largest record taken in whole: 1 MiB. A longer one is cut
-// there and marked Truncated.
+// there and marked Truncated; a file and HTTP give the rest in further pieces.
 const MaxRecord = 1 << 20
 
 // Sink takes records. Put returns once they are durable, or with an error, in

@@ -284,14 +284,21 @@ func TestLongAndBinaryLines(t *testing.T) {
 	waitFor(t, "the note that it is missing", func() bool { return h.trouble("file:"+log) != "" })
 	long := strings.Repeat("x", 10<<20)
 	add(t, log, "before\n"+long+"\n\x00\xff\xfe\nafter\n"+long[:input.MaxRecord]+"\n"+long[:input.MaxRecord+1]+"\nend\n")
-	h.expect(t, "before", long[:input.MaxRecord], "\x00\xff\xfe", "after", long[:input.MaxRecord], long[:input.MaxRecord], "end")
-	var cut []bool
+	want := []string{"before"}
+	pieces := []string{"0 false"}
+	for i := range 10 {
+		want = append(want, long[:input.MaxRecord])
+		pieces = append(pieces, fmt.Sprint(i, " ", i < 9))
+	}
+	h.expect(t, append(want, "\x00\xff\xfe", "after", long[:input.MaxRecord], long[:input.MaxRecord], "x", "end")...)
+	pieces = append(pieces, "0 false", "0 false", "0 false", "0 true", "1 false", "0 false")
+	var got []string
 	h.mu.Lock()
 	for _, r := range h.records {
-		cut = append(cut, r.Truncated)
+		got = append(got, fmt.Sprint(r.Part, " ", r.Truncated))
 	}
 	h.mu.Unlock()
-	if d := cmp.Diff([]bool{false, true, false, false, false, true, false}, cut); d != "" {
+	if d := cmp.Diff(pieces, got); d != "" {
 		t.Error(d)
 	}
 	if s := h.trouble("file:" + log); s != "" {

@@ -12,6 +12,7 @@ type state struct {
 	Gen     int    `json:"gen"`
 	Offset  int64  `json:"off"`
 	Skip    bool   `json:"skip,omitempty"`
+	Part    int    `json:"part,omitempty"` // the next piece of a long line
 	Print   string `json:"print,omitempty"`
 	Printed int64  `json:"printed,omitempty"`
 }
@@ -26,7 +27,7 @@ func load(p input.Positions, key string) []state {
 		return nil // not ours, or damaged: begin anew
 	}
 	for _, s := range out {
-		if s.Offset < 0 || s.Printed < 0 || s.Printed > printBytes {
+		if s.Offset < 0 || s.Part < 0 || s.Printed < 0 || s.Printed > printBytes {
 			return nil
 		}
 	}

@@ -32,7 +32,8 @@ type tail struct {
 	gen     int
 	off     int64  // where the first line stands that was not handed on
 	buf     []byte // what was read from off on, less than a line
-	skip    bool   // off stands in a line that was cut; the rest of it is dropped
+	skip    bool   // off stands in a line whose beginning was not read; it is passed over
+	part    int    // off stands in a long line, at its piece of this number
 	print   string // of the file's first printLen bytes
 	printed int64
 	changed time.Time // when it last grew, or was moved
@@ -62,11 +63,11 @@ func (t *tail) size() int64 {
 }
 
 func (t *tail) state() state {
-	return state{ID: t.id, Gen: t.gen, Offset: t.off, Skip: t.skip, Print: t.print, Printed: t.printed}
+	return state{ID: t.id, Gen: t.gen, Offset: t.off, Skip: t.skip, Part: t.part, Print: t.print, Printed: t.printed}
 }
 
 func (t *tail) resume(s state) {
-	t.gen, t.off, t.skip, t.print, t.printed = s.Gen, s.Offset, s.Skip, s.Print, s.Printed
+	t.gen, t.off, t.skip, t.part, t.print, t.printed = s.Gen, s.Offset, s.Skip, s.Part, s.Print, s.Printed
 }
 
 // restart begins a file anew that was truncated.
@@ -194,8 +195,8 @@ func (t *tail) lines(p *path) (records []holdfast.Record, grew bool, err error) 
 	return records, grew, nil
 }
 
-// next takes one line off buf; nil for one that is empty or the rest of a cut
-// one. ok is false if buf holds no whole line.
+// next takes one line off buf, or a piece of a long one; nil for one that is
+// empty or whose beginning was not read. ok is false if buf holds neither.
 func (t *tail) next(p *path) (r *holdfast.Record, ok bool) {
 	i := bytes.IndexByte(t.buf, '\n')
 	if t.skip {
@@ -223,11 +224,12 @@ func (t *tail) next(p *path) (r *holdfast.Record, ok bool) {
 	if len(line) > 0 {
 		r = t.record(p, line, cut)
 	}
-	if cut {
+	if cut { // the rest follows in pieces
 		t.advance(input.MaxRecord)
-		t.skip = true
+		t.part++
 	} else {
 		t.advance(i + 1)
+		t.part = 0
 	}
 	return r, true
 }
@@ -242,7 +244,7 @@ func (t *tail) record(p *path, line []byte, cut bool) *holdfast.Record {
 		Source:   "file:" + p.name,
 		Position: fmt.Sprintf("%s:%d:%d", t.id, t.gen, t.off),
 		Asset:    p.f.env.Asset, Dataset: p.f.cfg.Dataset,
-		Received: p.f.env.Clock.Now(), Raw: bytes.Clone(line), Truncated: cut,
+		Received: p.f.env.Clock.Now(), Raw: bytes.Clone(line), Truncated: cut, Part: t.part,
 	}
 }
 
@@ -257,5 +259,6 @@ func (t *tail) finish(ctx context.Context, p *path) error {
 		return err
 	}
 	t.advance(len(t.buf))
+	t.part = 0
 	return nil
 }

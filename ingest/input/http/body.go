@@ -71,35 +71,54 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// take reads the body line by line.
+// take reads the body line by line, long lines in pieces.
 func (t *taking) take(ctx context.Context, body io.Reader) error {
 	r := bufio.NewReaderSize(body, 64<<10)
-	for n := 1; ; n++ {
-		raw, cut, err := readLine(r)
+	for n, part := 1, 0; ; {
+		raw, more, err := readPiece(r)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if len(bytes.TrimSpace(raw)) > 0 {
-			if err := t.line(ctx, n, raw, cut); err != nil {
+		if len(bytes.TrimSpace(raw)) > 0 || part > 0 && len(raw) > 0 {
+			if err := t.line(ctx, n, part, raw, more); err != nil {
 				return err
 			}
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return t.put(ctx)
+		case more:
+			part++
+		default:
+			n, part = n+1, 0
 		}
 	}
 }
 
-// readLine returns a copy of the next line, cut at input.MaxRecord.
-func readLine(r *bufio.Reader) (raw []byte, cut bool, err error) {
+// readPiece returns a copy of the next line, or of its next input.MaxRecord
+// bytes if there are more.
+func readPiece(r *bufio.Reader) (raw []byte, more bool, err error) {
 	for {
-		part, err := r.ReadSlice('\n')
-		room := input.MaxRecord - len(raw)
-		text := bytes.TrimSuffix(part, []byte("\n"))
-		raw = append(raw, text[:min(len(text), room)]...)
-		cut = cut || len(text) > room
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return bytes.TrimSuffix(raw, []byte("\r")), cut, err
+		if _, err := r.Peek(1); err != nil {
+			return bytes.TrimSuffix(raw, []byte("\r")), false, err
+		}
+		text, _ := r.Peek(r.Buffered())
+		i := bytes.IndexByte(text, '\n')
+		end := i >= 0
+		if !end {
+			i = len(text)
+		}
+		if room := input.MaxRecord - len(raw); i > room {
+			raw = append(raw, text[:room]...)
+			_, err := r.Discard(room)
+			return raw, true, err
+		}
+		raw = append(raw, text[:i]...)
+		if end {
+			i++
+		}
+		if _, err := r.Discard(i); err != nil || end {
+			return bytes.TrimSuffix(raw, []byte("\r")), false, err
 		}
 	}
 }

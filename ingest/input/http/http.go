@@ -57,7 +57,7 @@ func Input() input.Input {
 
 // Answer is what the sender hears.
 type Answer struct {
-	Received int `json:"received"` // lines that were not empty
+	Received int `json:"received"` // lines that were not empty; a long one counts for each of its pieces
 	Accepted int `json:"accepted"` // of these, durable now
 	Bytes    int `json:"bytes"`
 	// Lines names those that were taken but not as they came, at most 100.
@@ -168,22 +168,27 @@ func (t *taking) trouble(line int, what string) {
 	t.answer.Lines = append(t.answer.Lines, Line{line, what})
 }
 
-// line takes one line, which is the record's from now on.
-func (t *taking) line(ctx context.Context, n int, raw []byte, cut bool) error {
+// line takes one line, or a piece of one, which is the record's from now on.
+func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) error {
 	if t.answer.Received >= maxLines {
 		return fmt.Errorf("more than %d lines: %w", maxLines, holdfast.ErrTooLarge)
 	}
 	t.answer.Received++
 	t.answer.Bytes += len(raw)
 	switch {
-	case cut:
-		t.trouble(n, fmt.Sprintf("longer than %d bytes; the rest was dropped", input.MaxRecord))
+	case part > 0:
+	case more:
+		t.trouble(n, fmt.Sprintf("longer than %d bytes; kept in pieces of that size", input.MaxRecord))
 	case t.json && fastjson.ValidateBytes(raw) != nil:
 		t.trouble(n, "no JSON; kept as it is, in the dataset deadletter")
 	}
+	position := t.key + ":" + strconv.Itoa(n)
+	if part > 0 {
+		position += ":" + strconv.Itoa(part)
+	}
 	t.batch = append(t.batch, holdfast.Record{
-		Source: t.source, Position: t.key + ":" + strconv.Itoa(n), Dataset: t.dataset,
-		Received: t.h.env.Clock.Now(), Raw: raw, Truncated: cut,
+		Source: t.source, Position: position, Dataset: t.dataset,
+		Received: t.h.env.Clock.Now(), Raw: raw, Truncated: more, Part: part,
 	})
 	t.held += len(raw)
 	if len(t.batch) >= maxPut || t.held >= maxPutBytes {

@@ -118,18 +118,18 @@ func TestLines(t *testing.T) {
 			if err := json.Unmarshal(said, &got); err != nil {
 				t.Fatal(err)
 			}
-			want := input_http.Answer{Received: 4, Accepted: 4, Bytes: input.MaxRecord + 19, Lines: []input_http.Line{
+			want := input_http.Answer{Received: 5, Accepted: 5, Bytes: input.MaxRecord + 24, Lines: []input_http.Line{
 				{Line: 3, Trouble: "no JSON; kept as it is, in the dataset deadletter"},
-				{Line: 4, Trouble: "longer than 1048576 bytes; the rest was dropped"},
+				{Line: 4, Trouble: "longer than 1048576 bytes; kept in pieces of that size"},
 			}}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Error(d)
 			}
 			var at []string
 			for _, r := range s.records {
-				at = append(at, fmt.Sprint(r.Source, " ", r.Position, " ", len(r.Raw), " ", r.Truncated))
+				at = append(at, fmt.Sprint(r.Source, " ", r.Position, " ", len(r.Raw), " ", r.Truncated, " ", r.Part))
 			}
-			if d := cmp.Diff([]string{"http:shipper key:k1:1 7 false", "http:shipper key:k1:3 5 false", "http:shipper key:k1:4 1048576 true", "http:shipper key:k1:5 7 false"}, at); d != "" {
+			if d := cmp.Diff([]string{"http:shipper key:k1:1 7 false 0", "http:shipper key:k1:3 5 false 0", "http:shipper key:k1:4 1048576 true 0", "http:shipper key:k1:4:1 5 false 1", "http:shipper key:k1:5 7 false 0"}, at); d != "" {
 				t.Error(d)
 			}
 		})
