@@ -3,6 +3,7 @@ package sshddropin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -46,17 +47,34 @@ func apply(ctx context.Context, h *host.Host, p holdfast.Plan) error {
 		if print != p.Fingerprint {
 			return fmt.Errorf("the files of sshd are not what they were when this was planned: %w", holdfast.ErrConflict)
 		}
+		// Until sshd has been told, a verify must not hold: whoever takes this up
+		// after a crash would leave a running sshd with its old settings.
+		if err := h.WriteAtomic(l.own+pending, nil, 0o600); err != nil {
+			return err
+		}
 		if err := h.WriteAtomic(l.own, text, 0o644); err != nil {
 			return err
 		}
 	}
 	if err := check(ctx, h, a.Config, wanted); err != nil {
-		if rerr := restore(h, a); rerr != nil {
+		if rerr := errors.Join(restore(h, a), h.Remove(a.File+pending)); rerr != nil {
 			return fmt.Errorf("%w; and %s could not be put back: %w", err, a.File, rerr)
 		}
 		return err
 	}
-	return reload(ctx, h, a.Config)
+	return told(ctx, h, a)
+}
+
+// pending ends the name of an empty file that is there from before a change is
+// written until sshd has been told to read it. No Include takes it in.
+const pending = ".pending"
+
+// told has sshd read its files, and takes note of it.
+func told(ctx context.Context, h *host.Host, a arming) error {
+	if err := reload(ctx, h, a.Config); err != nil {
+		return err
+	}
+	return h.Remove(a.File + pending)
 }
 
 // check has sshd read all files, and makes sure that the wanted settings win.
@@ -110,7 +128,7 @@ func undo(ctx context.Context, h *host.Host, p holdfast.Plan) error {
 	if _, err := h.Run(ctx, nil, sshd, "-t", "-f", h.Path(a.Config)); err != nil {
 		return fmt.Errorf("%s is as it was, but sshd refuses the configuration, so it was not told to read it: %w", a.File, err)
 	}
-	return reload(ctx, h, a.Config)
+	return told(ctx, h, a)
 }
 
 func verify(ctx context.Context, h *host.Host, p holdfast.Plan) (holdfast.Proof, error) {
@@ -138,6 +156,8 @@ func verify(ctx context.Context, h *host.Host, p holdfast.Plan) (holdfast.Proof,
 	}
 	t := holdfast.Test{Say: "an sshd listens, and has read these files", Want: "listening", Got: "no sshd listens"}
 	switch ls := listeners(a.Config); {
+	case h.Exists(a.File + pending):
+		t.Got = "sshd has not been told to read them yet"
 	case len(ls) > 0:
 		t.Got, t.OK = fmt.Sprintf("listening, process %d", ls[0].pid), true
 	case h.Exists("/run/systemd/system"):

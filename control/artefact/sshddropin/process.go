@@ -132,7 +132,10 @@ func sessions() []string {
 // listens on new sockets, which is how a re-executed sshd shows. Without a
 // listener (socket activation, or sshd stopped) the next start reads them.
 func reload(ctx context.Context, h *host.Host, config string) error {
-	before := listeners(config)
+	before, err := settled(ctx, config)
+	if err != nil {
+		return err
+	}
 	old := map[int][]string{}
 	for _, p := range before {
 		old[p.pid] = p.sockets()
@@ -168,6 +171,23 @@ func reload(ctx context.Context, h *host.Host, config string) error {
 		}
 	}
 	return nil
+}
+
+// settled lists the listeners. One that was told to start again a moment ago,
+// by an undo perhaps, has no socket until it is back, and must not be missed:
+// it may have read its files before the last change.
+func settled(ctx context.Context, config string) ([]process, error) {
+	for range 100 {
+		if ls := listeners(config); len(ls) > 0 || len(sshds()) == 0 {
+			return ls, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil, nil // sessions are left of one that was stopped
 }
 
 // systemd reloads the unit, where systemd runs and has an active one.
