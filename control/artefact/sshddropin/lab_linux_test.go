@@ -86,6 +86,48 @@ func TestPasswordLoginOfARealServer(t *testing.T) {
 	}
 }
 
+// TestACrashBeforeTheReload stands where an agent died after it had written the
+// file and before sshd was told: what sshd would make of its files looks right,
+// and the running one still takes passwords.
+func TestACrashBeforeTheReload(t *testing.T) {
+	l := netlab.New(t)
+	l.StartRsyslog("")
+	l.StartSSHD()
+	l.AddUser("anna", "right-horse")
+	const own = "/etc/ssh/sshd_config.d/00-holdfast.conf"
+	p := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbPlan, Params: settings(`"PasswordAuthentication":"no"`)}).Plan
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbApply, Plan: p})
+	text, err := l.Victim.ReadFile(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbUndo, Plan: p})
+	l.Victim.WriteFile(own+".pending", "")
+	l.Victim.WriteFile(own, string(text))
+
+	if now := l.Victim.Must("/usr/sbin/sshd", "-T"); !strings.Contains(now, "passwordauthentication no") {
+		t.Fatal("the files are not as after a crash")
+	}
+	if ok, said := l.SSHPassword(l.Attacker, "anna", "right-horse"); !ok {
+		t.Fatalf("the running sshd has read them: %s", said)
+	}
+	if proof := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}).Proof; proof.Holds {
+		t.Error("verify holds while the running sshd takes passwords")
+	}
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbApply, Plan: p})
+	if ok, _ := l.SSHPassword(l.Attacker, "anna", "right-horse"); ok {
+		t.Error("taken up again, a password still logs in")
+	}
+	if proof := l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbVerify, Plan: p}).Proof; !proof.Holds {
+		t.Errorf("taken up again: %+v", proof)
+	}
+	l.Victim.WriteFile(own+".pending", "")
+	l.Victim.MustDo(netlab.Order{Verb: holdfast.VerbUndo, Plan: p})
+	if _, err := l.Victim.ReadFile(own + ".pending"); err == nil {
+		t.Error("undo left the mark")
+	}
+}
+
 func TestRefusalsAndConflicts(t *testing.T) {
 	l := netlab.New(t)
 	l.StartRsyslog("")
