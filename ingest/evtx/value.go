@@ -168,13 +168,13 @@ func appendReal(out []byte, v float64, bits int, bare bool) []byte {
 }
 
 func appendArray(out, b []byte, typ uint8, bare bool) []byte {
-	sep, first := byte(','), true
+	first := true
 	if !bare {
 		out = append(out, '[')
 	}
 	item := func(b []byte) {
 		if !first {
-			out = append(out, sep)
+			out = append(out, ',')
 		}
 		first = false
 		out = appendValue(out, b, typ, bare)

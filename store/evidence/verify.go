@@ -56,15 +56,16 @@ func (d *Damage) Unwrap() error { return holdfast.ErrInvalid }
 // its checkpoint; so a damage at the very end is looked at again for a second
 // before it is believed.
 func Verify(dir, public string, known []byte) (Report, error) {
-	for again := range 10 {
-		r, err := verify(dir, public, known)
+	r, err := verify(dir, public, known)
+	for range 10 {
 		var d *Damage
-		if !errors.As(err, &d) || !d.atEnd || again == 9 {
-			return r, err
+		if !errors.As(err, &d) || !d.atEnd {
+			break
 		}
 		time.Sleep(100 * time.Millisecond)
+		r, err = verify(dir, public, known)
 	}
-	panic("unreachable")
+	return r, err
 }
 
 func verify(dir, public string, known []byte) (Report, error) {

@@ -132,6 +132,9 @@ func (r *reader) name(key string) string {
 	if n == "" {
 		n = "Data"
 	}
+	if len(key) > parser.MaxName { // too long for a field: not worth keeping
+		return strings.Clone(n)
+	}
 	if len(r.names) >= maxNames {
 		clear(r.names)
 	}
