@@ -92,11 +92,12 @@ func BenchmarkCoreSet(b *testing.B) {
 		eng.Match(&holdfast.Event{Dataset: name}, ds)
 	}
 	b.ReportAllocs()
+	var memory parser.Memory
 	n, hits := 0, 0
 	for b.Loop() {
 		raw := events[n%len(events)]
 		n++
-		got, err := p.Parse(raw, parser.Hint{})
+		got, err := p.Parse(raw, parser.Hint{Into: &memory})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -126,6 +127,22 @@ func BenchmarkParseJSON(b *testing.B) {
 		}
 		n++
 		visit(v)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkParse is what parsing takes of it.
+func BenchmarkParse(b *testing.B) {
+	events := sysmonMix(b, 10)
+	p := winevent.Parser()
+	b.ReportAllocs()
+	var memory parser.Memory
+	n := 0
+	for b.Loop() {
+		if _, err := p.Parse(events[n%len(events)], parser.Hint{Into: &memory}); err != nil {
+			b.Fatal(err)
+		}
+		n++
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -21,7 +21,7 @@ type Parsed struct {
 
 // Parser describes one parser. Parse may be called from many goroutines, keeps
 // nothing, does not change raw, and returns fields that do not share memory
-// with raw. It returns ErrOther for a record that is not of its kind (the next
+// with raw (but see Hint.Into). It returns ErrOther for a record that is not of its kind (the next
 // parser is asked), and any other error for one that is, but is damaged: that
 // one becomes a dead letter.
 type Parser struct {
@@ -58,6 +58,16 @@ type Hint struct {
 	Received time.Time // repairs clocks without year or zone
 	Dataset  string    // as the user configured the input, or ""
 	Source   string
+	// Into, if set, is memory that a parser may put the fields into, instead of
+	// allocating. They are valid until it is used again.
+	Into *Memory
+}
+
+// Memory holds the fields of one record and their texts. It serves one
+// goroutine.
+type Memory struct {
+	Fields []holdfast.Field
+	Text   []byte
 }
 
 // ErrOther says that a record is not of this parser's kind.

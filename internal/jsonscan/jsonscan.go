@@ -68,7 +68,10 @@ func (s *Scanner) Fail(err error) {
 }
 
 func (s *Scanner) fault(what string) {
-	s.Fail(fmt.Errorf("%w: %s at byte %d of %d", ErrDamaged, what, s.at, len(s.data)))
+	if s.at >= len(s.data) {
+		what = "it ends, and there is " + what
+	}
+	s.Fail(fmt.Errorf("%w: %s, at byte %d of %d", ErrDamaged, what, s.at, len(s.data)))
 }
 
 // space passes over white space and returns the byte that follows, or 0.

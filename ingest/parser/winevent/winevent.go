@@ -4,15 +4,9 @@
 package winevent
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
-	"unsafe"
-
-	"github.com/valyala/fastjson"
 
 	"holdfast"
 	"holdfast/ingest/parser"
@@ -22,7 +16,7 @@ const product = "windows"
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := sync.Pool{New: func() any { return &reader{names: map[string]string{}} }}
+	pool := sync.Pool{New: func() any { return newReader() }}
 	return parser.Parser{
 		Name:  "winevent",
 		Title: "Windows events",
@@ -30,22 +24,12 @@ func Parser() parser.Parser {
 			"without blanks; attributes of System are joined to their element's name (Provider_Name).",
 		References: []string{"[MS-EVEN6] 2.2.12", "Sigma specification 2.1, logsource"},
 		Datasets:   Datasets(),
-		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
-			if !looksLike(raw) {
-				return parser.Parsed{}, parser.ErrOther
-			}
+		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			r := pool.Get().(*reader)
 			defer pool.Put(r)
-			return r.parse(raw)
+			return r.parse(raw, hint.Into)
 		},
 	}
-}
-
-// looksLike reports whether the object's first key is Event.
-func looksLike(raw []byte) bool {
-	rest := strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n")
-	rest, ok := strings.CutPrefix(rest, "{")
-	return ok && strings.HasPrefix(strings.TrimLeft(rest, " \t\r\n"), `"Event"`)
 }
 
 // Datasets lists one for each category and each service, and one for events of
@@ -70,14 +54,22 @@ func Datasets() []holdfast.Dataset {
 
 func (k *kind) dataset() string { return "windows." + k.service + "." + k.category }
 
-// serviceNames are the datasets of services.
-var serviceNames = func() map[string]string {
-	for i := range kinds {
-		kinds[i].name = kinds[i].dataset()
-	}
-	out := map[string]string{}
+// service is where events of one service go: by id, else to the dataset.
+type service struct {
+	dataset string
+	kinds   map[string][]*kind
+}
+
+// byService has an entry for "" as well: channels without a service.
+var byService = func() map[string]*service {
+	out := map[string]*service{"": {dataset: "windows.event"}}
 	for _, s := range services {
-		out[s] = "windows." + s
+		out[s] = &service{"windows." + s, map[string][]*kind{}}
+	}
+	for i := range kinds {
+		k := &kinds[i]
+		k.name = k.dataset()
+		out[k.service].kinds[k.id] = append(out[k.service].kinds[k.id], k)
 	}
 	return out
 }()
@@ -102,211 +94,3 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 	return d
 }
 
-// reader is what parsing an event needs, kept for the next one.
-type reader struct {
-	json  fastjson.Parser
-	names map[string]string
-	key   []byte
-	flat  flat
-}
-
-// joined is a name and that of a part of it.
-func (r *reader) joined(name, part string) string {
-	r.key = append(append(append(r.key[:0], name...), '_'), part...)
-	if n, ok := r.names[string(r.key)]; ok {
-		return n
-	}
-	return r.name(string(r.key))
-}
-
-// maxNames bounds how many names of fields are kept.
-const maxNames = 10_000
-
-// name returns a field's name as the parser gives it: without blanks, and the
-// same string each time.
-func (r *reader) name(key string) string {
-	if n, ok := r.names[key]; ok {
-		return n
-	}
-	n := strings.ReplaceAll(key, " ", "")
-	if n == "" {
-		n = "Data"
-	}
-	if len(key) > parser.MaxName { // too long for a field: not worth keeping
-		return strings.Clone(n)
-	}
-	if len(r.names) >= maxNames {
-		clear(r.names)
-	}
-	r.names[strings.Clone(key)] = strings.Clone(n)
-	return r.names[key]
-}
-
-func (r *reader) parse(raw []byte) (parser.Parsed, error) {
-	v, err := r.json.ParseBytes(raw)
-	if err != nil {
-		return parser.Parsed{}, fmt.Errorf("damaged JSON: %.100s", err.Error())
-	}
-	event := v.Get("Event")
-	system := event.Get("System")
-	if system == nil || system.Type() != fastjson.TypeObject {
-		return parser.Parsed{}, parser.ErrOther
-	}
-	f := &r.flat
-	*f = flat{r: r, fields: f.fields[:0], text: f.text[:0], ends: f.ends[:0]}
-	f.object("", system, 0, true)
-	for _, part := range []string{"EventData", "UserData"} {
-		if o := event.Get(part); o != nil {
-			f.data(o)
-		}
-	}
-	if o := event.Get("RenderingInfo", "Message"); o != nil {
-		f.value("Message", o, 0)
-	}
-	if f.err != nil {
-		return parser.Parsed{}, f.err
-	}
-	f.fill()
-	out := parser.Parsed{Fields: slices.Clone(f.fields), Dataset: route(f.get("Channel"), f.get("EventID"), f.get("EventType")), Host: f.get("Computer")}
-	if t, err := time.Parse(time.RFC3339Nano, f.get("TimeCreated_SystemTime")); err == nil {
-		out.Time = t
-	}
-	return out, nil
-}
-
-// route finds the dataset of an event.
-func route(channel, id, typed string) string {
-	service, ok := services[strings.ToLower(channel)]
-	if !ok {
-		return "windows.event"
-	}
-	for i := range kinds {
-		if k := &kinds[i]; k.service == service && k.id == id && (k.typed == "" || k.typed == typed) {
-			return k.name
-		}
-	}
-	return serviceNames[service]
-}
-
-// flat collects fields; their texts stand one after the other in text.
-type flat struct {
-	r      *reader
-	fields []holdfast.Field
-	text   []byte
-	ends   []int
-	err    error
-}
-
-// fill gives the fields their texts, which share one string.
-func (f *flat) fill() {
-	all, start := string(f.text), 0
-	for i, end := range f.ends {
-		f.fields[i].Text = all[start:end]
-		start = end
-	}
-}
-
-func (f *flat) get(name string) string {
-	for i := range f.fields {
-		if f.fields[i].Name == name {
-			return f.fields[i].Text
-		}
-	}
-	return ""
-}
-
-func (f *flat) add(name string, text []byte, kind holdfast.Kind) {
-	if f.err != nil {
-		return
-	}
-	if len(f.fields) >= parser.MaxFields {
-		f.err = fmt.Errorf("more than %d fields", parser.MaxFields)
-		return
-	}
-	if len(name) > parser.MaxName {
-		f.err = fmt.Errorf("a field's name has %d bytes, %d are allowed", len(name), parser.MaxName)
-		return
-	}
-	f.fields = append(f.fields, holdfast.Field{Name: f.r.name(name), Kind: kind})
-	f.text = append(f.text, text...)
-	f.ends = append(f.ends, len(f.text))
-}
-
-// data takes EventData, whose children are the fields, or UserData, whose only
-// child holds them.
-func (f *flat) data(v *fastjson.Value) {
-	o, err := v.Object()
-	if err != nil {
-		f.value("Data", v, 0)
-		return
-	}
-	o.Visit(func(key []byte, child *fastjson.Value) {
-		switch inner := child.Get("#attributes", "xmlns"); {
-		case string(key) == "#attributes":
-		case inner != nil && child.Type() == fastjson.TypeObject:
-			f.object("", child, 1, false)
-		default:
-			f.value(view(key), child, 1)
-		}
-	})
-}
-
-// view is a string over bytes that live as long as the record is parsed; what
-// is kept of it is copied.
-func view(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // read only
-}
-
-// object takes an object's members; joined puts its name before theirs.
-func (f *flat) object(name string, v *fastjson.Value, depth int, joined bool) {
-	if depth > parser.MaxDepth {
-		f.err = errors.New("nested too deep")
-		return
-	}
-	o, err := v.Object()
-	if err != nil {
-		return
-	}
-	o.Visit(func(key []byte, child *fastjson.Value) {
-		k := view(key)
-		switch {
-		case k == "#attributes" && name == "":
-		case k == "#attributes":
-			f.object(name, child, depth+1, joined)
-		case k == "#text":
-			f.value(name, child, depth+1)
-		case name != "" && joined:
-			f.value(f.r.joined(name, k), child, depth+1)
-		default:
-			f.value(k, child, depth+1)
-		}
-	})
-}
-
-func (f *flat) value(name string, v *fastjson.Value, depth int) {
-	switch v.Type() {
-	case fastjson.TypeObject:
-		f.object(name, v, depth+1, true)
-	case fastjson.TypeArray:
-		if depth > parser.MaxDepth {
-			f.err = errors.New("nested too deep")
-			return
-		}
-		items, _ := v.Array()
-		for _, x := range items {
-			f.value(name, x, depth+1)
-		}
-	case fastjson.TypeString:
-		b, _ := v.StringBytes()
-		f.add(name, b, holdfast.String)
-	case fastjson.TypeNumber:
-		var n [32]byte
-		f.add(name, v.MarshalTo(n[:0]), holdfast.Number)
-	case fastjson.TypeTrue:
-		f.add(name, []byte("true"), holdfast.Bool)
-	case fastjson.TypeFalse:
-		f.add(name, []byte("false"), holdfast.Bool)
-	case fastjson.TypeNull:
-		f.add(name, nil, holdfast.Null)
-	}
-}
