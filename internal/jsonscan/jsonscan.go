@@ -234,7 +234,7 @@ const (
 // above the lowest such byte there may be others that are neither.
 func special(x uint64) uint64 {
 	q, b := x^ones*'"', x^ones*'\\'
-	return (q - ones) &^ q & high | (b-ones)&^b&high
+	return (q-ones)&^q&high | (b-ones)&^b&high
 }
 
 // AppendString takes a string and appends what it stands for.
@@ -335,7 +335,7 @@ func hex4(b []byte, i int) (rune, bool) {
 		case c-'0' < 10:
 			c -= '0'
 		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c|0x20 - 'a' + 10
+			c = c | 0x20 - 'a' + 10
 		default:
 			return 0, false
 		}

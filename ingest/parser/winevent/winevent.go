@@ -93,4 +93,3 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 	}
 	return d
 }
-
