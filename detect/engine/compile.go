@@ -1,10 +1,11 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 
 	"holdfast/detect/sigma"
@@ -20,32 +21,53 @@ type compiled struct {
 	indexed   bool // else it is a candidate for every event
 }
 
-// compiler gives fields and predicates their numbers.
+// compiler gives fields and predicates their numbers. Predicates that say the
+// same are one.
 type compiler struct {
 	names map[string]int32
-	same  map[string]int32 // by what a predicate says
+	same  map[string]*predicate // by what a predicate says
+	key   []byte
 }
 
 func (c *compiler) slot(name string) int32 {
-	if _, ok := c.names[name]; !ok {
-		c.names[name] = int32(len(c.names))
+	n, ok := c.names[name]
+	if !ok {
+		n = int32(len(c.names))
+		c.names[name] = n
 	}
-	return c.names[name]
+	return n
 }
 
-// number is the same for predicates that say the same.
-func (c *compiler) number(it *sigma.Item) int32 {
-	one := *it
-	one.Pos = sigma.Pos{}
-	one.Values = slices.Clone(it.Values)
-	for i := range one.Values {
-		one.Values[i].Pos = sigma.Pos{}
+// keyOf writes down what an item says.
+func keyOf(b []byte, it *sigma.Item) []byte {
+	flag := func(is bool) byte {
+		if is {
+			return 1
+		}
+		return 0
 	}
-	key := fmt.Sprintf("%+v", one)
-	if _, ok := c.same[key]; !ok {
-		c.same[key] = int32(len(c.same))
+	text := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
 	}
-	return c.same[key]
+	text(it.Field)
+	b = append(b, byte(it.Op), flag(it.All), flag(it.Cased), flag(it.Negated), flag(it.FieldRef), byte(it.Part))
+	for i := range it.Values {
+		v := &it.Values[i]
+		b = append(b, byte(v.Kind), flag(v.True), byte(len(v.Patterns)))
+		text(v.Text)
+		text(v.Regex)
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Number))
+		b = v.Net.AppendTo(append(b, ' '))
+		for _, p := range v.Patterns {
+			b = binary.AppendUvarint(b, uint64(len(p)))
+			for _, t := range p {
+				b = append(b, byte(t.Kind))
+				text(t.Text)
+			}
+		}
+	}
+	return b
 }
 
 // search is selections and a condition over them.
@@ -56,8 +78,7 @@ type search struct {
 
 type selection struct {
 	name    string
-	clauses [][]predicate
-	orders  [][]int32 // in which to try each clause's predicates
+	clauses [][]*predicate
 }
 
 // predicate is one item.
@@ -74,6 +95,9 @@ type predicate struct {
 	tests   []test
 	// among is an index of the texts of a long list, of which any will do.
 	among *fieldIndex
+	// chance guesses in how many of the events in one, for which the rule is a
+	// candidate, it holds.
+	chance float64
 }
 
 // test is one value of an item.
@@ -99,7 +123,7 @@ func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (s
 	for _, sel := range selections {
 		out := selection{name: sel.Name}
 		for _, clause := range sel.Clauses {
-			var ps []predicate
+			ps := make([]*predicate, 0, len(clause))
 			for i := range clause {
 				p, err := c.item(&clause[i])
 				if err != nil {
@@ -107,22 +131,21 @@ func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (s
 				}
 				ps = append(ps, p)
 			}
-			order := make([]int32, len(ps))
-			for i := range order {
-				order[i] = int32(i)
-			}
-			slices.SortStableFunc(order, func(a, b int32) int { return ps[a].effort() - ps[b].effort() })
-			out.clauses, out.orders = append(out.clauses, ps), append(out.orders, order)
+			out.clauses = append(out.clauses, ps)
 		}
 		s.selections = append(s.selections, out)
 	}
 	return s, nil
 }
 
-func (c *compiler) item(it *sigma.Item) (predicate, error) {
-	p := predicate{
-		field: it.Field, slot: c.slot(it.Field), number: c.number(it), op: it.Op, all: it.All, cased: it.Cased,
-		negated: it.Negated, ref: it.FieldRef, part: it.Part,
+func (c *compiler) item(it *sigma.Item) (*predicate, error) {
+	c.key = keyOf(c.key[:0], it)
+	if p := c.same[string(c.key)]; p != nil {
+		return p, nil
+	}
+	p := &predicate{
+		field: it.Field, slot: c.slot(it.Field), number: int32(len(c.same)), op: it.Op, all: it.All, cased: it.Cased,
+		negated: it.Negated, ref: it.FieldRef, part: it.Part, tests: make([]test, 0, len(it.Values)),
 	}
 	for i := range it.Values {
 		v := &it.Values[i]
@@ -143,20 +166,9 @@ func (c *compiler) item(it *sigma.Item) (predicate, error) {
 		p.tests = append(p.tests, t)
 	}
 	p.indexList()
+	p.chance = chanceOf(p)
+	c.same[string(c.key)] = p
 	return p, nil
-}
-
-// effort orders predicates by what it takes to work them out.
-func (p *predicate) effort() int {
-	switch {
-	case p.field == "":
-		return 3
-	case p.op == sigma.Regex || p.part != sigma.Whole:
-		return 2
-	case len(p.tests) > 1 && p.among == nil:
-		return 1
-	}
-	return 0
 }
 
 // long is from how many values on a list gets an index of its own.
@@ -167,7 +179,7 @@ func (p *predicate) indexList() {
 	if p.all || p.cased || p.ref || p.field == "" || p.part != sigma.Whole || len(p.tests) < long {
 		return
 	}
-	b := builder{fields: map[int32]*fieldIndex{}, inside: map[int32]map[string][]int32{}}
+	b := newBuilder()
 	for i := range p.tests {
 		t := &p.tests[i]
 		if t.null || t.re != nil || len(t.globs) == 0 {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"holdfast"
 	"holdfast/detect/sigma"
@@ -21,9 +22,10 @@ import (
 type Engine struct {
 	rules []*compiled
 	names map[string]int32 // slot of each field that a rule names
-	preds int              // how many predicates differ
-	// views holds the rules that fit a dataset, by its name and logsource.
-	views sync.Map
+	// views holds the rules that fit a dataset, by its name. It is replaced, not
+	// changed.
+	views  atomic.Pointer[map[string]*view]
+	making sync.Mutex
 }
 
 // Hit is a rule that holds for an event, and why.
@@ -35,7 +37,7 @@ type Hit struct {
 // New compiles rules, each with the filters that name it. A rule that does not
 // compile is a fault and left out.
 func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults) {
-	c := &compiler{names: map[string]int32{}, same: map[string]int32{}}
+	c := &compiler{names: map[string]int32{}, same: map[string]*predicate{}}
 	e := &Engine{names: c.names}
 	var faults holdfast.Faults
 	kept := make([]narrowing, 0, len(filters))
@@ -62,7 +64,6 @@ func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults
 		}
 		e.rules = append(e.rules, one)
 	}
-	e.preds = len(c.same)
 	for _, n := range kept {
 		for _, name := range n.filter.Rules {
 			if !slices.ContainsFunc(rules, func(r *sigma.Rule) bool { return r.ID == name || r.Name == name }) {
@@ -100,20 +101,21 @@ func fits(want, have holdfast.Logsource) bool {
 	return part(want.Product, have.Product) && part(want.Category, have.Category) && part(want.Service, have.Service)
 }
 
-type viewKey struct {
-	dataset string
-	source  holdfast.Logsource
-}
-
 // view is the engine as one dataset sees it: the rules that fit, and the index
 // over them.
 type view struct {
-	rules []*compiled
+	source holdfast.Logsource
+	rules  []*compiled
+	entry  []int32 // by rule: where its program begins
+	steps  []step
+	quicks []quick
+	values []value
+	slow   []*predicate
 	// names are the engine's slots and those of the dataset's own names.
 	names map[string]int32
 	// native lists, for the slot of an ECS name or an alias, those of the
 	// dataset's own names for it.
-	native map[int32][]int32
+	native [][]int32
 	// scan lists, by slot, the indexes that a value of the field goes through.
 	scan     [][]*fieldIndex
 	keywords *fieldIndex
@@ -122,31 +124,53 @@ type view struct {
 	pool     sync.Pool
 }
 
-func (e *Engine) view(ds *holdfast.Dataset) *view {
-	key := viewKey{ds.Name, ds.Logsource}
-	if v, ok := e.views.Load(key); ok {
-		return v.(*view)
+// view returns that of a dataset, and makes it when it is first asked for.
+func (e *Engine) view(ds holdfast.Dataset) *view {
+	e.making.Lock()
+	defer e.making.Unlock()
+	had := e.views.Load()
+	if had != nil {
+		if v := (*had)[ds.Name]; v != nil && v.source == ds.Logsource {
+			return v
+		}
 	}
-	v := &view{names: maps.Clone(e.names), native: map[int32][]int32{}, whole: ds.Whole}
+	next := map[string]*view{}
+	if had != nil {
+		next = maps.Clone(*had)
+	}
+	v := e.newView(&ds)
+	next[ds.Name] = v
+	e.views.Store(&next)
+	return v
+}
+
+func (e *Engine) newView(ds *holdfast.Dataset) *view {
+	v := &view{source: ds.Logsource, names: maps.Clone(e.names), whole: ds.Whole}
 	slot := func(name string) int32 {
 		if _, ok := v.names[name]; !ok {
 			v.names[name] = int32(len(v.names))
 		}
 		return v.names[name]
 	}
+	native := map[int32][]int32{}
 	for _, names := range []map[string]string{ds.ECS, flip(ds.Alias)} {
 		for _, from := range slices.Sorted(maps.Keys(names)) {
 			to := slot(names[from])
-			v.native[to] = append(v.native[to], slot(from))
+			native[to] = append(native[to], slot(from))
 		}
 	}
-	b := builder{fields: map[int32]*fieldIndex{}, inside: map[int32]map[string][]int32{}}
+	v.native = make([][]int32, len(v.names))
+	for to, from := range native {
+		v.native[to] = from
+	}
+	b := newBuilder()
+	a := assembler{v: v, numbers: map[int32]int32{}}
 	for _, c := range e.rules {
 		if !fits(c.rule.Logsource, ds.Logsource) && !slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {
 			continue
 		}
 		i := int32(len(v.rules))
-		v.rules = append(v.rules, c)
+		v.rules, v.entry = append(v.rules, c), append(v.entry, a.rule(c))
 		if i&63 == 0 {
 			v.always = append(v.always, 0)
 		}
@@ -158,6 +182,7 @@ func (e *Engine) view(ds *holdfast.Dataset) *view {
 			b.add(i, w)
 		}
 	}
+	a.done()
 	fields := b.done()
 	v.scan = make([][]*fieldIndex, len(v.names))
 	for at, f := range fields {
@@ -171,10 +196,9 @@ func (e *Engine) view(ds *holdfast.Dataset) *view {
 		}
 	}
 	v.pool.New = func() any {
-		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, e.preds), marked: make([]uint64, len(v.always))}
+		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
 	}
-	got, _ := e.views.LoadOrStore(key, v)
-	return got.(*view)
+	return v
 }
 
 // flip returns a map from native names to the names that rules use. Of two
@@ -191,26 +215,34 @@ func flip(alias map[string]string) map[string]string {
 // which they were loaded. It does not keep e. Datasets of one name must always
 // have the same map and logsource.
 func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
-	v := e.view(&ds)
+	var v *view
+	if had := e.views.Load(); had != nil {
+		v = (*had)[ds.Name]
+	}
+	if v == nil || v.source != ds.Logsource {
+		v = e.view(ds)
+	}
 	if len(v.rules) == 0 {
 		return nil
 	}
 	s := v.pool.Get().(*subject)
 	s.begin(ev)
-	defer func() {
-		s.end()
-		v.pool.Put(s)
-	}()
 	s.candidates()
 	var hits []Hit
 	for w, word := range s.marked {
 		for ; word != 0; word &= word - 1 {
-			c := v.rules[w<<6+bits.TrailingZeros64(word)]
-			if !c.search.holds(s) || slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
+			i := w<<6 + bits.TrailingZeros64(word)
+			c := v.rules[i]
+			if at := v.entry[i]; at == byTree && !c.search.holds(s) || at != byTree && !s.run(at) {
+				continue
+			}
+			if slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
 				continue
 			}
 			hits = append(hits, Hit{c.rule, c.search.explain(s)})
 		}
 	}
+	s.end()
+	v.pool.Put(s)
 	return hits
 }

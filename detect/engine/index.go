@@ -11,106 +11,338 @@ import (
 // The index over the rules of one view: which of them an event's values make
 // candidates. It never leaves out a rule that holds.
 
-// literal is a text and the rules it is a witness of.
+// literal is a text and where in the index's list the rules are that it is a
+// witness of.
 type literal struct {
-	text  string
-	rules []int32
+	text     string
+	from, to int32
 }
 
-// fieldIndex holds the witnesses of one field.
+// fieldIndex holds the witnesses of one field, all folded.
 type fieldIndex struct {
-	whole  map[string][]int32
-	starts ends
-	ends   ends
-	inside *grams
+	rules []int32 // of all literals, one after the other
+
+	whole   map[string]literal
+	lengths uint64 // of the texts in whole: bit n, or 63 for all that are longer
+	starts  ends
+	ends    ends
+	inside  substrings // of ASCII alone
+	wide    substrings // the others; a text of ASCII has none of them
 }
 
-// ends finds literals at one end of a text by their up to eight outermost bytes.
-type ends struct {
-	byKey map[uint64][]literal
-	sizes uint16 // which key sizes occur, a bit for each
-}
-
-const keySize = 8
-
-func (e *ends) add(key string, l literal) {
-	if e.byKey == nil {
-		e.byKey = map[uint64][]literal{}
-	}
-	k := keyOf(key)
-	e.sizes |= 1 << len(key)
-	list := e.byKey[k]
-	for i := range list {
-		if list[i].text == l.text {
-			list[i].rules = append(list[i].rules, l.rules...)
-			return
+// find marks the rules for which a folded text is a witness, and reports whether
+// there are any. Without marked it stops at the first. Plain says that all of
+// the text is ASCII.
+func (f *fieldIndex) find(text string, plain bool, marked []uint64) bool {
+	found := false
+	if f.lengths>>min(len(text), 63)&1 != 0 {
+		if l, ok := f.whole[text]; ok {
+			if found = f.mark(&l, marked); marked == nil {
+				return true
+			}
 		}
 	}
-	e.byKey[k] = append(list, l)
-}
-
-// keyOf packs up to eight bytes; the length is part of the key.
-func keyOf(s string) uint64 {
-	var k uint64
-	for i := range len(s) {
-		k = k<<8 | uint64(s[i])
+	if f.ends.sizes != 0 && f.atEnd(text, marked) {
+		if found = true; marked == nil {
+			return true
+		}
 	}
-	return k*0x9e3779b97f4a7c15 ^ uint64(len(s))
+	if f.starts.sizes != 0 && f.atStart(text, marked) {
+		if found = true; marked == nil {
+			return true
+		}
+	}
+	if f.within(&f.inside, text, marked) {
+		if found = true; marked == nil {
+			return true
+		}
+	}
+	if !plain && f.within(&f.wide, text, marked) {
+		found = true
+	}
+	return found
 }
 
-// grams finds many literals inside a text by one run of four bytes of each.
-type grams struct {
-	brief  *briefs  // literals shorter than a run
-	filter []uint64 // a bit for each hash that occurs
-	shift  uint32
-	slots  []int32 // by hash: the first entry of the hash, plus one
-	list   []gram
+func (f *fieldIndex) mark(l *literal, marked []uint64) bool {
+	if marked != nil {
+		for _, r := range f.rules[l.from:l.to] {
+			marked[r>>6] |= 1 << (r & 63)
+		}
+	}
+	return true
 }
 
-type gram struct {
-	key  uint32
-	at   int32 // where in the literal the run stands
-	next int32 // of the same hash, plus one
-	literal
+// ends finds literals at one end of a text by their up to eight outermost bytes,
+// in a table with open addresses.
+type ends struct {
+	sizes uint16 // which numbers of bytes occur, a bit for each
+	shift uint8
+	table []bucket
+	list  []literal
+}
+
+type bucket struct {
+	key      uint64
+	size     uint32
+	from, to int32 // in list; none if to is 0
 }
 
 const (
-	gramSize = 4
-	gramMul  = 0x9e3779b1
+	keySize = 8
+	keyMul  = 0x9e3779b97f4a7c15
 )
 
-func newGrams(literals []literal) *grams {
-	if len(literals) == 0 {
-		return nil
-	}
-	var brief *briefs
-	if i := slices.IndexFunc(literals, func(l literal) bool { return len(l.text) < gramSize }); i >= 0 {
-		brief = newBriefs(literals)
-		literals = slices.DeleteFunc(slices.Clone(literals), func(l literal) bool { return len(l.text) < gramSize })
-	}
-	size := max(10, bits.Len(uint(len(literals)*8)))
-	g := &grams{brief: brief, shift: uint32(32 - size), filter: make([]uint64, (1<<size)/64), slots: make([]int32, 1<<size)}
-	seen := map[uint32]int{}
-	for _, l := range literals {
-		for i := range len(l.text) - gramSize + 1 {
-			seen[gramOf(l.text[i:])]++
+func (e *ends) slot(key uint64, size int) uint64 { return (key ^ uint64(size)) * keyMul >> e.shift }
+
+// bucket returns the literals with a key.
+func (e *ends) bucket(key uint64, size int) []literal {
+	for h := e.slot(key, size); ; h = (h + 1) & uint64(len(e.table)-1) {
+		b := &e.table[h]
+		if b.to == 0 || b.key == key && b.size == uint32(size) {
+			return e.list[b.from:b.to]
 		}
 	}
+}
+
+func newEnds(literals []literal, atEnd bool) ends {
+	var e ends
+	if len(literals) == 0 {
+		return e
+	}
+	part := func(s string) string {
+		if n := min(len(s), keySize); atEnd {
+			return s[len(s)-n:]
+		} else {
+			return s[:n]
+		}
+	}
+	slices.SortStableFunc(literals, func(a, b literal) int { return strings.Compare(part(a.text), part(b.text)) })
+	e.list = literals
+	size := bits.Len(uint(len(literals) * 2))
+	e.shift, e.table = uint8(64-size), make([]bucket, 1<<size)
+	for i := 0; i < len(literals); {
+		p := part(literals[i].text)
+		j := i + 1
+		for j < len(literals) && part(literals[j].text) == p {
+			j++
+		}
+		key := pack(p)
+		e.sizes |= 1 << len(p)
+		h := e.slot(key, len(p))
+		for e.table[h].to != 0 {
+			h = (h + 1) & uint64(len(e.table)-1)
+		}
+		e.table[h] = bucket{key, uint32(len(p)), int32(i), int32(j)}
+		i = j
+	}
+	return e
+}
+
+// pack puts up to eight bytes into a number, the first lowest.
+func pack(s string) uint64 {
+	if len(s) >= 8 {
+		return load8(s, 0)
+	}
+	var k uint64
+	for i := len(s) - 1; i >= 0; i-- {
+		k = k<<8 | uint64(s[i])
+	}
+	return k
+}
+
+// load8 reads eight bytes at i, which must be there.
+func load8(s string, i int) uint64 {
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // read only
+	return binary.LittleEndian.Uint64(b[i : i+8])
+}
+
+func (f *fieldIndex) atEnd(text string, marked []uint64) (found bool) {
+	last := pack(text[max(0, len(text)-8):])
+	have := min(len(text), 8)
+	for sizes := f.ends.sizes; sizes != 0; sizes &= sizes - 1 {
+		n := bits.TrailingZeros16(sizes)
+		if n > have {
+			break
+		}
+		list := f.ends.bucket(last>>(8*(have-n)), n)
+		for i := range list {
+			if l := &list[i]; strings.HasSuffix(text, l.text) {
+				if found = f.mark(l, marked); marked == nil {
+					return true
+				}
+			}
+		}
+	}
+	return found
+}
+
+func (f *fieldIndex) atStart(text string, marked []uint64) (found bool) {
+	first := pack(text[:min(len(text), 8)])
+	for sizes := f.starts.sizes; sizes != 0; sizes &= sizes - 1 {
+		n := bits.TrailingZeros16(sizes)
+		if n > len(text) {
+			break
+		}
+		list := f.starts.bucket(first&(1<<(8*n)-1), n)
+		for i := range list {
+			if l := &list[i]; strings.HasPrefix(text, l.text) {
+				if found = f.mark(l, marked); marked == nil {
+					return true
+				}
+			}
+		}
+	}
+	return found
+}
+
+// substrings finds many literals anywhere in a text.
+type substrings struct {
+	few   []literal // looked for one by one
+	brief *briefs   // shorter than a run
+	runs  runs
+}
+
+// fewest is up to how many literals are looked for one by one.
+const fewest = 4
+
+func newSubstrings(literals []literal) substrings {
+	var s substrings
+	if len(literals) == 0 {
+		return s
+	}
+	// Short literals make the runs of a whole field short and close.
+	slices.SortStableFunc(literals, func(a, b literal) int { return len(a.text) - len(b.text) })
+	short := func(n int) int {
+		i, _ := slices.BinarySearchFunc(literals, n, func(l literal, n int) int { return len(l.text) - n })
+		return i
+	}
+	n := short(runSize)
+	if n > 16 {
+		s.brief = newBriefs(literals[:n])
+	} else {
+		s.few = literals[:n]
+	}
+	for _, size := range []int{15, 11, 7} {
+		if k := short(size); k-n <= fewest && s.brief == nil {
+			s.few, n = literals[:k], k
+			break
+		}
+	}
+	s.runs = newRuns(literals[n:])
+	return s
+}
+
+func (f *fieldIndex) within(s *substrings, text string, marked []uint64) (found bool) {
+	for i := range s.few {
+		if l := &s.few[i]; strings.Contains(text, l.text) {
+			if found = f.mark(l, marked); marked == nil {
+				return true
+			}
+		}
+	}
+	if s.brief != nil && f.hasBrief(s.brief, text, marked) {
+		if found = true; marked == nil {
+			return true
+		}
+	}
+	if len(s.runs.list) > 0 && f.hasRun(&s.runs, text, marked) {
+		found = true
+	}
+	return found
+}
+
+// runs finds literals by a run of four or eight bytes of each. The text is
+// looked at every stride bytes; so that none is missed, as many runs of each
+// literal are kept, one byte apart.
+type runs struct {
+	size   int // of a run
+	stride int
+	filter []uint64 // a bit for each hash that occurs
+	shift  uint8
+	slots  []int32 // by hash: the first run, plus one
+	list   []piece
+	texts  []literal
+}
+
+// piece is one run of a literal.
+type piece struct {
+	key     uint64
+	at      int32 // where in the literal it stands
+	next    int32 // of the same hash, plus one
+	literal int32
+}
+
+const runSize = 4
+
+func newRuns(literals []literal) runs {
+	if len(literals) == 0 {
+		return runs{}
+	}
+	r := runs{size: 4, stride: 1, texts: literals}
+	switch shortest := len(literals[0].text); { // they are sorted
+	case shortest >= 15:
+		r.size, r.stride = 8, 8
+	case shortest >= 11:
+		r.size, r.stride = 8, 4
+	case shortest >= 7:
+		r.stride = 4
+	case shortest >= 5:
+		r.stride = 2
+	}
+	size := min(max(9, bits.Len(uint(len(literals)*r.stride*8))), 18)
+	r.shift = uint8(64 - size)
+	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]int32, 1<<size)
+	seen := make([]uint16, 1<<16)
+	at := func(s string, i int) uint64 {
+		if r.size == 8 {
+			return load8(s, i)
+		}
+		return uint64(load4(s, i))
+	}
 	for _, l := range literals {
-		// The run that fewest literals have, and that is least like common text.
+		for i := range len(l.text) - r.size + 1 {
+			if n := &seen[at(l.text, i)*keyMul>>48]; *n < 1<<15 {
+				*n++
+			}
+		}
+	}
+	r.list = make([]piece, 0, len(literals)*r.stride)
+	for k, l := range literals {
+		// The runs that fewest literals have, and that are least like common text.
 		best, least := 0, 1<<30
-		for i := range len(l.text) - gramSize + 1 {
-			if n := seen[gramOf(l.text[i:])] + commonness(l.text[i:i+gramSize]); n < least {
+		weights := make([]int, len(l.text)-r.size+1)
+		for i := range weights {
+			weights[i] = int(seen[at(l.text, i)*keyMul>>48]) + commonness(l.text[i:i+r.size])
+		}
+		for i := range len(weights) - r.stride + 1 {
+			n := 0
+			for _, w := range weights[i : i+r.stride] {
+				n += w
+			}
+			if n < least {
 				best, least = i, n
 			}
 		}
-		key := gramOf(l.text[best:])
-		h := key * gramMul >> g.shift
-		g.filter[h>>6] |= 1 << (h & 63)
-		g.list = append(g.list, gram{key: key, at: int32(best), next: g.slots[h], literal: l})
-		g.slots[h] = int32(len(g.list))
+		for i := best; i < best+r.stride; i++ {
+			key := at(l.text, i)
+			h := key * keyMul >> r.shift
+			r.filter[h>>6] |= 1 << (h & 63)
+			r.list = append(r.list, piece{key, int32(i), r.slots[h], int32(k)})
+			r.slots[h] = int32(len(r.list))
+		}
 	}
-	return g
+	return r
+}
+
+func load4(s string, i int) uint32 {
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // read only
+	return binary.LittleEndian.Uint32(b[i : i+4])
+}
+
+// common are runs that texts of every kind have.
+var common = []string{
+	`windows\system32\`, `c:\windows\`, `c:\program files`, `c:\users\`, `\appdata\local\`, `\microsoft\windows\currentversion\`, `software\microsoft\`,
+	`powershell.exe`, `cmd.exe`, `.exe`, `http`, `\syswow64\`, `\temp\`, `.dll`, `hklm\system\currentcontrolset\services\`, `imphash=`, `md5=`, `sha256=`, `sha1=`,
 }
 
 // commonness is higher for runs that texts of every kind have.
@@ -124,16 +356,58 @@ func commonness(s string) int {
 			n += 2
 		}
 	}
-	for _, f := range []string{"wind", "indo", "ndow", "dows", "syst", "yste", "stem", "tem3", "em32", "m32\\", ".exe", "prog", "user", "micr", "icro", "cros", "roso", "osof", "soft", "powe", "ower", "wers", "ersh", "rshe", "shel", "hell", "c:\\w", "s\\sy", "ws\\s", "http", "oftw", "ftwa", "ware"} {
-		if s == f {
-			n += 200
+	for _, c := range common {
+		if strings.Contains(c, s) {
+			return n + 200
 		}
 	}
 	return n
 }
 
-func gramOf(s string) uint32 {
-	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+// hasRun marks the rules of every literal in a text.
+func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) {
+	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
+	filter, shift := r.filter, r.shift&63
+	if r.size == 8 {
+		for i := 0; i+8 <= len(b); i += r.stride {
+			key := binary.LittleEndian.Uint64(b[i:])
+			h := key * keyMul >> shift
+			if filter[h>>6]>>(h&63)&1 != 0 && f.verify(r, text, i, key, h, marked) {
+				if found = true; marked == nil {
+					return true
+				}
+			}
+		}
+		return found
+	}
+	for i := 0; i+4 <= len(b); i += r.stride {
+		key := uint64(binary.LittleEndian.Uint32(b[i:]))
+		h := key * keyMul >> shift
+		if filter[h>>6]>>(h&63)&1 != 0 && f.verify(r, text, i, key, h, marked) {
+			if found = true; marked == nil {
+				return true
+			}
+		}
+	}
+	return found
+}
+
+// verify looks for the literals that have the run at i.
+func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
+	for e := r.slots[h]; e != 0; {
+		x := &r.list[e-1]
+		e = x.next
+		if x.key != key {
+			continue
+		}
+		l := &r.texts[x.literal]
+		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], l.text) {
+			if found = f.mark(l, marked); marked == nil {
+				return true
+			}
+		}
+	}
+	return found
 }
 
 // briefs finds literals of one to three bytes.
@@ -143,17 +417,14 @@ type briefs struct {
 }
 
 func newBriefs(literals []literal) *briefs {
-	b := &briefs{}
+	b := &briefs{list: literals}
 	for _, l := range literals {
-		if n := len(l.text); n > 0 && n < gramSize {
-			b.first[l.text[0]] = true
-			b.list = append(b.list, l)
-		}
+		b.first[l.text[0]] = true
 	}
 	return b
 }
 
-func (b *briefs) scan(text string, mark func([]int32)) {
+func (f *fieldIndex) hasBrief(b *briefs, text string, marked []uint64) (found bool) {
 	var seen [256]bool
 	some := false
 	for i := range len(text) {
@@ -162,133 +433,83 @@ func (b *briefs) scan(text string, mark func([]int32)) {
 		}
 	}
 	if !some {
-		return
+		return false
 	}
 	for i := range b.list {
 		if l := &b.list[i]; seen[l.text[0]] && strings.Contains(text, l.text) {
-			mark(l.rules)
-		}
-	}
-}
-
-// scan marks the rules of every literal in a text.
-func (g *grams) scan(text string, mark func([]int32)) {
-	if g.brief != nil {
-		g.brief.scan(text, mark)
-	}
-	if len(text) < gramSize || len(g.list) == 0 {
-		return
-	}
-	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
-	key := binary.LittleEndian.Uint32(b)
-	for i := 0; ; i++ {
-		h := key * gramMul >> g.shift
-		if g.filter[h>>6]>>(h&63)&1 != 0 {
-			for e := g.slots[h]; e != 0; {
-				x := &g.list[e-1]
-				e = x.next
-				if x.key != key {
-					continue
-				}
-				start := i - int(x.at)
-				if start >= 0 && len(text)-start >= len(x.text) && text[start:start+len(x.text)] == x.text {
-					mark(x.rules)
-				}
-			}
-		}
-		if i+gramSize >= len(b) {
-			return
-		}
-		key = key>>8 | uint32(b[i+gramSize])<<24
-	}
-}
-
-// candidates marks the rules for which a folded text is a witness.
-func (f *fieldIndex) candidates(text string, mark func([]int32)) {
-	if f.whole != nil {
-		if rules := f.whole[text]; rules != nil {
-			mark(rules)
-		}
-	}
-	for sizes := f.ends.sizes; sizes != 0; sizes &= sizes - 1 {
-		n := bits.TrailingZeros16(sizes)
-		if n > len(text) {
-			break
-		}
-		list := f.ends.byKey[keyOf(text[len(text)-n:])]
-		for i := range list {
-			if l := list[i].text; len(l) <= len(text) && text[len(text)-len(l):] == l {
-				mark(list[i].rules)
+			if found = f.mark(l, marked); marked == nil {
+				return true
 			}
 		}
 	}
-	for sizes := f.starts.sizes; sizes != 0; sizes &= sizes - 1 {
-		n := bits.TrailingZeros16(sizes)
-		if n > len(text) {
-			break
-		}
-		list := f.starts.byKey[keyOf(text[:n])]
-		for i := range list {
-			if l := list[i].text; len(l) <= len(text) && text[:len(l)] == l {
-				mark(list[i].rules)
-			}
-		}
-	}
-	if f.inside != nil {
-		f.inside.scan(text, mark)
-	}
+	return found
 }
 
 // builder collects the witnesses of a view's rules.
 type builder struct {
-	fields map[int32]*fieldIndex
-	inside map[int32]map[string][]int32
+	fields map[int32]*[4]map[string][]int32 // by slot and place: the rules of each text
 }
+
+func newBuilder() builder { return builder{map[int32]*[4]map[string][]int32{}} }
 
 func (b *builder) add(rule int32, w witness) {
 	f := b.fields[w.slot]
 	if f == nil {
-		f = &fieldIndex{}
+		f = &[4]map[string][]int32{}
 		b.fields[w.slot] = f
 	}
-	switch w.place {
-	case whole:
-		if f.whole == nil {
-			f.whole = map[string][]int32{}
-		}
-		f.whole[w.text] = once(f.whole[w.text], rule)
-	case atEnd:
-		f.ends.add(w.text[len(w.text)-min(len(w.text), keySize):], literal{w.text, []int32{rule}})
-	case atStart:
-		f.starts.add(w.text[:min(len(w.text), keySize)], literal{w.text, []int32{rule}})
-	case inside:
-		if b.inside[w.slot] == nil {
-			b.inside[w.slot] = map[string][]int32{}
-		}
-		b.inside[w.slot][w.text] = once(b.inside[w.slot][w.text], rule)
+	if f[w.place] == nil {
+		f[w.place] = map[string][]int32{}
 	}
-}
-
-func once(list []int32, rule int32) []int32 {
-	if len(list) > 0 && list[len(list)-1] == rule {
-		return list
+	list := f[w.place][w.text]
+	if len(list) == 0 || list[len(list)-1] != rule {
+		f[w.place][w.text] = append(list, rule)
 	}
-	return append(list, rule)
 }
 
 func (b *builder) done() map[int32]*fieldIndex {
-	for slot, texts := range b.inside {
-		all := make([]literal, 0, len(texts))
-		for text, rules := range texts {
-			all = append(all, literal{text, rules})
-		}
-		slices.SortFunc(all, func(x, y literal) int {
-			if x.text < y.text {
-				return -1
+	out := map[int32]*fieldIndex{}
+	for slot, places := range b.fields {
+		f := &fieldIndex{}
+		literals := func(p place) (plain, wide []literal) {
+			for text, rules := range places[p] {
+				from := int32(len(f.rules))
+				f.rules = append(f.rules, rules...)
+				l := literal{text, from, int32(len(f.rules))}
+				if p == inside && !ascii(text) {
+					wide = append(wide, l)
+				} else {
+					plain = append(plain, l)
+				}
 			}
-			return 1
-		})
-		b.fields[slot].inside = newGrams(all)
+			for _, list := range [][]literal{plain, wide} { // for what is built to be the same each time
+				slices.SortFunc(list, func(a, b literal) int { return strings.Compare(a.text, b.text) })
+			}
+			return plain, wide
+		}
+		if list, _ := literals(whole); len(list) > 0 {
+			f.whole = make(map[string]literal, len(list))
+			for _, l := range list {
+				f.whole[l.text] = l
+				f.lengths |= 1 << min(len(l.text), 63)
+			}
+		}
+		list, _ := literals(atStart)
+		f.starts = newEnds(list, false)
+		list, _ = literals(atEnd)
+		f.ends = newEnds(list, true)
+		plain, wide := literals(inside)
+		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
+		out[slot] = f
 	}
-	return b.fields
+	return out
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

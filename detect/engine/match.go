@@ -83,27 +83,14 @@ func (x *search) explain(s *subject) []holdfast.Predicate {
 func (sel *selection) clause(s *subject) int {
 next:
 	for i, c := range sel.clauses {
-		for _, j := range sel.orders[i] {
-			if !c[j].holds(s) {
+		for _, p := range c {
+			if !p.decide(s) {
 				continue next
 			}
 		}
 		return i
 	}
 	return -1
-}
-
-// holds works a predicate out once for an event, however many rules have it.
-func (p *predicate) holds(s *subject) bool {
-	if k := s.known[p.number]; k>>1 == s.epoch {
-		return k&1 != 0
-	}
-	held := p.decide(s)
-	s.known[p.number] = s.epoch << 1
-	if held {
-		s.known[p.number] |= 1
-	}
-	return held
 }
 
 func (p *predicate) decide(s *subject) bool {
@@ -123,12 +110,12 @@ func (p *predicate) decide(s *subject) bool {
 
 // isAmong reports whether a value of the field has one of the listed texts.
 func (p *predicate) isAmong(s *subject) bool {
-	found := false
 	return s.each(p.slot, func(i int) bool {
-		if s.event.Fields[i].Kind != holdfast.Null {
-			p.among.candidates(s.lower(i), func([]int32) { found = true })
+		if s.event.Fields[i].Kind == holdfast.Null {
+			return false
 		}
-		return found
+		t := s.text(i)
+		return p.among.find(t.low, t.plain, nil)
 	})
 }
 

@@ -13,11 +13,12 @@ import (
 type subject struct {
 	event  *holdfast.Event
 	view   *view
-	folded []string // by field index; "" where not yet worked out
-	first  []int32  // by slot: the first field of the name, plus one
-	next   []int32  // by field index: the next field of the name, plus one
-	slots  []int32  // by field index: the slot, or -1
-	buf    []byte   // holds folded texts
+	folded []text  // by field index
+	first  []int32 // by slot: the first field of the name, plus one
+	next   []int32 // by field index: the next field of the name, plus one
+	slots  []int32 // by field index: the slot, or -1
+	shape  []named // the fields of the event before
+	buf    []byte  // holds folded texts
 
 	known []uint32 // by predicate: epoch and answer
 	epoch uint32
@@ -27,29 +28,52 @@ type subject struct {
 	rawLow string
 }
 
+// text is a folded text. The zero value is one not worked out yet.
+type text struct {
+	low   string
+	done  bool
+	plain bool // all of it is ASCII
+}
+
+// named is a field's name and its slot.
+type named struct {
+	name string
+	slot int32
+}
+
 // begin takes an event up.
 func (s *subject) begin(ev *holdfast.Event) {
 	s.event = ev
 	n := len(ev.Fields)
 	if cap(s.folded) < n {
-		s.folded, s.next, s.slots = make([]string, n), make([]int32, n), make([]int32, n)
+		s.folded, s.next, s.slots = make([]text, n), make([]int32, n), make([]int32, n)
 	}
 	s.folded, s.next, s.slots = s.folded[:n], s.next[:n], s.slots[:n]
-	clear(s.folded)
+	for len(s.shape) < n {
+		s.shape = append(s.shape, named{slot: -1})
+	}
 	s.buf = s.buf[:0]
 	if s.epoch++; s.epoch >= 1<<31 {
 		clear(s.known)
 		s.epoch = 1
 	}
 	for i := n - 1; i >= 0; i-- { // from the end, so that lists are in order
-		slot, ok := s.view.names[ev.Fields[i].Name]
-		if !ok {
-			s.slots[i] = -1
-			continue
+		s.folded[i].done = false
+		// Events of a kind have the same fields in the same order, mostly.
+		x := &s.shape[i]
+		if name := ev.Fields[i].Name; x.name != name {
+			slot, ok := s.view.names[name]
+			if !ok {
+				slot = -1
+			}
+			x.name, x.slot = name, slot
 		}
+		slot := x.slot
 		s.slots[i] = slot
-		s.next[i] = s.first[slot]
-		s.first[slot] = int32(i) + 1
+		if slot >= 0 {
+			s.next[i] = s.first[slot]
+			s.first[slot] = int32(i) + 1
+		}
 	}
 }
 
@@ -65,20 +89,20 @@ func (s *subject) end() {
 }
 
 // lower returns the folded text of a field, valid until the event ends.
-func (s *subject) lower(i int) string {
-	text := s.event.Fields[i].Text
-	if text == "" {
-		return ""
+func (s *subject) lower(i int) string { return s.text(i).low }
+
+func (s *subject) text(i int) *text {
+	t := &s.folded[i]
+	if !t.done {
+		t.low, t.plain = s.fold(s.event.Fields[i].Text)
+		t.done = true
 	}
-	if s.folded[i] == "" {
-		s.folded[i] = s.fold(text)
-	}
-	return s.folded[i]
+	return t
 }
 
 // fold is the function fold into the subject's own memory, eight bytes of ASCII
-// at a time.
-func (s *subject) fold(text string) string {
+// at a time. It reports whether all of the text is ASCII.
+func (s *subject) fold(text string) (low string, plain bool) {
 	const (
 		ones = 0x0101010101010101
 		high = 0x80 * ones
@@ -86,7 +110,7 @@ func (s *subject) fold(text string) string {
 	in := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
 	start := len(s.buf)
 	s.buf = slices.Grow(s.buf, len(text)+8)
-	changed := false
+	changed, plain := false, true
 	i := 0
 	for i < len(in) {
 		if i+8 <= len(in) {
@@ -110,14 +134,14 @@ func (s *subject) fold(text string) string {
 		}
 		var n int
 		s.buf, n = appendFolded(s.buf, text[i:])
-		i, changed = i+n, true
+		i, changed, plain = i+n, true, false
 	}
 	if !changed {
 		s.buf = s.buf[:start]
-		return text
+		return text, plain
 	}
 	b := s.buf[start:]
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes there until the event ends
+	return unsafe.String(unsafe.SliceData(b), len(b)), plain //nolint:gosec // nobody writes there until the event ends
 }
 
 // rawText is the record itself, valid until the event ends.
@@ -127,7 +151,7 @@ func (s *subject) rawText() string {
 
 func (s *subject) rawLower() string {
 	if s.rawLow == "" {
-		s.rawLow = s.fold(s.rawText())
+		s.rawLow, _ = s.fold(s.rawText())
 	}
 	return s.rawLow
 }
@@ -156,12 +180,6 @@ func (s *subject) eachOf(i int32, f func(i int) bool) bool {
 	return false
 }
 
-func (s *subject) mark(rules []int32) {
-	for _, r := range rules {
-		s.marked[r>>6] |= 1 << (r & 63)
-	}
-}
-
 // candidates marks the rules that may hold.
 func (s *subject) candidates() {
 	v := s.view
@@ -169,14 +187,16 @@ func (s *subject) candidates() {
 	for i, slot := range s.slots {
 		if slot >= 0 && s.event.Fields[i].Kind != holdfast.Null {
 			for _, f := range v.scan[slot] {
-				f.candidates(s.lower(i), s.mark)
+				t := s.text(i)
+				f.find(t.low, t.plain, s.marked)
 			}
 		}
 		if v.keywords != nil {
-			v.keywords.candidates(s.lower(i), s.mark)
+			t := s.text(i)
+			v.keywords.find(t.low, t.plain, s.marked)
 		}
 	}
 	if v.keywords != nil && !v.whole {
-		v.keywords.candidates(s.rawLower(), s.mark)
+		v.keywords.find(s.rawLower(), false, s.marked)
 	}
 }

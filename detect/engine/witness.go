@@ -32,12 +32,14 @@ const anywhere int32 = -1
 // witnesses is a set, with what it is expected to cost: about how many events
 // in one have one of them.
 type witnesses struct {
-	set  []witness
-	cost float64
+	set   []witness
+	cost  float64
+	preds []int32 // the predicates that they come from
 }
 
 func (w *witnesses) add(o witnesses) {
 	w.set = append(w.set, o.set...)
+	w.preds = append(w.preds, o.preds...)
 	w.cost += o.cost
 }
 
@@ -126,9 +128,23 @@ func (p *predicate) witnesses() (witnesses, bool) {
 		}
 	}
 	if p.all {
+		best.preds = []int32{p.number}
 		return best, found
 	}
+	union.preds = []int32{p.number}
 	return union, true
+}
+
+// chanceOf guesses how often a predicate holds.
+func chanceOf(p *predicate) float64 {
+	w, ok := p.witnesses()
+	switch {
+	case p.negated || !ok:
+		return 0.5
+	case p.op == sigma.Regex:
+		return min(w.cost, 0.2)
+	}
+	return min(w.cost, 0.9)
 }
 
 func (p *predicate) ofTest(t *test) (witnesses, bool) {
@@ -168,7 +184,7 @@ func (p *predicate) witness(text string, where place) witnesses {
 	if p.field == "" {
 		slot = anywhere
 	}
-	return witnesses{[]witness{{slot, where, text}}, cost(p.field, text, where)}
+	return witnesses{set: []witness{{slot, where, text}}, cost: cost(p.field, text, where)}
 }
 
 // needs returns the literal that a glob cannot do without, and where it stands.
