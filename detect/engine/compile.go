@@ -112,7 +112,8 @@ type test struct {
 	slot   int32 // of the field that it names
 	// needs is a text that every match of re has, folded.
 	needs string
-	run   run
+	// window is what every match of re has, in texts of ASCII.
+	window *window
 }
 
 func (c *compiler) search(selections []sigma.Selection, condition sigma.Expr) (search, error) {
@@ -158,7 +159,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 			if err != nil {
 				return p, fmt.Errorf("field %s: %w", it.Field, err)
 			}
-			t.re, t.needs, t.run = re, required(v.Regex), runOf(v.Regex)
+			t.re, t.needs, t.window = re, required(v.Regex), windowOf(v.Regex)
 		}
 		for _, pattern := range v.Patterns {
 			t.globs = append(t.globs, compileGlob(pattern, it.Op, it.Cased))

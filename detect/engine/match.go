@@ -218,7 +218,7 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	}
 	switch p.op {
 	case sigma.Regex:
-		return strings.Contains(s.lower(i), t.needs) && t.run.in(text) && (t.run.settles(text) || t.re.MatchString(text))
+		return t.matches(s.text(i), text)
 	case sigma.CIDR:
 		a, err := netip.ParseAddr(text)
 		return err == nil && t.net.Contains(a.Unmap().WithZone(""))
@@ -230,6 +230,18 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 		return t.glob(text)
 	}
 	return t.glob(s.lower(i))
+}
+
+// matches reports whether an expression matches a text, of which low is the
+// folded one.
+func (t *test) matches(low *folded, s string) bool {
+	if !strings.Contains(low.low, t.needs) {
+		return false
+	}
+	if low.plain && t.window != nil && (t.window.exact || !t.window.in(s)) {
+		return t.window.exact && t.window.in(s)
+	}
+	return t.re.MatchString(s)
 }
 
 func ordered(op sigma.Op, n, want float64) bool {

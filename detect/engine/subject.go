@@ -13,12 +13,12 @@ import (
 type subject struct {
 	event  *holdfast.Event
 	view   *view
-	folded []text  // by field index
-	first  []int32 // by slot: the first field of the name, plus one
-	next   []int32 // by field index: the next field of the name, plus one
-	slots  []int32 // by field index: the slot, or -1
-	shape  []named // the fields of the event before
-	buf    []byte  // holds folded texts
+	folded []folded // by field index
+	first  []int32  // by slot: the first field of the name, plus one
+	next   []int32  // by field index: the next field of the name, plus one
+	slots  []int32  // by field index: the slot, or -1
+	shape  []named  // the fields of the event before
+	buf    []byte   // holds folded texts
 
 	known []uint32 // by predicate: epoch and answer
 	epoch uint32
@@ -28,8 +28,8 @@ type subject struct {
 	rawLow string
 }
 
-// text is a folded text. The zero value is one not worked out yet.
-type text struct {
+// folded is a folded text. The zero value is one not worked out yet.
+type folded struct {
 	low   string
 	done  bool
 	plain bool // all of it is ASCII
@@ -46,7 +46,7 @@ func (s *subject) begin(ev *holdfast.Event) {
 	s.event = ev
 	n := len(ev.Fields)
 	if cap(s.folded) < n {
-		s.folded, s.next, s.slots = make([]text, n), make([]int32, n), make([]int32, n)
+		s.folded, s.next, s.slots = make([]folded, n), make([]int32, n), make([]int32, n)
 	}
 	s.folded, s.next, s.slots = s.folded[:n], s.next[:n], s.slots[:n]
 	for len(s.shape) < n {
@@ -91,7 +91,7 @@ func (s *subject) end() {
 // lower returns the folded text of a field, valid until the event ends.
 func (s *subject) lower(i int) string { return s.text(i).low }
 
-func (s *subject) text(i int) *text {
+func (s *subject) text(i int) *folded {
 	t := &s.folded[i]
 	if !t.done {
 		t.low, t.plain = s.fold(s.event.Fields[i].Text)
