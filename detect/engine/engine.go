@@ -111,6 +111,8 @@ type view struct {
 	quicks []quick
 	values []value
 	slow   []*predicate
+	// numbers are those of the predicates in quicks, by the engine's.
+	numbers map[int32]int32
 	// names are the engine's slots and those of the dataset's own names.
 	names map[string]int32
 	// native lists, for the slot of an ECS name or an alias, those of the
@@ -164,7 +166,8 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		v.native[to] = from
 	}
 	b := newBuilder()
-	a := assembler{v: v, numbers: map[int32]int32{}}
+	v.numbers = map[int32]int32{}
+	a := assembler{v: v}
 	for _, c := range e.rules {
 		if !fits(c.rule.Logsource, ds.Logsource) && !slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {
 			continue

@@ -289,7 +289,7 @@ func newRuns(literals []literal) runs {
 	case shortest >= 5:
 		r.stride = 2
 	}
-	size := min(max(9, bits.Len(uint(len(literals)*r.stride*8))), 18)
+	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
 	r.shift = uint8(64 - size)
 	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]int32, 1<<size)
 	seen := make([]uint16, 1<<16)

@@ -84,13 +84,21 @@ func (sel *selection) clause(s *subject) int {
 next:
 	for i, c := range sel.clauses {
 		for _, p := range c {
-			if !p.decide(s) {
+			if !p.holds(s) {
 				continue next
 			}
 		}
 		return i
 	}
 	return -1
+}
+
+// holds is decide, worked out once for an event.
+func (p *predicate) holds(s *subject) bool {
+	if n, ok := s.view.numbers[p.number]; ok {
+		return s.holds(n)
+	}
+	return p.decide(s)
 }
 
 func (p *predicate) decide(s *subject) bool {

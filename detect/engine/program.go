@@ -54,12 +54,11 @@ type value struct {
 
 // assembler makes the programs of one view.
 type assembler struct {
-	v       *view
-	numbers map[int32]int32 // of predicates: the engine's to the view's
-	texts   []byte
-	spans   [][2]int // of each value's text in texts
-	start   int      // of the rule's steps
-	likely  []int32  // predicates that hold for most of the rule's candidates
+	v      *view
+	texts  []byte
+	spans  [][2]int // of each value's text in texts
+	start  int      // of the rule's steps
+	likely []int32  // predicates that hold for most of the rule's candidates
 }
 
 // rule adds a rule's program and returns where it begins.
@@ -289,11 +288,11 @@ func (a *assembler) ask(p *predicate, yes, no int32) (int32, bool) {
 
 // number is that of a predicate in the view, in its quick form.
 func (a *assembler) number(p *predicate) int32 {
-	if n, ok := a.numbers[p.number]; ok {
+	if n, ok := a.v.numbers[p.number]; ok {
 		return n
 	}
 	n := int32(len(a.v.quicks))
-	a.numbers[p.number] = n
+	a.v.numbers[p.number] = n
 	q := quick{slot: p.slot, negated: p.negated, from: int32(len(a.v.values)), kind: p.quickKind()}
 	if q.kind == slowly {
 		q.from = int32(len(a.v.slow))

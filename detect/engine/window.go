@@ -14,6 +14,9 @@ type window struct {
 	shift [128]uint8  // by character: how far to go on if it stands last
 	// exact says that a text with the window matches.
 	exact bool
+	// row is set instead if the expression is nothing but size characters of one
+	// class.
+	row *class
 }
 
 // class is a set of ASCII characters.
@@ -157,6 +160,11 @@ func windowOf(expr string) *window {
 	if err != nil {
 		return nil
 	}
+	if re.Op == syntax.OpRepeat && re.Min > maxWindow {
+		if c, ok := classOf(re.Sub[0]); ok {
+			return &window{size: re.Min, row: &c, exact: true}
+		}
+	}
 	var r rows
 	r.walk(re)
 	r.list = append(r.list, r.now)
@@ -208,6 +216,19 @@ func windowOf(expr string) *window {
 // in reports whether a text of ASCII has the window.
 func (w *window) in(text string) bool {
 	last := w.size - 1
+	if w.row != nil {
+		for i := last; i < len(text); { // from the far end of where it could be
+			n := 0
+			for n < w.size && w.row.has(int(text[i-n]&127)) {
+				n++
+			}
+			if n == w.size {
+				return true
+			}
+			i += w.size - n
+		}
+		return false
+	}
 	for i := last; i < len(text); {
 		c := text[i] & 127
 		j := last

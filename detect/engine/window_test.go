@@ -39,7 +39,7 @@ func TestWindow(t *testing.T) {
 	if found < 15 || exact < 5 {
 		t.Errorf("%d of %d expressions have a window, %d an exact one", found, len(exprs), exact)
 	}
-	for text, want := range map[string]bool{strings.Repeat("a", 69): false, strings.Repeat("a", 70): true} {
+	for text, want := range map[string]bool{strings.Repeat("a", 69): false, strings.Repeat("a", 70): true, strings.Repeat("a", 69) + "b" + strings.Repeat("a", 69): false, "b" + strings.Repeat("a", 71): true} {
 		one := test{re: regexp.MustCompile(`a{70}`), window: windowOf(`a{70}`)}
 		if got := one.matches(&folded{low: text, plain: true}, text); got != want {
 			t.Errorf("%d letters: %v", len(text), got)

@@ -297,6 +297,8 @@ func letter(re *syntax.Regexp) string {
 var frequent = []string{
 	`c:\`, `\windows\`, `\system32\`, `\users\`, `\program files`, `\appdata\`, `\temp\`, `.exe`, `.dll`, `microsoft`, `hklm\`, `\software\`,
 	`\currentversion\`, `\services\`, `http`, `powershell`, `cmd.exe`, `rundll32`, `svchost`, `explorer`, ` /c `,
+	`microsoft corporation`, `microsoft® windows® operating system`, `microsoft windows`, `nt authority\system`, `valid`, `true`, `false`, `medium`,
+	`high`, `system`, `conhost.exe`, `services.exe`, `whoami.exe`,
 }
 
 // cost guesses how many events in one have a literal. Only the order matters.
@@ -309,8 +311,12 @@ func cost(field, text string, where place) float64 {
 		c = 0.005
 	case n >= 5:
 		c = 0.02
-	case n >= 3:
+	case n >= 4:
 		c = 0.1
+	case n == 3:
+		c = 0.25
+	case n > 0 && where == inside:
+		c = 0.6
 	}
 	if text != "" && text[0] >= 0x80 {
 		c = 0.0005
