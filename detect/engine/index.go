@@ -202,8 +202,9 @@ type substrings struct {
 	runs  runs
 }
 
-// fewest is up to how many literals are looked for one by one.
-const fewest = 4
+// fewest is up to how many literals that would make the runs of all others short
+// are looked for one by one.
+const fewest = 1
 
 func newSubstrings(literals []literal) substrings {
 	var s substrings
@@ -272,7 +273,12 @@ type piece struct {
 	literal int32
 }
 
-const runSize = 4
+const (
+	runSize = 4
+	// blanks makes capital letters small, and some other characters alike, so
+	// that texts need not be folded to be looked through.
+	blanks = 0x2020202020202020
+)
 
 func newRuns(literals []literal) runs {
 	if len(literals) == 0 {
@@ -295,9 +301,9 @@ func newRuns(literals []literal) runs {
 	seen := make([]uint16, 1<<16)
 	at := func(s string, i int) uint64 {
 		if r.size == 8 {
-			return load8(s, i)
+			return load8(s, i) | blanks
 		}
-		return uint64(load4(s, i))
+		return uint64(load4(s, i) | blanks&(1<<32-1))
 	}
 	for _, l := range literals {
 		for i := range len(l.text) - r.size + 1 {
@@ -366,30 +372,68 @@ func commonness(s string) int {
 
 // hasRun marks the rules of every literal in a text.
 func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) {
-	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
-	filter, shift := r.filter, r.shift&63
-	if r.size == 8 {
-		for i := 0; i+8 <= len(b); i += r.stride {
-			key := binary.LittleEndian.Uint64(b[i:])
-			h := key * keyMul >> shift
-			if filter[h>>6]>>(h&63)&1 != 0 && f.verify(r, text, i, key, h, marked) {
-				if found = true; marked == nil {
-					return true
-				}
-			}
+	for i := 0; ; i += r.stride {
+		var key, h uint64
+		if i, key, h = r.next(text, i); i < 0 {
+			return found
 		}
-		return found
-	}
-	for i := 0; i+4 <= len(b); i += r.stride {
-		key := uint64(binary.LittleEndian.Uint32(b[i:]))
-		h := key * keyMul >> shift
-		if filter[h>>6]>>(h&63)&1 != 0 && f.verify(r, text, i, key, h, marked) {
+		if f.verify(r, text, i, key, h, marked) {
 			if found = true; marked == nil {
 				return true
 			}
 		}
 	}
-	return found
+}
+
+// next returns the first place at or after i, in steps of the stride, where a
+// run may stand in a text, folded or not, and the run; or -1.
+func (r *runs) next(text string, i int) (at int, key, h uint64) {
+	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
+	filter, shift, stride := r.filter, r.shift&63, r.stride
+	if r.size == 8 {
+		for ; i+8 <= len(b); i += stride {
+			key = binary.LittleEndian.Uint64(b[i:]) | blanks
+			h = key * keyMul >> shift
+			if filter[h>>6]>>(h&63)&1 != 0 {
+				return i, key, h
+			}
+		}
+		return -1, 0, 0
+	}
+	for ; i+4 <= len(b); i += stride {
+		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks&(1<<32-1))
+		h = key * keyMul >> shift
+		if filter[h>>6]>>(h&63)&1 != 0 {
+			return i, key, h
+		}
+	}
+	return -1, 0, 0
+}
+
+// may reports whether a text that is not folded may have a witness. It is for
+// keywords, which are looked for in texts that nobody else looks at.
+func (f *fieldIndex) may(text string) bool {
+	if f.inside.brief != nil {
+		return true
+	}
+	shortest := 1 << 30
+	if len(f.inside.few) > 0 {
+		shortest = len(f.inside.few[0].text)
+	}
+	if len(f.inside.runs.texts) > 0 {
+		shortest = min(shortest, len(f.inside.runs.texts[0].text))
+	}
+	if !ascii(text) {
+		return true
+	}
+	if len(text) < shortest {
+		return false
+	}
+	if len(f.inside.few) > 0 {
+		return true
+	}
+	at, _, _ := f.inside.runs.next(text, 0)
+	return at >= 0
 }
 
 // verify looks for the literals that have the run at i.
@@ -506,7 +550,13 @@ func (b *builder) done() map[int32]*fieldIndex {
 }
 
 func ascii(s string) bool {
-	for i := range len(s) {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		if load8(s, i)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
+	for ; i < len(s); i++ {
 		if s[i] >= 0x80 {
 			return false
 		}

@@ -191,7 +191,7 @@ func (s *subject) candidates() {
 				f.find(t.low, t.plain, s.marked)
 			}
 		}
-		if v.keywords != nil {
+		if v.keywords != nil && v.keywords.may(s.event.Fields[i].Text) {
 			t := s.text(i)
 			v.keywords.find(t.low, t.plain, s.marked)
 		}
