@@ -7,7 +7,6 @@ package scan
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +81,7 @@ const MaxLeft = 1000
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
 	s := &scan{o: o, datasets: map[string]holdfast.Dataset{}}
-	files, total, err := s.list(o.Paths)
+	files, total, err := s.count(ctx, o.Paths)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -91,9 +90,9 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 			s.datasets[d.Name] = d
 		}
 	}
-	s.sum.Files, s.sum.Bytes = len(files), total
+	s.sum.Files, s.sum.Bytes = files, total
 	stop := s.report(total)
-	err = s.all(ctx, files)
+	err = s.all(ctx)
 	stop()
 	s.sum.Events, s.sum.Matches, s.sum.Took = s.events.Load(), s.matches.Load(), time.Since(start)
 	return s.sum, err
@@ -102,6 +101,10 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 type scan struct {
 	o        Options
 	datasets map[string]holdfast.Dataset
+	// shared are batches that their reader leaves to whoever is idle; pending is
+	// the work that was given out and is not done.
+	shared  chan *batch
+	pending sync.WaitGroup
 
 	bytes   atomic.Int64
 	events  atomic.Uint64
@@ -145,31 +148,4 @@ func (s *scan) left(path, format string, a ...any) {
 		return
 	}
 	s.sum.Left = append(s.sum.Left, Left{path, fmt.Sprintf(format, a...)})
-}
-
-// all hands the files, and the chunks of event logs, to the workers.
-func (s *scan) all(ctx context.Context, files []file) error {
-	n := s.o.Workers
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	jobs := make(chan func(*worker))
-	var wait sync.WaitGroup
-	for range n {
-		wait.Go(func() {
-			w := &worker{s: s}
-			for job := range jobs {
-				job(w)
-			}
-		})
-	}
-	for _, f := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		s.open(ctx, f, jobs)
-	}
-	close(jobs)
-	wait.Wait()
-	return ctx.Err()
 }
