@@ -1,6 +1,8 @@
 package scan_test
 
 import (
+	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode/utf16"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -90,6 +93,36 @@ func gz(b []byte) []byte {
 	return out.Bytes()
 }
 
+func packTar(files map[string]string) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for name, text := range files {
+		_ = w.WriteHeader(&tar.Header{Name: name, Size: int64(len(text)), Mode: 0o600})
+		_, _ = w.Write([]byte(text))
+	}
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func packZip(files map[string]string) []byte {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for name, text := range files {
+		f, _ := w.Create(name)
+		_, _ = f.Write([]byte(text))
+	}
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func utf16le(s string) []byte {
+	out := []byte{0xff, 0xfe}
+	for _, c := range utf16.Encode([]rune(s)) {
+		out = append(out, byte(c), byte(c>>8))
+	}
+	return out
+}
+
 func zst(t *testing.T, b []byte) []byte {
 	t.Helper()
 	w, err := zstd.NewWriter(nil)
@@ -109,6 +142,15 @@ func TestForms(t *testing.T) {
 		"records": []byte(`{"Records":[` + good + "," + bad + "]}"),
 		"gz":      gz([]byte(good + bad)),
 		"zst":     zst(t, []byte(bad+"\n"+good)),
+		"gz.gz":   gz(gz([]byte(good + bad))),
+		"zst.gz":  gz(zst(t, []byte(bad+"\n"+good))),
+		"tar":     packTar(map[string]string{"../../etc/good.json": good, "bad.json": bad}),
+		"tar.gz":  gz(packTar(map[string]string{"a/good.json": good, "b.zip": string(packZip(map[string]string{"x": bad}))})),
+		"zip":     packZip(map[string]string{"good.json": good, "bad.json.gz": string(gz([]byte(bad)))}),
+		"utf16le": utf16le(bad + "\r\n" + good),
+		"csv": []byte("\ufeff\"TimeCreated\",\"Id\",\"LogName\",\"ProviderName\",\"MachineName\",\"Message\"\r\n" +
+			"\"2026-11-21T00:00:00Z\",\"1\",\"Microsoft-Windows-Sysmon/Operational\",\"Microsoft-Windows-Sysmon\",\"pc\",\"Process Create:\r\nImage: C:\\Windows\\System32\\vssadmin.exe\r\nCommandLine: vssadmin Delete Shadows /all\"\r\n" +
+			"\"2026-11-21T00:00:00Z\",\"1\",\"Microsoft-Windows-Sysmon/Operational\",\"Microsoft-Windows-Sysmon\",\"pc\",\"Process Create:\r\nImage: C:\\Windows\\x.exe\"\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, sum := run(t, scan.Options{Paths: []string{put(t, map[string][]byte{"x/" + name: b})}})
@@ -163,12 +205,18 @@ func TestWhatCannotBeRead(t *testing.T) {
 		"prose":          {[]byte("one\ntwo\n"), "2 events that no parser knows, the first is number 1", 0},
 		"long line":      {[]byte(strings.Repeat("x", 2<<20)), "too long", 0},
 		"damaged log":    {append([]byte("ElfFile\x00"), make([]byte, 200)...), "", 0},
-		"gzip in gzip":   {gz(gz([]byte(good))), "neither", 0},
+		"too deep":       {gz(gz(gz(gz(gz(gz(gz([]byte(good)))))))), "archives in archives", 0},
+		"cut line":       {[]byte(good + "\n" + good[:60] + "\n" + good + "\n" + good[:100] + "\n" + good), "in the middle of an object", 3},
+		"line and more":  {[]byte(strings.Repeat("x", 2<<20) + "\nNov 23 10:15:04 web-1 sshd[1]: Failed password for a from 192.0.2.7 port 1 ssh2\n"), "line 1 is too long", 1},
+		"cut tar":        {packTar(map[string]string{"a": good, "b": good})[:600], "", 0},
+		"cut zip":        {packZip(map[string]string{"a": good})[:200], "zip", 0},
+		"xz":             {[]byte("\xfd7zXZ\x00\x00"), "unxz", 0},
+		"wrong row":      {[]byte("one,two,three\n1,2,3\n1,2,3,4\n"), "row 2", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := put(t, map[string][]byte{"bad": c.b, "good.json": []byte(good)})
 			found, sum := run(t, scan.Options{Paths: []string{dir}})
-			if len(sum.Left) == 0 || !strings.Contains(fmt.Sprint(sum.Left), c.say) || !strings.HasSuffix(sum.Left[0].File, "bad") {
+			if len(sum.Left) == 0 || !strings.Contains(fmt.Sprint(sum.Left), c.say) || !strings.Contains(sum.Left[0].File, "bad") {
 				t.Errorf("left out: %v", sum.Left)
 			}
 			if len(found) != c.want+1 {

@@ -155,11 +155,13 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		return v.names[name]
 	}
 	native := map[int32][]int32{}
-	for _, names := range []map[string]string{ds.ECS, flip(ds.Alias)} {
-		for _, from := range slices.Sorted(maps.Keys(names)) {
-			to := slot(names[from])
-			native[to] = append(native[to], slot(from))
-		}
+	for _, from := range slices.Sorted(maps.Keys(ds.ECS)) {
+		to := slot(ds.ECS[from])
+		native[to] = append(native[to], slot(from))
+	}
+	for _, name := range slices.Sorted(maps.Keys(ds.Alias)) {
+		to := slot(name)
+		native[to] = append(native[to], slot(ds.Alias[name]))
 	}
 	v.native = make([][]int32, len(v.names))
 	for to, from := range native {
@@ -202,16 +204,6 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
 	}
 	return v
-}
-
-// flip returns a map from native names to the names that rules use. Of two
-// aliases for one field the first, by name, is kept.
-func flip(alias map[string]string) map[string]string {
-	out := make(map[string]string, len(alias))
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(alias))) {
-		out[alias[name]] = name
-	}
-	return out
 }
 
 // Match returns the rules that hold for an event of a dataset, in the order in

@@ -5,23 +5,33 @@ package all
 import (
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/account"
+	"holdfast/ingest/parser/auditd"
+	"holdfast/ingest/parser/esf"
 	"holdfast/ingest/parser/journal"
 	"holdfast/ingest/parser/json"
 	"holdfast/ingest/parser/sshd"
 	"holdfast/ingest/parser/sudo"
+	"holdfast/ingest/parser/suricata"
 	"holdfast/ingest/parser/syslog"
+	"holdfast/ingest/parser/web"
 	"holdfast/ingest/parser/winevent"
+	"holdfast/ingest/parser/zeek"
 )
 
 // All lists them, the most particular first, the generic last.
 func All() []parser.Parser {
 	return []parser.Parser{
+		auditd.Parser(),
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),
 		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar()),
 		syslog.Parser(),
+		web.Parser(),
 		winevent.Parser(),
+		suricata.Parser(),
+		esf.Parser(),
+		zeek.Parser(),
 		json.Parser(),
 	}
 }

@@ -1,0 +1,153 @@
+package parser
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"holdfast"
+	"holdfast/internal/jsonscan"
+)
+
+// Flat reads JSON objects into flat fields: nested names are joined by dots,
+// lists repeat their name. It keeps the names of fields for the next object and
+// serves one goroutine.
+type Flat struct {
+	json   jsonscan.Scanner
+	names  map[string]string
+	key    []byte
+	own    Memory
+	fields []holdfast.Field
+	text   []byte
+}
+
+// maxNames bounds how many names of fields a reader keeps.
+const maxNames = 10_000
+
+// Object reads one object. It returns ErrOther if raw does not begin with "{",
+// and what is damaged otherwise. The fields share into, if it is set.
+func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
+	if first := bytes.TrimLeft(raw[:min(len(raw), 64)], " \t\r\n"); len(first) == 0 || first[0] != '{' {
+		return nil, ErrOther
+	}
+	m := into
+	if m == nil {
+		m = &f.own
+	}
+	s := &f.json
+	s.Reset(raw)
+	// The texts must not move while fields point to them: an object's are never
+	// longer than the object.
+	f.fields, f.text, f.key = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0]
+	f.object(0)
+	if !s.End() && s.Err() == nil {
+		s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
+	}
+	m.Fields, m.Text = f.fields, f.text
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	if into != nil {
+		return f.fields, nil
+	}
+	all, at := string(f.text), 0
+	out := slices.Clone(f.fields)
+	for i := range out {
+		end := at + len(out[i].Text)
+		out[i].Text, at = all[at:end], end
+	}
+	return out, nil
+}
+
+// Name returns a name as one string that is the same each time.
+func (f *Flat) Name(key []byte) string {
+	if n, ok := f.names[string(key)]; ok {
+		return n
+	}
+	if f.names == nil || len(f.names) >= maxNames {
+		f.names = map[string]string{}
+	}
+	n := string(key)
+	f.names[n] = n
+	return n
+}
+
+func (f *Flat) object(depth int) {
+	s := &f.json
+	if depth > MaxDepth {
+		s.Fail(errors.New("nested too deep"))
+		return
+	}
+	at := len(f.key)
+	for ok := s.Open('{'); ok; ok = s.More('}') {
+		k := s.Key()
+		if at+1+len(k) > MaxName {
+			s.Fail(fmt.Errorf("a field's name has %d bytes or more, %d are allowed", at+len(k), MaxName))
+			return
+		}
+		f.key = f.key[:at]
+		if at > 0 {
+			f.key = append(f.key, '.')
+		}
+		f.key = append(f.key, k...)
+		f.value(depth + 1)
+		f.key = f.key[:at]
+	}
+}
+
+func (f *Flat) value(depth int) {
+	s := &f.json
+	switch k := s.Kind(); k {
+	case jsonscan.Object:
+		f.object(depth)
+	case jsonscan.Array:
+		if depth > MaxDepth {
+			s.Fail(errors.New("nested too deep"))
+			return
+		}
+		for ok := s.Open('['); ok; ok = s.More(']') {
+			f.value(depth + 1)
+		}
+	case jsonscan.String:
+		start := f.begin(holdfast.String)
+		f.text = s.AppendString(f.text)
+		f.end(start)
+	case jsonscan.Number:
+		start := f.begin(holdfast.Number)
+		f.text = s.AppendNumber(f.text)
+		f.end(start)
+	case jsonscan.True, jsonscan.False:
+		start := f.begin(holdfast.Bool)
+		if s.Word(k); k == jsonscan.True {
+			f.text = append(f.text, "true"...)
+		} else {
+			f.text = append(f.text, "false"...)
+		}
+		f.end(start)
+	case jsonscan.Null:
+		s.Word(k)
+		f.end(f.begin(holdfast.Null))
+	case jsonscan.None:
+	}
+}
+
+func (f *Flat) begin(kind holdfast.Kind) int {
+	switch {
+	case len(f.fields) >= MaxFields:
+		f.json.Fail(fmt.Errorf("more than %d fields", MaxFields))
+	case len(f.key) == 0:
+		f.json.Fail(errors.New("a field without a name"))
+	default:
+		f.fields = append(f.fields, holdfast.Field{Name: f.Name(f.key), Kind: kind})
+	}
+	return len(f.text)
+}
+
+func (f *Flat) end(start int) {
+	if n := len(f.fields); n > 0 && f.json.Err() == nil {
+		b := f.text[start:]
+		f.fields[n-1].Text = unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // what was appended is not written again
+	}
+}
