@@ -29,11 +29,19 @@ func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 	if got.Time.IsZero() {
 		got.Time = at
 	}
-	if !s.o.Since.IsZero() && got.Time.Before(s.o.Since) {
+	if !s.o.Since.IsZero() && got.Time.Before(s.o.Since) || !s.o.Until.IsZero() && !got.Time.Before(s.o.Until) {
 		return
 	}
 	ds := s.datasets[got.Dataset]
 	e := holdfast.Event{Time: got.Time, Dataset: got.Dataset, Fields: got.Fields, Raw: raw}
+	if s.o.Each != nil {
+		s.mu.Lock()
+		s.o.Each(path, number, &e, ds)
+		s.mu.Unlock()
+	}
+	if s.o.Engine == nil {
+		return
+	}
 	for _, hit := range s.o.Engine.Match(&e, ds) {
 		r := hit.Rule
 		if r.Level.Rank() < s.o.MinLevel.Rank() || !tagged(r.Tags, s.o.Tags) {

@@ -22,15 +22,19 @@ type Options struct {
 	Paths   []string
 	Engine  *engine.Engine
 	Parsers []parser.Parser
-	// MinLevel, Tags and Since leave out matches of rules below a level, without
-	// any of the tags, and of events before a time.
+	// MinLevel and Tags leave out matches of rules below a level, and without any
+	// of the tags.
 	MinLevel holdfast.Level
 	Tags     []string
-	Since    time.Time
-	Workers  int // 0: one for each processor
-	// Found is told every match, Progress every fifth of a second; neither is
-	// called twice at the same time.
+	// Since and Until bound the events' time: from Since on, before Until.
+	Since, Until time.Time
+	Workers      int // 0: one for each processor
+	// Found is told every match, Each every event that a parser knows, Progress
+	// is told every fifth of a second; none is called twice at the same time, and
+	// each may be nil. Events are valid until Each returns; it may be slow only
+	// if Workers is 1.
 	Found    func(*Match)
+	Each     func(path string, number uint64, e *holdfast.Event, ds holdfast.Dataset)
 	Progress func(Progress)
 }
 
