@@ -50,7 +50,7 @@ fires or one that does not.`,
 				return err
 			}
 			for _, m := range without {
-				fmt.Fprintf(a.err, "! %s: the rule %s has no cases of both kinds; write %s, or let `holdfast rules new` write it\n", clean(m.File), clean(m.Key()), clean(casesBeside(m.File)))
+				fmt.Fprintf(a.err, "! %s: the rule %s has no cases of both kinds; write %s, or let `holdfast rules new NAME` write it\n", clean(m.File), clean(m.Key()), clean(casesBeside(m.File)))
 			}
 			fmt.Fprintf(a.err, "%d cases, %d failed; %d rules without cases of both kinds\n", len(results), bad, len(without))
 			if bad > 0 || len(without) > 0 || len(faults) > 0 {

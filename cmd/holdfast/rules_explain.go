@@ -53,7 +53,7 @@ rules that it refers to are shown. Ends with 3 if none holds.`,
 			}
 			e, err := pickEvent(ctx, path, record, set)
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[1], err)
+				return err
 			}
 			e.path = args[1]
 			return a.explain(set, e)
@@ -188,11 +188,11 @@ func pickEvent(ctx context.Context, path string, record uint64, set sigma.Set) (
 	case err != nil:
 		return best, err
 	case len(sum.Left) > 0:
-		return best, fmt.Errorf("no event can be read: %s: %w", sum.Left[0].What, holdfast.ErrInvalid)
+		return best, fmt.Errorf("%s: no event can be read: %s: %w", path, sum.Left[0].What, holdfast.ErrInvalid)
 	case record != 0:
-		return best, fmt.Errorf("there is no event number %d; there are %d: %w", record, sum.Events, holdfast.ErrNotFound)
+		return best, fmt.Errorf("%s: there is no event number %d; there are %d: %w", path, record, sum.Events, holdfast.ErrNotFound)
 	}
-	return best, fmt.Errorf("there is no event in it: %w", holdfast.ErrNotFound)
+	return best, fmt.Errorf("%s: there is no event in it: %w", path, holdfast.ErrNotFound)
 }
 
 // explanation is what is said of one rule.

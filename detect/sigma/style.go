@@ -99,7 +99,7 @@ func (s *styler) document(doc *yaml.Node) {
 func (s *styler) identity(doc *yaml.Node) {
 	switch n := get(doc, "id"); {
 	case n == nil || n.Value == "":
-		s.remark(doc, "no-id", "add id: with a new UUID; `holdfast rules new` makes one", "the rule has no id, so nothing can name it for good")
+		s.remark(doc, "no-id", "add id: with a new UUID; `holdfast rules new NAME` makes one", "the rule has no id, so nothing can name it for good")
 	case n.Kind == yaml.ScalarNode && !uuid.MatchString(n.Value):
 		s.remark(n, "bad-id", "write a UUID, such as 8a1b6c1e-6f0e-4c55-9a0f-0c6f0d4f3f5e", "the id %q is no UUID", n.Value)
 	}
