@@ -8,6 +8,7 @@ import (
 
 	"holdfast"
 	"holdfast/detect/correlate"
+	"holdfast/detect/sigma"
 	"holdfast/ingest/parser"
 )
 
@@ -29,29 +30,58 @@ func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 	if got.Time.IsZero() {
 		got.Time = at
 	}
-	if !s.o.Since.IsZero() && got.Time.Before(s.o.Since) {
+	if !s.o.Since.IsZero() && got.Time.Before(s.o.Since) || !s.o.Until.IsZero() && !got.Time.Before(s.o.Until) {
 		return
 	}
 	ds := s.datasets[got.Dataset]
 	e := holdfast.Event{Time: got.Time, Dataset: got.Dataset, Fields: got.Fields, Raw: raw}
-	for _, hit := range s.o.Engine.Match(&e, ds) {
-		r := hit.Rule
-		if r.Level.Rank() < s.o.MinLevel.Rank() || !tagged(r.Tags, s.o.Tags) {
-			continue
-		}
-		id := r.ID
-		if id == "" {
-			id = r.Key()
-		}
-		s.matches.Add(1)
-		m := &Match{
-			Time: got.Time, Level: r.Level, Rule: id, Title: r.Title, Attack: correlate.Attack(r.Tags), File: path, Record: number,
-			Host: got.Host, Dataset: got.Dataset, Because: hit.Because, Event: e.AppendFieldsJSON(nil),
-		}
+	if s.o.Each != nil {
 		s.mu.Lock()
-		s.o.Found(m)
+		s.o.Each(path, number, &e, ds)
 		s.mu.Unlock()
 	}
+	if s.o.Engine == nil {
+		return
+	}
+	hits := s.o.Engine.Match(&e, ds)
+	if s.story != nil && len(hits) > 0 {
+		if err := s.story.add(path, number, got.Host, &e, &ds, hits); err != nil {
+			s.left(path, "event %d cannot be kept for correlation: %v", number, err)
+		}
+	}
+	for _, hit := range hits {
+		r := hit.Rule
+		if !s.o.wants(&r.Meta) || s.story != nil && s.story.silent(r) {
+			continue
+		}
+		s.found(&Match{
+			Time: got.Time, Level: r.Level, Rule: idOf(&r.Meta), Title: r.Title, Attack: correlate.Attack(r.Tags), File: path, Record: number,
+			Host: got.Host, Dataset: got.Dataset, Because: hit.Because, Event: e.AppendFieldsJSON(nil), Kind: Detection, Meta: &r.Meta,
+		})
+	}
+}
+
+// found tells a match.
+func (s *scan) found(m *Match) {
+	s.matches.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.o.Found != nil {
+		s.o.Found(m)
+	}
+}
+
+func idOf(m *sigma.Meta) string {
+	if m.ID != "" {
+		return m.ID
+	}
+	return m.Key()
+}
+
+// wants reports whether the matches of a rule are told.
+func (o *Options) wants(m *sigma.Meta) bool {
+	return m.Level.Rank() >= o.MinLevel.Rank() && tagged(m.Tags, o.Tags) &&
+		(len(o.Only) == 0 || slices.Contains(o.Only, m.ID) || slices.Contains(o.Only, m.Name) || slices.Contains(o.Only, m.Title))
 }
 
 func tagged(have, want []string) bool {

@@ -369,8 +369,8 @@ func (w *worker) records(ctx context.Context, path string, b *bufio.Reader) {
 	case bytes.IndexByte(head, 0) >= 0:
 		w.s.left(path, "neither an event log, JSON nor text")
 	default:
-		if table := tableOf(text); table != nil {
-			err = table.read(ctx, b, f.add, func(n uint64, what string) { w.s.left(path, "row %d: %s", n, what) })
+		if sheet := sheetOf(text); sheet != nil {
+			err = sheet.read(ctx, b, f.add, func(n uint64, what string) { w.s.left(path, "row %d: %s", n, what) })
 			break
 		}
 		err = w.lines(ctx, path, b, nil, f.add)

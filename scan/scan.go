@@ -12,24 +12,38 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/detect/correlate"
 	"holdfast/detect/engine"
+	"holdfast/detect/sigma"
 	"holdfast/ingest/parser"
 )
 
 // Options say what is scanned, and with what.
 type Options struct {
-	Paths   []string
-	Engine  *engine.Engine
+	Paths  []string
+	Engine *engine.Engine
+	// Rules and Correlations are those that are correlated: the hits of Engine's
+	// rules that a correlation refers to are kept, and at the end put in the order
+	// of their events' time and counted. A rule that only feeds correlations makes
+	// no match itself.
+	Rules        []*sigma.Rule
+	Correlations []*sigma.Correlation
+	// Only are the rules, by id, name or title, whose matches are told; nil: all.
+	Only    []string
 	Parsers []parser.Parser
-	// MinLevel, Tags and Since leave out matches of rules below a level, without
-	// any of the tags, and of events before a time.
+	// MinLevel and Tags leave out matches of rules below a level, and without any
+	// of the tags.
 	MinLevel holdfast.Level
 	Tags     []string
-	Since    time.Time
-	Workers  int // 0: one for each processor
-	// Found is told every match, Progress every fifth of a second; neither is
-	// called twice at the same time.
+	// Since and Until bound the events' time: from Since on, before Until.
+	Since, Until time.Time
+	Workers      int // 0: one for each processor
+	// Found is told every match, Each every event that a parser knows, Progress
+	// is told every fifth of a second; none is called twice at the same time, and
+	// each may be nil. Events are valid until Each returns; it may be slow only
+	// if Workers is 1.
 	Found    func(*Match)
+	Each     func(path string, number uint64, e *holdfast.Event, ds holdfast.Dataset)
 	Progress func(Progress)
 }
 
@@ -44,8 +58,38 @@ type Match struct {
 	Record  uint64               `json:"record"` // the event's number in its file; the record id of an event log
 	Host    string               `json:"host,omitempty"`
 	Dataset string               `json:"dataset"`
-	Because []holdfast.Predicate `json:"because"`
-	Event   holdfast.Raw         `json:"event"` // its fields, as JSON
+	Because []holdfast.Predicate `json:"because,omitempty"`
+	Event   holdfast.Raw         `json:"event,omitempty"` // its fields, as JSON
+
+	// Kind is Detection, or Correlation: then the match stands for Count events,
+	// from First to Last, of which Events are some, File and Record name the one
+	// that crossed the line, Why says how, and there are neither Because nor
+	// Event.
+	Kind   string            `json:"kind"`
+	Why    string            `json:"why,omitempty"`
+	Group  []holdfast.Entity `json:"group,omitempty"`
+	Count  int               `json:"count,omitempty"`
+	First  time.Time         `json:"first,omitzero"`
+	Last   time.Time         `json:"last,omitzero"`
+	Events []Made            `json:"events,omitempty"`
+
+	// Meta is what the rule says of itself.
+	Meta *sigma.Meta `json:"-"`
+}
+
+// The kinds of match.
+const (
+	Detection   = "detection"
+	Correlation = "correlation"
+)
+
+// Made is one event of those that made a correlation hold.
+type Made struct {
+	Time    time.Time `json:"time"`
+	File    string    `json:"file"`
+	Record  uint64    `json:"record"`
+	Rule    string    `json:"rule"`
+	Message string    `json:"message"`
 }
 
 // Progress is how far a scan has come.
@@ -62,6 +106,11 @@ type Summary struct {
 	Events  uint64        `json:"events"`
 	Matches uint64        `json:"matches"`
 	Took    time.Duration `json:"took"`
+	// Correlated counts the hits that were correlated, Dropped those beyond what
+	// is kept, and Cost says what the bounds of correlation left out.
+	Correlated uint64          `json:"correlated,omitempty"`
+	Dropped    uint64          `json:"dropped,omitempty"`
+	Cost       correlate.Stats `json:"cost,omitzero"`
 	// Left names what could not be read, MaxLeft at most; More counts the rest.
 	Left []Left `json:"left,omitempty"`
 	More int    `json:"more,omitempty"`
@@ -80,22 +129,36 @@ const MaxLeft = 1000
 // what cannot be read is named in the summary, and the rest is scanned.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
-	s := &scan{o: o, datasets: map[string]holdfast.Dataset{}}
+	s := newScan(o)
 	files, total, err := s.count(ctx, o.Paths)
 	if err != nil {
 		return Summary{}, err
 	}
+	s.sum.Files, s.sum.Bytes = files, total
+	if len(o.Correlations) > 0 {
+		if s.story, err = newStory(o.Rules, o.Correlations); err != nil {
+			return Summary{}, err
+		}
+		defer s.story.close()
+	}
+	stop := s.report(total)
+	err = s.all(ctx)
+	if s.story != nil && err == nil {
+		err = s.tell(ctx)
+	}
+	stop()
+	s.sum.Events, s.sum.Matches, s.sum.Took = s.events.Load(), s.matches.Load(), time.Since(start)
+	return s.sum, err
+}
+
+func newScan(o Options) *scan {
+	s := &scan{o: o, datasets: map[string]holdfast.Dataset{}}
 	for _, p := range o.Parsers {
 		for _, d := range p.Datasets {
 			s.datasets[d.Name] = d
 		}
 	}
-	s.sum.Files, s.sum.Bytes = files, total
-	stop := s.report(total)
-	err = s.all(ctx)
-	stop()
-	s.sum.Events, s.sum.Matches, s.sum.Took = s.events.Load(), s.matches.Load(), time.Since(start)
-	return s.sum, err
+	return s
 }
 
 type scan struct {
@@ -109,6 +172,8 @@ type scan struct {
 	bytes   atomic.Int64
 	events  atomic.Uint64
 	matches atomic.Uint64
+
+	story *story // nil: nothing is correlated
 
 	mu  sync.Mutex
 	sum Summary

@@ -59,42 +59,6 @@ func (a *app) newToken(use, say, path string) *cobra.Command {
 	return c
 }
 
-func (a *app) rules() *cobra.Command {
-	return &cobra.Command{
-		Use: "rules [RULE]", Short: "The detection rules that are loaded", Args: atMost(1, "at most one rule"),
-		Example: "  holdfast rules\n  holdfast rules ssh_bruteforce     the rule as it is written",
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				var r holdfast.RuleInfo
-				if err := a.call(c.Context(), "GET", "/rules/"+args[0], nil, &r); err != nil {
-					return err
-				}
-				if a.json {
-					return a.print(r)
-				}
-				fmt.Fprint(a.out, cleanLines(r.Source))
-				return nil
-			}
-			var l struct {
-				Items  []holdfast.RuleInfo `json:"items"`
-				Faults holdfast.Faults     `json:"faults"`
-			}
-			if err := a.call(c.Context(), "GET", "/rules", nil, &l); err != nil {
-				return err
-			}
-			if a.json {
-				return a.print(l)
-			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, r := range l.Items {
-				rows = append(rows, []string{r.Name, string(r.Level), r.Kind, cut(r.Title, 70)})
-			}
-			a.showFaults(l.Faults)
-			return a.table("RULE LEVEL KIND TITLE", rows)
-		},
-	}
-}
-
 func (a *app) drills() *cobra.Command {
 	c := &cobra.Command{
 		Use: "drills [DRILL]", Short: "Safe attempts to violate a requirement, measured hop by hop",

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast"
+	"holdfast/internal/clock"
 )
 
 // version is set by the linker.
@@ -59,10 +60,11 @@ type app struct {
 	token    string
 	data     string
 	json     bool
+	clock    clock.Clock
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	a := &app{in: in, out: out, err: errOut, clock: clock.System{}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)

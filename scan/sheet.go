@@ -13,8 +13,8 @@ import (
 	"holdfast"
 )
 
-// table is a file of rows under a line with the names of the columns.
-type table struct {
+// sheet is a file of rows under a line with the names of the columns.
+type sheet struct {
 	names []string
 	comma rune
 	// windows says that the columns are those of Get-WinEvent or of Windows'
@@ -22,9 +22,9 @@ type table struct {
 	windows map[string]int
 }
 
-// tableOf looks whether text begins with a line of names and a row of as many
+// sheetOf looks whether text begins with a line of names and a row of as many
 // values. Log lines with commas in them have no such first line.
-func tableOf(text []byte) *table {
+func sheetOf(text []byte) *sheet {
 	first, rest, ok := bytes.Cut(text, []byte("\n"))
 	if !ok {
 		return nil
@@ -33,7 +33,7 @@ func tableOf(text []byte) *table {
 		first, rest, _ = bytes.Cut(rest, []byte("\n"))
 	}
 	for _, comma := range []rune{',', ';', '\t'} {
-		names := row(first, comma)
+		names := cellsOf(first, comma)
 		if len(names) < 3 || len(names) > 1000 {
 			continue
 		}
@@ -44,16 +44,16 @@ func tableOf(text []byte) *table {
 			good = good && isColumn(names[i]) && !seen[names[i]]
 			seen[names[i]] = true
 		}
-		if !good || len(row(rest, comma)) != len(names) {
+		if !good || len(cellsOf(rest, comma)) != len(names) {
 			continue
 		}
-		return &table{names: names, comma: comma, windows: windowsColumns(names)}
+		return &sheet{names: names, comma: comma, windows: windowsColumns(names)}
 	}
 	return nil
 }
 
-// row reads the first row of b.
-func row(b []byte, comma rune) []string {
+// cellsOf reads the first row of b.
+func cellsOf(b []byte, comma rune) []string {
 	c := csv.NewReader(bytes.NewReader(b))
 	c.Comma, c.LazyQuotes, c.FieldsPerRecord = comma, true, -1
 	out, err := c.Read()
@@ -121,7 +121,7 @@ func (c *cut) Read(p []byte) (int, error) {
 }
 
 // read gives each row as a JSON object.
-func (t *table) read(ctx context.Context, b *bufio.Reader, add func(uint64, []byte), left func(uint64, string)) error {
+func (t *sheet) read(ctx context.Context, b *bufio.Reader, add func(uint64, []byte), left func(uint64, string)) error {
 	if head, _ := b.Peek(3); bytes.Equal(head, []byte("\ufeff")) {
 		_, _ = b.Discard(3)
 	}
@@ -158,7 +158,7 @@ func (t *table) read(ctx context.Context, b *bufio.Reader, add func(uint64, []by
 	return nil
 }
 
-func (t *table) object(b []byte, cells []string) []byte {
+func (t *sheet) object(b []byte, cells []string) []byte {
 	b = append(b, '{')
 	for i, c := range cells {
 		if i > 0 {
@@ -176,7 +176,7 @@ var renamed = map[string]string{"ProcessCommandLine": "CommandLine", "CreatorPro
 
 // event writes a row as the JSON of an event of Windows; the lines "Name: value"
 // of its message become its data, the first of a name as long as it stands.
-func (t *table) event(b []byte, cells []string) []byte {
+func (t *sheet) event(b []byte, cells []string) []byte {
 	cell := func(name string) string {
 		if i, ok := t.windows[name]; ok && i < len(cells) {
 			return cells[i]
