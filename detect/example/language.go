@@ -225,8 +225,10 @@ func (l *language) state(pcs []uint32, prev kindOf) int32 {
 	for _, pc := range pcs {
 		st.left = min(st.left, l.far[pc])
 	}
-	for _, pc := range l.closure(pcs, prev.rune(), -1) {
+	for _, pc := range l.closure(pcs, syntax.EmptyOpContext(prev.rune(), -1)) {
 		st.ends = st.ends || l.prog.Inst[pc].Op == syntax.InstMatch
+	}
+	for _, pc := range l.closure(pcs, 0) { // whatever follows
 		st.ever = st.ever || l.ever[pc]
 	}
 	id := int32(len(l.all))
@@ -235,9 +237,9 @@ func (l *language) state(pcs []uint32, prev kindOf) int32 {
 	return id
 }
 
-// closure follows what takes no character between two of them.
-func (l *language) closure(pcs []uint32, before, after rune) []uint32 {
-	flags := syntax.EmptyOpContext(before, after)
+// closure follows what takes no character, at a place where some assertions
+// hold.
+func (l *language) closure(pcs []uint32, flags syntax.EmptyOp) []uint32 {
 	seen := make(map[uint32]bool, len(pcs)*2)
 	todo := slices.Clone(pcs)
 	var out []uint32
@@ -277,7 +279,7 @@ func (l *language) step(id int32, r rune) int32 {
 	}
 	st := &l.all[id]
 	var pcs []uint32
-	for _, pc := range l.closure(st.pcs, st.prev.rune(), r) {
+	for _, pc := range l.closure(st.pcs, syntax.EmptyOpContext(st.prev.rune(), r)) {
 		in := &l.prog.Inst[pc]
 		switch in.Op {
 		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
