@@ -2,7 +2,6 @@ package sigma
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -13,6 +12,8 @@ import (
 const (
 	maxTokens = 4096
 	maxNested = 64
+	// maxMembers bounds how many selections all "of" of a rule name together.
+	maxMembers = 100_000
 )
 
 // conditionError is a fault at a byte of a condition.
@@ -27,7 +28,13 @@ func (e *conditionError) Error() string { return e.what }
 // tighter than "and", "and" tighter than "or". "them" and patterns pass over
 // selections whose name starts with "_", unless the pattern does too.
 func ParseCondition(text string, names []string) (Expr, error) {
-	p := conditionParser{names: names}
+	left := maxMembers
+	return parseCondition(text, names, &left)
+}
+
+// parseCondition takes what an "of" names from left.
+func parseCondition(text string, names []string, left *int) (Expr, error) {
+	p := conditionParser{names: names, left: left}
 	if err := p.scan(text); err != nil {
 		return nil, err
 	}
@@ -51,6 +58,7 @@ type conditionToken struct {
 
 type conditionParser struct {
 	names  []string
+	left   *int
 	tokens []conditionToken
 	next   int
 	end    int
@@ -68,7 +76,7 @@ func (p *conditionParser) scan(s string) error {
 			p.tokens = append(p.tokens, conditionToken{s[i : i+1], i})
 			i++
 		case c == '|':
-			return &conditionError{i, "aggregation with a pipe in a condition is obsolete", modernForm(s[i:])}
+			return &conditionError{i, "aggregation with a pipe in a condition is obsolete", "end the condition before the pipe and use a correlation"}
 		case isNameByte(c):
 			j := i
 			for j < len(s) && isNameByte(s[j]) {
@@ -84,22 +92,6 @@ func (p *conditionParser) scan(s string) error {
 		}
 	}
 	return nil
-}
-
-// modernForm says which correlation takes the place of an old aggregation.
-func modernForm(old string) string {
-	kind := "event_count"
-	switch {
-	case strings.Contains(old, "near"):
-		kind = "temporal"
-	case strings.Contains(old, "sum("):
-		kind = "value_sum"
-	case strings.Contains(old, "avg("):
-		kind = "value_avg"
-	case strings.Contains(old, "count(") && !strings.Contains(old, "count()"):
-		kind = "value_count"
-	}
-	return "give this rule a name, end its condition before the pipe, and add a document with \"correlation: {type: " + kind + ", rules: [the name], group-by: […], timespan: 5m, condition: {gte: …}}\""
 }
 
 func isNameByte(c byte) bool {
@@ -179,7 +171,15 @@ func (p *conditionParser) primary() (Expr, error) {
 			return Ref{i}, nil
 		}
 	}
-	return nil, &conditionError{t.at, fmt.Sprintf("there is no selection %q", t.text), nearest.Say(t.text, p.names, 3, "define it under detection, or correct the name; there are: "+strings.Join(p.names, ", "))}
+	return nil, &conditionError{t.at, fmt.Sprintf("there is no selection %q", t.text), nearest.Say(t.text, p.names, 3, "define it under detection, or correct the name; "+p.thereAre())}
+}
+
+func (p *conditionParser) thereAre() string {
+	const most = 20
+	if len(p.names) > most {
+		return fmt.Sprintf("there are: %s and %d more", strings.Join(p.names[:most], ", "), len(p.names)-most)
+	}
+	return "there are: " + strings.Join(p.names, ", ")
 }
 
 func (p *conditionParser) of(quantity conditionToken) (Expr, error) {
@@ -195,7 +195,10 @@ func (p *conditionParser) of(quantity conditionToken) (Expr, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, &conditionError{t.at, fmt.Sprintf("no selection is named like %q", t.text), "there are: " + strings.Join(p.names, ", ")}
+		return nil, &conditionError{t.at, fmt.Sprintf("no selection is named like %q", t.text), p.thereAre()}
+	}
+	if *p.left -= len(found); *p.left < 0 {
+		return nil, &conditionError{t.at, fmt.Sprintf("the \"of\"s of the condition name more than %d selections", maxMembers), "split the rule"}
 	}
 	switch strings.ToLower(quantity.text) {
 	case "all":
@@ -220,6 +223,26 @@ func selects(pattern, name string) bool {
 	if strings.HasPrefix(name, "_") && !strings.HasPrefix(pattern, "_") {
 		return false
 	}
-	ok, err := path.Match(pattern, name)
-	return err == nil && ok
+	return starred(pattern, name)
+}
+
+// starred matches a pattern in which "*" is any run of characters.
+func starred(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	last := len(parts) - 1
+	if last == 0 {
+		return pattern == name
+	}
+	if !strings.HasPrefix(name, parts[0]) || !strings.HasSuffix(name[len(parts[0]):], parts[last]) {
+		return false
+	}
+	name = name[len(parts[0]) : len(name)-len(parts[last])]
+	for _, part := range parts[1:last] {
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name = name[i+len(part):]
+	}
+	return true
 }

@@ -2,20 +2,25 @@ package sigma
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
-	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 
 	"gopkg.in/yaml.v3"
+
+	"holdfast/internal/nearest"
 )
 
 // Limits on values.
 const (
 	maxValues  = 20_000
 	maxRegex   = 8 << 10
+	maxProgram = 20_000 // parts of one regular expression
 	maxPattern = 64 << 10
 )
 
@@ -46,9 +51,10 @@ func (r *ruleReader) item(k, v *yaml.Node) (Item, bool) {
 			continue
 		}
 		if !it.modify(&m, name) {
-			r.fault(k, "see the modifiers of specification 2.1", "the modifier %q is not known", name)
+			r.fault(k, nearest.Say(name, modifierNames, 3, "see the modifiers of specification 2.1"), "the modifier %q is not known", name)
 		}
 	}
+	r.order(k, parts[1:])
 	r.agree(k, &it, &m)
 	if len(r.faults) > before {
 		return it, false
@@ -60,6 +66,9 @@ func (r *ruleReader) item(k, v *yaml.Node) (Item, bool) {
 			r.fault(v, "give it a value, or null for a missing field", "%q has an empty list", k.Value)
 		}
 	}
+	if it.Op == Exists && len(values) > 1 {
+		r.fault(v, "write true or false", "%q has several values, of which one always holds", k.Value)
+	}
 	if len(values) > maxValues {
 		r.fault(v, "split the rule", "%q has more than %d values", k.Value, maxValues)
 		return it, false
@@ -70,6 +79,41 @@ func (r *ruleReader) item(k, v *yaml.Node) (Item, bool) {
 		}
 	}
 	return it, len(r.faults) == before
+}
+
+var modifierNames = []string{
+	"all", "startswith", "endswith", "contains", "exists", "cased", "neq", "windash", "re", "i", "m", "s", "base64", "base64offset", "utf16", "utf16le",
+	"utf16be", "wide", "lt", "lte", "gt", "gte", "minute", "hour", "day", "week", "month", "year", "cidr", "expand", "fieldref",
+}
+
+// order faults modifiers that are applied one after the other and stand the
+// wrong way round: placeholders come first, then dashes, then encodings, then
+// the comparison with wildcards around what came of them.
+func (r *ruleReader) order(k *yaml.Node, names []string) {
+	stage := map[string]int{
+		"expand": 1, "windash": 2, "utf16": 3, "utf16le": 3, "utf16be": 3, "wide": 3, "base64": 3, "base64offset": 3,
+		"re": 4, "contains": 4, "startswith": 4, "endswith": 4, "i": 5, "m": 5, "s": 5, "ignorecase": 5, "multiline": 5, "dotall": 5,
+	}
+	seen := map[string]bool{}
+	for i, name := range names {
+		if seen[name] && name != "base64" {
+			r.fault(k, "write it once", "%q stands twice in %q", name, k.Value)
+			return
+		}
+		seen[name] = true
+		for _, before := range names[:i] {
+			switch {
+			case name == "expand" && before == "re": // both ways round mean the same
+			case stage[name] > 0 && stage[before] > stage[name]:
+				r.fault(k, fmt.Sprintf("write %s before %s", name, before), "%q applies %s to what %s has already changed", k.Value, name, before)
+				return
+			case name == before || stage[name] != 3 || stage[before] != 3:
+			case name != "base64" && name != "base64offset":
+				r.fault(k, fmt.Sprintf("write %s before %s", name, before), "%q applies %s to what %s has already changed", k.Value, name, before)
+				return
+			}
+		}
+	}
 }
 
 func opOf(name string) (Op, bool) {
@@ -146,6 +190,10 @@ func (r *ruleReader) agree(k *yaml.Node, it *Item, m *modifiers) {
 		r.fault(k, "write re before them", "i, m and s belong to re")
 	case it.Op == Regex && it.Cased:
 		r.fault(k, "remove cased", "re tells case apart already")
+	case it.Cased && (!textual || it.Part != Whole):
+		r.fault(k, "remove cased", "%q compares no letters", k.Value)
+	case it.Op == Exists && (it.All || it.Negated):
+		r.fault(k, "write true or false", "%q asks in two ways whether the field is there", k.Value)
 	case (len(m.encodings) > 0 || m.windash || m.expand && it.Op != Regex && it.Op != CIDR) && !textual:
 		r.fault(k, "use them with equality, contains, startswith or endswith", "%q encodes a value that is not compared as text", k.Value)
 	case it.FieldRef && (len(m.encodings) > 0 || m.windash || m.expand || !textual):
@@ -188,6 +236,8 @@ func (r *ruleReader) value(it *Item, m *modifiers, n *yaml.Node) (Value, bool) {
 	}
 	var err error
 	switch {
+	case it.FieldRef && v.Text == "":
+		err = errors.New("fieldref names no field")
 	case it.FieldRef:
 		return v, true
 	case it.Op == Regex:
@@ -195,9 +245,13 @@ func (r *ruleReader) value(it *Item, m *modifiers, n *yaml.Node) (Value, bool) {
 	case it.Op == CIDR:
 		v.Net, err = prefix(v.Text)
 	case it.Op == Exists:
-		v.True, err = strconv.ParseBool(v.Text)
-	case it.Op >= Less || it.Part != Whole:
-		v.Number, err = strconv.ParseFloat(v.Text, 64)
+		if v.True = v.Kind == Bool && v.Text == "true"; v.Kind != Bool {
+			err = fmt.Errorf("exists takes true or false, not %s", describe(n))
+		}
+	case it.Part != Whole:
+		v.Number, err = partNumber(v.Text, it)
+	case it.Op >= Less:
+		v.Number, err = number(v.Text)
 	default:
 		v.Patterns, err = r.patterns(v, m)
 	}
@@ -205,6 +259,35 @@ func (r *ruleReader) value(it *Item, m *modifiers, n *yaml.Node) (Value, bool) {
 		r.fault(n, "correct the value", "%v", err)
 	}
 	return v, err == nil
+}
+
+// number reads what a comparison takes: decimal, or whole and hexadecimal.
+func number(s string) (float64, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		var whole int64
+		whole, err = strconv.ParseInt(s, 0, 64)
+		n = float64(whole)
+	}
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0, fmt.Errorf("%q is no number", s)
+	}
+	return n, nil
+}
+
+// partRange is what the parts of a time can be (specification 2.1, "time
+// modifiers"; a year of ISO 8601 may have a week 53).
+var partRange = map[TimePart][2]float64{Minute: {0, 59}, Hour: {0, 23}, Day: {1, 31}, Week: {1, 53}, Month: {1, 12}, Year: {0, 9999}}
+
+func partNumber(s string, it *Item) (float64, error) {
+	n, err := number(s)
+	if err != nil {
+		return 0, err
+	}
+	if limit := partRange[it.Part]; n < limit[0] || n > limit[1] {
+		return 0, fmt.Errorf("%s is never compared with anything but %g to %g", s, limit[0], limit[1])
+	}
+	return n, nil
 }
 
 func (r *ruleReader) regex(v *Value, m *modifiers) error {
@@ -222,10 +305,28 @@ func (r *ruleReader) regex(v *Value, m *modifiers) error {
 	if len(v.Regex) > maxRegex {
 		return fmt.Errorf("a regular expression has more than %d bytes", maxRegex)
 	}
-	if _, err := regexp.Compile(v.Regex); err != nil {
+	re, err := syntax.Parse(v.Regex, syntax.Perl)
+	if err != nil {
 		return fmt.Errorf("the regular expression is not one of RE2: %w", err)
 	}
+	size := sizeOf(re)
+	if r.regexes += size; size > maxProgram || r.regexes > 10*maxProgram {
+		return fmt.Errorf("the regular expression, repetitions written out, has more than %d parts, or those of the rule together more than %d", maxProgram, 10*maxProgram)
+	}
 	return nil
+}
+
+// sizeOf is about how long a regular expression gets with its repetitions
+// written out.
+func sizeOf(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		n += sizeOf(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, 1<<30)
 }
 
 func prefix(s string) (netip.Prefix, error) {
@@ -254,6 +355,12 @@ func (r *ruleReader) patterns(v Value, m *modifiers) ([]Pattern, error) {
 		if m.windash {
 			ps[0] = ps[0].withDashes()
 		}
+		if len(m.encodings) > 0 {
+			var err error
+			if ps, err = ps[0].dashed(); err != nil {
+				return nil, err
+			}
+		}
 		for _, enc := range m.encodings {
 			var err error
 			if ps, err = encode(enc, ps); err != nil {
@@ -270,7 +377,7 @@ func encode(name string, in []Pattern) ([]Pattern, error) {
 	for _, p := range in {
 		s, ok := p.Plain()
 		if !ok {
-			return nil, fmt.Errorf("%s cannot encode a value with wildcards or dashes: escape them", name)
+			return nil, fmt.Errorf("%s cannot encode a value with wildcards: escape them", name)
 		}
 		switch name {
 		case "utf16le", "wide":
@@ -283,7 +390,11 @@ func encode(name string, in []Pattern) ([]Pattern, error) {
 			out = append(out, LiteralPattern(base64.StdEncoding.EncodeToString([]byte(s))))
 		case "base64offset":
 			for shift := range 3 {
-				out = append(out, LiteralPattern(base64At(s, shift)))
+				part := base64At(s, shift)
+				if part == "" {
+					return nil, fmt.Errorf("%q is too short for base64offset: it would be found everywhere", s)
+				}
+				out = append(out, LiteralPattern(part))
 			}
 		}
 	}
@@ -315,33 +426,64 @@ func base64At(s string, shift int) string {
 	return enc[start:end]
 }
 
-var placeholder = regexp.MustCompile(`%([A-Za-z0-9_.-]+)%`)
-
 const maxExpanded = 10_000
 
-// expand replaces each %name% by each of its values, in all combinations.
+// expand replaces each %name% by each of its values, in all combinations. A
+// percent sign behind a backslash is only that.
 func (r *ruleReader) expand(s string) ([]string, error) {
-	m := placeholder.FindStringSubmatchIndex(s)
-	if m == nil {
-		return []string{s}, nil
-	}
-	name := s[m[2]:m[3]]
-	values := r.placeholders[name]
-	if len(values) == 0 {
-		return nil, fmt.Errorf("the placeholder %%%s%% has no values here, so the rule could never fire: set them, or write the values into the rule", name)
-	}
-	rest, err := r.expand(s[m[1]:])
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, v := range values {
-		for _, tail := range rest {
-			out = append(out, s[:m[0]]+v+tail)
+	out := []string{""}
+	add := func(values ...string) error {
+		var next []string
+		for _, head := range out {
+			for _, v := range values {
+				next = append(next, head+v)
+			}
 		}
+		out = next
+		if len(out) > maxExpanded {
+			return fmt.Errorf("placeholders expand to more than %d values", maxExpanded)
+		}
+		return nil
 	}
-	if len(out) > maxExpanded {
-		return nil, fmt.Errorf("placeholders expand to more than %d values", maxExpanded)
+	for s != "" {
+		at := strings.IndexByte(s, '%')
+		if at < 0 {
+			break
+		}
+		if at > 0 && s[at-1] == '\\' {
+			if err := add(s[:at-1] + "%"); err != nil {
+				return nil, err
+			}
+			s = s[at+1:]
+			continue
+		}
+		n := 0
+		for at+1+n < len(s) && isNameByte(s[at+1+n]) && s[at+1+n] != '*' {
+			n++
+		}
+		end := at + 1 + n
+		if n == 0 || end == len(s) || s[end] != '%' {
+			if err := add(s[:at+1]); err != nil {
+				return nil, err
+			}
+			s = s[at+1:]
+			continue
+		}
+		name := s[at+1 : end]
+		values := r.placeholders[name]
+		if len(values) == 0 {
+			return nil, fmt.Errorf("the placeholder %%%s%% has no values here, so the rule could never fire: set them, or write the values into the rule", name)
+		}
+		if err := add(s[:at]); err != nil {
+			return nil, err
+		}
+		if err := add(values...); err != nil {
+			return nil, err
+		}
+		s = s[end+1:]
+	}
+	if err := add(s); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package sigma
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -24,7 +25,9 @@ func Parse(file string, data []byte) (Set, holdfast.Faults) {
 
 // Parse reads all documents of a file. A document with a fault is left out of
 // the set; the others are in it. Documents of the old "action: global" form
-// are refused.
+// are refused. Attributes that Sigma does not know are left to their authors;
+// the status is kept and decides nothing: who does not want deprecated rules
+// leaves their folder out.
 //
 // A filter's condition says what is kept from the rules: the events it holds
 // for are suppressed, as in the specification's example. The reference
@@ -36,7 +39,7 @@ func (p *Parser) Parse(file string, data []byte) (Set, holdfast.Faults) {
 	var faults holdfast.Faults
 	docs, fault := documents(file, data)
 	for _, doc := range docs {
-		r := &ruleReader{reader: reader{file: file}, placeholders: p.Placeholders}
+		r := &ruleReader{reader: reader{file: file}, placeholders: p.Placeholders, members: maxMembers}
 		one := r.document(doc)
 		if len(r.faults) == 0 {
 			set.Add(one)
@@ -55,6 +58,10 @@ func (p *Parser) Parse(file string, data []byte) (Set, holdfast.Faults) {
 type ruleReader struct {
 	reader
 	placeholders map[string][]string
+	own          Meta // of the document
+	timeframe    string
+	regexes      int // parts of the regular expressions so far
+	members      int // selections that an "of" in a condition may still name
 }
 
 func (r *ruleReader) document(doc *yaml.Node) Set {
@@ -68,9 +75,14 @@ func (r *ruleReader) document(doc *yaml.Node) Set {
 		return Set{}
 	}
 	m := r.meta(doc)
+	r.own = m
 	switch {
 	case get(doc, "correlation") != nil:
-		return Set{Correlations: []*Correlation{r.correlation(m, get(doc, "correlation"))}}
+		c := r.correlation(m, get(doc, "correlation"))
+		if g := get(doc, "generate"); g != nil {
+			r.generate(c, g)
+		}
+		return Set{Correlations: []*Correlation{c}}
 	case get(doc, "filter") != nil:
 		return Set{Filters: []*Filter{r.filter(m, doc)}}
 	case get(doc, "detection") != nil:
@@ -92,6 +104,9 @@ func (r *ruleReader) meta(doc *yaml.Node) Meta {
 	}
 	if m.Title == "" {
 		r.fault(doc, "add title: …", "the rule has no title")
+	}
+	if t := r.text(doc, "taxonomy"); t != "" && t != "sigma" && t != "ecs" {
+		r.fault(get(doc, "taxonomy"), "write the rule with the field names of Sigma or of ECS", "the taxonomy %q is not known, so the fields of the rule mean nothing here", t)
 	}
 	if m.Level == "" {
 		m.Level = holdfast.Medium
@@ -121,6 +136,7 @@ func (r *ruleReader) detection(n *yaml.Node, what string) ([]Selection, Expr) {
 	var selections []Selection
 	var names []string
 	var conditions []*yaml.Node
+	var timeframe *yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
@@ -130,12 +146,17 @@ func (r *ruleReader) detection(n *yaml.Node, what string) ([]Selection, Expr) {
 				conditions = v.Content
 			}
 		case k.Value == "timeframe":
-			r.fault(k, "use a correlation with timespan: "+v.Value, "timeframe in a detection is obsolete")
+			timeframe = k
+			r.timeframe = v.Value
 		case what == "filter" && k.Value == "rules":
 		default:
 			selections = append(selections, r.selection(k, v))
 			names = append(names, k.Value)
 		}
+	}
+	piped := slices.ContainsFunc(conditions, func(c *yaml.Node) bool { return strings.Contains(c.Value, "|") })
+	if timeframe != nil && !piped {
+		r.fault(timeframe, "remove it, or use a correlation with timespan: "+r.timeframe, "timeframe in a detection is obsolete")
 	}
 	if len(conditions) == 0 {
 		r.fault(n, "add condition: selection or the like", "%s has no condition", what)
@@ -160,7 +181,7 @@ func (r *ruleReader) condition(n *yaml.Node, names []string) Expr {
 		r.fault(n, "write condition: selection or the like", "the condition is not a text")
 		return nil
 	}
-	x, err := ParseCondition(n.Value, names)
+	x, err := parseCondition(n.Value, names, &r.members)
 	if err == nil {
 		return x
 	}
@@ -175,7 +196,11 @@ func (r *ruleReader) condition(n *yaml.Node, names []string) Expr {
 	} else if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		at.Column += ce.at + 1
 	}
-	r.fault(&at, ce.do, "%s", ce.what)
+	do := ce.do
+	if strings.Contains(n.Value, "|") && strings.HasPrefix(n.Value[ce.at:], "|") {
+		do = r.adviseModern(n.Value, r.timeframe)
+	}
+	r.fault(&at, do, "%s", ce.what)
 	return nil
 }
 
@@ -212,6 +237,10 @@ func (r *ruleReader) keywords(at *yaml.Node, words []*yaml.Node) []Clause {
 	}
 	item := Item{Op: Contains, Pos: pos(at)}
 	for _, w := range words {
+		if strings.Trim(w.Value, "*") == "" && w.Tag != "!!null" {
+			r.fault(w, "write the word to look for", "the keyword %q is in every event", w.Value)
+			continue
+		}
 		if v, ok := r.value(&item, nil, w); ok {
 			item.Values = append(item.Values, v)
 		}

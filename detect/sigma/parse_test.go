@@ -9,7 +9,7 @@ import (
 
 const good = "title: t\nlogsource: {product: linux}\ndetection:\n  s:\n    a|contains: b\n  condition: s\n"
 
-const correlation = "title: c\nname: c\ncorrelation:\n  type: %T\n  rules: [a, b]\n  group-by: [x]\n  timespan: 5m\n  condition: {gte: 3, lt: 9, field: f, percentile: 95}\n"
+const correlation = "title: c\nname: c\ncorrelation:\n  type: %T\n  rules: [a, b, c]\n  group-by: [x]\n  timespan: 5m\n  condition: {gte: 3, lt: 9, field: f, percentile: 95}\n"
 
 func TestFaultsNameThePlace(t *testing.T) {
 	for _, c := range []struct {

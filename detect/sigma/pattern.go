@@ -1,6 +1,8 @@
 package sigma
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -82,8 +84,8 @@ func (p Pattern) Plain() (string, bool) {
 	return "", false
 }
 
-// withDashes replaces each - or / that opens a word after something that is
-// no word by a Dash.
+// withDashes replaces each dash or slash that opens a word after something that
+// is no word by a Dash.
 func (p Pattern) withDashes() Pattern {
 	var out Pattern
 	for _, t := range p {
@@ -92,12 +94,13 @@ func (p Pattern) withDashes() Pattern {
 			continue
 		}
 		start := 0
-		for i := range len(t.Text) {
-			if c := t.Text[i]; c != '-' && c != '/' {
+		for i, c := range t.Text {
+			if !strings.ContainsRune(Dashes, c) {
 				continue
 			}
+			size := utf8.RuneLen(c)
 			before, _ := utf8.DecodeLastRuneInString(t.Text[:i])
-			after, n := utf8.DecodeRuneInString(t.Text[i+1:])
+			after, n := utf8.DecodeRuneInString(t.Text[i+size:])
 			if i > 0 && isWord(before) || n == 0 || !isWord(after) {
 				continue
 			}
@@ -105,13 +108,44 @@ func (p Pattern) withDashes() Pattern {
 				out = append(out, Token{Literal, t.Text[start:i]})
 			}
 			out = append(out, Token{Kind: Dash})
-			start = i + 1
+			start = i + size
 		}
 		if start < len(t.Text) {
 			out = append(out, Token{Literal, t.Text[start:]})
 		}
 	}
 	return out
+}
+
+// dashed writes Dashes out: one pattern for each way to write all of them.
+func (p Pattern) dashed() ([]Pattern, error) {
+	out := []Pattern{nil}
+	for _, t := range p {
+		var next []Pattern
+		for _, head := range out {
+			if t.Kind != Dash {
+				next = append(next, head.with(t))
+				continue
+			}
+			for _, c := range Dashes {
+				next = append(next, head.with(Token{Literal, string(c)}))
+			}
+		}
+		if out = next; len(out) > maxExpanded {
+			return nil, fmt.Errorf("the dashes of a value can be written in more than %d ways", maxExpanded)
+		}
+	}
+	return out, nil
+}
+
+// with returns the pattern with one more token, literals joined.
+func (p Pattern) with(t Token) Pattern {
+	out := slices.Clone(p)
+	if last := len(out) - 1; t.Kind == Literal && last >= 0 && out[last].Kind == Literal {
+		out[last].Text += t.Text
+		return out
+	}
+	return append(out, t)
 }
 
 func isWord(r rune) bool {

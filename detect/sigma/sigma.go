@@ -162,7 +162,7 @@ type Value struct {
 }
 
 // Expr is a condition: And, Or, Not, Ref or Of.
-type Expr interface{ expr() }
+type Expr interface{ over(holds []bool) bool }
 
 // And holds if both sides do.
 type And struct{ Left, Right Expr }
@@ -181,12 +181,6 @@ type Of struct {
 	Least      int
 	Selections []int
 }
-
-func (And) expr() {}
-func (Or) expr()  {}
-func (Not) expr() {}
-func (Ref) expr() {}
-func (Of) expr()  {}
 
 // CorrelationType says what a correlation counts.
 type CorrelationType string
@@ -211,11 +205,14 @@ type Correlation struct {
 	GroupBy  []string
 	Timespan time.Duration
 	// Aliases give a group-by name a field per rule: alias → rule → field.
-	Aliases  map[string]map[string]string
-	Bounds   []Bound // all must hold; empty for "all rules" of the temporal types
-	Field    string  // what the value types look at
-	Percent  float64 // value_percentile
-	Generate bool    // the rules it refers to alert for themselves too
+	Aliases map[string]map[string]string
+	Bounds  []Bound // all must hold; empty for "all rules" of the temporal types
+	// Condition is over Rules by their index, for temporal; nil for all of them.
+	Condition Expr
+	Field     string   // what the value types look at
+	Fields    []string // if value_count counts combinations of several
+	Percent   float64  // value_percentile
+	Generate  bool     // the rules it refers to alert for themselves too
 }
 
 // Bound is one comparison of a correlation's condition.

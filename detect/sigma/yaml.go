@@ -19,7 +19,8 @@ const (
 	MaxFile  = 1 << 20
 	maxDocs  = 1000
 	maxDepth = 32
-	maxNodes = 50_000
+	maxNodes = 50_000 // in one document
+	maxAll   = 200_000
 )
 
 // documents splits data into its YAML documents, with aliases resolved and the
@@ -29,6 +30,7 @@ func documents(file string, data []byte) (docs []*yaml.Node, fault *holdfast.Fau
 		return nil, &holdfast.Fault{File: file, What: fmt.Sprintf("the file has %d bytes, the limit is %d", len(data), MaxFile), Do: "split it"}
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
+	left := maxAll
 	for {
 		doc, err := yamldoc.Next(file, dec)
 		if errors.Is(err, io.EOF) {
@@ -41,8 +43,10 @@ func documents(file string, data []byte) (docs []*yaml.Node, fault *holdfast.Fau
 		if len(docs) == maxDocs {
 			return docs, &holdfast.Fault{File: file, Line: doc.Line, What: fmt.Sprintf("more than %d documents in one file", maxDocs), Do: "split it"}
 		}
-		w := yamlWalk{file: file, budget: maxNodes}
+		w := yamlWalk{file: file, budget: min(maxNodes, left)}
+		budget := w.budget
 		root := w.resolve(doc, 0)
+		left -= budget - w.budget
 		if w.fault != nil {
 			return docs, w.fault
 		}
@@ -186,6 +190,9 @@ func (r *reader) unique(n *yaml.Node, what string) {
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
+		if k.Tag == "!!merge" {
+			r.fault(k, "write out what it stands for", "merging with << is no part of Sigma")
+		}
 		if seen[k.Value] {
 			r.fault(k, "remove or rename one of them", "%q stands twice in %s", k.Value, what)
 		}
