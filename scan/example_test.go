@@ -76,7 +76,7 @@ func TestIndexAgainstReference(t *testing.T) {
 			got := ids(eng.Match(&e, ds))
 			var want []string
 			for _, o := range set.Rules {
-				if !within(o.Logsource, ds.Logsource) {
+				if !fitsSource(o.Logsource, ds.Logsource) {
 					continue
 				}
 				decisions++
@@ -93,7 +93,7 @@ func TestIndexAgainstReference(t *testing.T) {
 	t.Logf("%d decisions and %d hits agree", decisions, hits)
 }
 
-func within(want, have holdfast.Logsource) bool {
+func fitsSource(want, have holdfast.Logsource) bool {
 	return (want.Product == "" || want.Product == have.Product) && (want.Category == "" || want.Category == have.Category) &&
 		(want.Service == "" || want.Service == have.Service)
 }

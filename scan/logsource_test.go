@@ -19,7 +19,7 @@ import (
 func served(l holdfast.Logsource) bool {
 	for _, p := range all.All() {
 		for _, d := range p.Datasets {
-			if slices.ContainsFunc(append([]holdfast.Logsource{d.Logsource}, d.Also...), func(have holdfast.Logsource) bool { return within(l, have) }) {
+			if slices.ContainsFunc(append([]holdfast.Logsource{d.Logsource}, d.Also...), func(have holdfast.Logsource) bool { return fitsSource(l, have) }) {
 				return true
 			}
 		}
