@@ -47,7 +47,7 @@ func aSelection(t *rapid.T, name string) string {
 			case strings.Contains(key, "fieldref"):
 				return rapid.SampledFrom([]string{"f", "g", "h"}).Draw(t, "other")
 			case strings.Contains(key, "base64"):
-				return quote(rapid.SampledFrom([]string{"a", "ab", "abc"}).Draw(t, "plain"))
+				return quote(rapid.SampledFrom([]string{"ab", "abc", "abcd"}).Draw(t, "plain"))
 			}
 			if !strings.Contains(key, "|") && rapid.IntRange(0, 9).Draw(t, "null") == 0 {
 				return "null"

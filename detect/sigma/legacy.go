@@ -48,10 +48,7 @@ func modern(old, name, title, timeframe string) string {
 		if field != "" {
 			compare = "field: " + field + ", " + compare
 		}
-		var by []string
-		for _, f := range strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' }) {
-			by = append(by, f)
-		}
+		by := strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' })
 		write(kind, name, strings.Join(by, ", "), compare)
 		return b.String()
 	}

@@ -87,28 +87,24 @@ var modifierNames = []string{
 }
 
 // order faults modifiers that are applied one after the other and stand the
-// wrong way round: placeholders come first, then dashes, then encodings, then
-// the comparison with wildcards around what came of them.
+// wrong way round. What contains, startswith and endswith put around a value
+// are wildcards, which base64 cannot encode but the others pass by.
 func (r *ruleReader) order(k *yaml.Node, names []string) {
-	stage := map[string]int{
-		"expand": 1, "windash": 2, "utf16": 3, "utf16le": 3, "utf16be": 3, "wide": 3, "base64": 3, "base64offset": 3,
-		"re": 4, "contains": 4, "startswith": 4, "endswith": 4, "i": 5, "m": 5, "s": 5, "ignorecase": 5, "multiline": 5, "dotall": 5,
+	kinds := map[string]string{
+		"expand": "text", "windash": "text", "utf16": "wide", "utf16le": "wide", "utf16be": "wide", "wide": "wide",
+		"base64": "base64", "base64offset": "base64", "contains": "around", "startswith": "around", "endswith": "around",
+		"i": "flag", "m": "flag", "s": "flag", "ignorecase": "flag", "multiline": "flag", "dotall": "flag", "re": "re",
 	}
-	seen := map[string]bool{}
+	wrong := map[[2]string]bool{ // the first of a pair may not stand before the second
+		{"wide", "text"}: true, {"base64", "text"}: true, {"base64", "wide"}: true, {"wide", "wide"}: true, {"around", "base64"}: true, {"flag", "re"}: true,
+	}
 	for i, name := range names {
-		if seen[name] && name != "base64" {
-			r.fault(k, "write it once", "%q stands twice in %q", name, k.Value)
-			return
-		}
-		seen[name] = true
 		for _, before := range names[:i] {
 			switch {
-			case name == "expand" && before == "re": // both ways round mean the same
-			case stage[name] > 0 && stage[before] > stage[name]:
-				r.fault(k, fmt.Sprintf("write %s before %s", name, before), "%q applies %s to what %s has already changed", k.Value, name, before)
+			case name == before && name != "base64":
+				r.fault(k, "write it once", "%q stands twice in %q", name, k.Value)
 				return
-			case name == before || stage[name] != 3 || stage[before] != 3:
-			case name != "base64" && name != "base64offset":
+			case wrong[[2]string{kinds[before], kinds[name]}]:
 				r.fault(k, fmt.Sprintf("write %s before %s", name, before), "%q applies %s to what %s has already changed", k.Value, name, before)
 				return
 			}
