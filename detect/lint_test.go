@@ -68,7 +68,7 @@ func TestLint(t *testing.T) {
 		{"CommandLine|contains: delete", "CommandLine|contains|all: [delete]", "10:5", "single-all", "remove"},
 		{"CommandLine|contains", "Commandline|contains", "10:5", "unknown-field", `"CommandLine"`},
 		{"CommandLine|contains", "CmdLineText|contains", "10:5", "unknown-field", "logsource"},
-		{"CommandLine|contains", "CommandLine|containz", "10:5", "refused", "modifiers"},
+		{"CommandLine|contains", "CommandLine|containz", "10:5", "refused", `"contains"`},
 		{"process_creation", "process_creaton", "1:1", "no-dataset", `"process_creation"`},
 		{"product: windows", "product: solaris", "1:1", "no-dataset", "parser"},
 	} {
