@@ -2,15 +2,12 @@ package detect
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"holdfast"
-	"holdfast/detect/sigma"
 )
 
 // maxRepeat bounds how many events one line of a case may stand for.
@@ -37,7 +34,9 @@ func (c *ruleCase) UnmarshalYAML(n *yaml.Node) error {
 }
 
 // caseEvent is one event, or Repeat of them, Every so far apart, of which the
-// first happens At after the case began.
+// first happens At after the case began. Without Dataset and Fields, Raw is what
+// a source wrote, which the parsers read: one record, several, or a file with
+// its header. Records that have a clock keep to it; At and Every are added.
 type caseEvent struct {
 	At      holdfast.Duration `yaml:"at"`
 	Repeat  int               `yaml:"repeat"`
@@ -46,68 +45,6 @@ type caseEvent struct {
 	Raw     string            `yaml:"raw"`
 	Drill   string            `yaml:"drill"`
 	Fields  yaml.Node         `yaml:"fields"`
-}
-
-// CheckCases runs the cases beside the rules of the sources through the real
-// engine, with all rules loaded. Every rule must have a case in which it fires
-// and one in which it does not. What does not come out as written is a fault.
-func CheckCases(o Options, sources ...Source) holdfast.Faults {
-	probe := New(o)
-	faults := probe.Load(sources...)
-	have := map[string][2]bool{}
-	for _, s := range sources {
-		faults = append(faults, s.walk(isCases, func(name string, _ fs.DirEntry) {
-			faults = append(faults, runCases(o, s, name, sources, have)...)
-		})...)
-	}
-	for _, r := range probe.Rules() {
-		if h := have[r.ID]; !h[0] || !h[1] {
-			faults = append(faults, holdfast.Fault{File: r.File, What: "the rule " + r.ID + " has no cases of both kinds", Do: "write a file beside it that ends in .test.yml, with a case that fires and one that does not"})
-		}
-	}
-	return faults
-}
-
-func runCases(o Options, s Source, name string, sources []Source, have map[string][2]bool) holdfast.Faults {
-	bad := func(line int, format string, args ...any) holdfast.Faults {
-		return holdfast.Faults{{File: s.path(name), Line: line, What: fmt.Sprintf(format, args...), Do: "correct the case or the rule"}}
-	}
-	b, err := s.read(name)
-	if err != nil || len(b) > sigma.MaxFile {
-		return bad(0, "the cases cannot be read, or are larger than %d bytes: %v", sigma.MaxFile, err)
-	}
-	var cf caseFile
-	dec := yaml.NewDecoder(strings.NewReader(string(b)))
-	dec.KnownFields(true)
-	if err := dec.Decode(&cf); err != nil {
-		return bad(0, "the cases cannot be read: %v", err)
-	}
-	var faults holdfast.Faults
-	for _, c := range cf.Cases {
-		if c.Fires == nil {
-			faults = append(faults, bad(c.line, "the case %q does not say whether the rule fires", c.Say)...)
-			continue
-		}
-		events, err := c.events()
-		if err != nil {
-			faults = append(faults, bad(c.line, "%v", err)...)
-			continue
-		}
-		d := New(o)
-		_ = d.Load(sources...)
-		if fired := d.fires(cf.Rule, events); fired != *c.Fires {
-			faults = append(faults, bad(c.line, "in the case %q the rule %s should %s", c.Say, cf.Rule, map[bool]string{true: "fire and does not", false: "not fire and does"}[*c.Fires])...)
-			continue
-		}
-		h := have[cf.Rule]
-		if *c.Fires {
-			h[0] = true
-		} else {
-			h[1] = true
-		}
-		have[cf.Rule] = h
-	}
-	return faults
 }
 
 // fires reports whether a rule holds for one of the events, or for silent and
@@ -129,7 +66,7 @@ func (d *Detector) fires(rule string, events []holdfast.Event) bool {
 }
 
 // events makes the events of a case, in order of time.
-func (c *ruleCase) events() ([]holdfast.Event, error) {
+func (c *ruleCase) events(parse func(raw []byte) ([]holdfast.Event, error)) ([]holdfast.Event, error) {
 	begin := time.Date(2026, 11, 23, 10, 15, 4, 0, time.UTC)
 	var out []holdfast.Event
 	for i, ce := range c.Events {
@@ -153,6 +90,24 @@ func (c *ruleCase) events() ([]holdfast.Event, error) {
 				}
 				fields = append(fields, f)
 			}
+		}
+		if ce.Dataset == "" && ce.Fields.Kind == 0 && ce.Raw != "" && parse != nil {
+			read, err := parse([]byte(ce.Raw))
+			if err != nil {
+				return nil, fmt.Errorf("event %d of the case %q: %w", i+1, c.Say, err)
+			}
+			for n := range max(ce.Repeat, 1) {
+				for j, e := range read {
+					if e.Time.IsZero() {
+						e.Time = begin
+					}
+					e.Time = e.Time.Add(ce.At.Std() + time.Duration(n)*ce.Every.Std())
+					e.ID = holdfast.NewEventID("case", fmt.Sprintf("%d/%d/%d", i, n, j), e.Raw, 0)
+					e.Received, e.Source, e.Asset, e.Drill = e.Time, "case", "case", ce.Drill
+					out = append(out, e)
+				}
+			}
+			continue
 		}
 		for n := range max(ce.Repeat, 1) {
 			at := begin.Add(ce.At.Std() + time.Duration(n)*ce.Every.Std())

@@ -124,7 +124,7 @@ func caseResults(ctx context.Context, o Options, s Source, name string, set sigm
 			break
 		}
 		r := CaseResult{File: path, Line: c.line, Rule: cf.Rule, Say: c.Say}
-		events, err := c.events()
+		events, err := c.events(o.Parse)
 		switch {
 		case c.Fires == nil:
 			r.Error = "the case does not say whether the rule fires"

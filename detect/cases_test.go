@@ -31,14 +31,3 @@ func ours(t testing.TB) Source {
 	}
 	return Source{"content/rules", sub}
 }
-
-func TestEveryRuleOfOursKeepsItsCases(t *testing.T) {
-	for _, f := range CheckCases(Options{Datasets: datasets()}, ours(t)) {
-		t.Error(f)
-	}
-	d := New(Options{})
-	d.Load(ours(t))
-	if n := len(d.Rules()); n < 24 {
-		t.Errorf("there are %d rules of ours, there should be 24 or more", n)
-	}
-}

@@ -27,6 +27,9 @@ type Options struct {
 	Clock        clock.Clock
 	Log          *slog.Logger
 	Placeholders map[string][]string
+	// Parse reads the records of cases that are given as their source wrote them.
+	// Without it, cases have to name dataset and fields.
+	Parse func(raw []byte) ([]holdfast.Event, error)
 }
 
 // Detector holds the rules and the state of their correlations. All methods

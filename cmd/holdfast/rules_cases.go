@@ -10,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast"
 	"holdfast/detect"
+	parsers "holdfast/ingest/parser/all"
+	"holdfast/scan"
 )
 
 func (a *app) testRules() *cobra.Command {
@@ -31,7 +34,7 @@ fires or one that does not.`,
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			results, without, faults, err := detect.RunCases(ctx, detect.Options{Datasets: knownDatasets()}, only, sources...)
+			results, without, faults, err := detect.RunCases(ctx, caseOptions(), only, sources...)
 			if err != nil {
 				return err
 			}
@@ -61,6 +64,15 @@ fires or one that does not.`,
 	}
 	c.Flags().BoolVar(&failed, "failed", false, "show only what failed")
 	return c
+}
+
+// caseOptions have records read by the parsers that Holdfast ships.
+func caseOptions() detect.Options {
+	all := parsers.All()
+	return detect.Options{
+		Datasets: knownDatasets(),
+		Parse:    func(raw []byte) ([]holdfast.Event, error) { return scan.Events(all, raw) },
+	}
 }
 
 func (a *app) showCases(results []detect.CaseResult) error {
