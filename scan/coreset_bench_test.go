@@ -6,14 +6,19 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/valyala/fastjson"
 
 	"holdfast"
+	"holdfast/detect/engine"
 	"holdfast/ingest/evtx"
 	"holdfast/ingest/parser"
+	"holdfast/ingest/parser/all"
 	"holdfast/ingest/parser/winevent"
 )
 
@@ -145,4 +150,80 @@ func BenchmarkParse(b *testing.B) {
 		n++
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// TestNothingIsAllocated: an event without a match costs no memory, from the
+// record's bytes to the last rule.
+func TestNothingIsAllocated(t *testing.T) {
+	_, eng, _ := coreSet(t)
+	s := newScan(Options{Engine: eng, Parsers: all.All()})
+	w := &worker{s: s}
+	var calm [][]byte
+	for _, raw := range sysmonMix(t, 1) {
+		before := s.matches.Load()
+		if w.event("a.evtx", 1, raw, time.Time{}); s.matches.Load() == before {
+			calm = append(calm, raw)
+		}
+	}
+	if len(calm) < 500 {
+		t.Fatalf("only %d events without a match", len(calm))
+	}
+	for range 3 { // the caches that grow with what they see have seen it
+		for _, raw := range calm {
+			w.event("a.evtx", 1, raw, time.Time{})
+		}
+	}
+	if n := testing.AllocsPerRun(5, func() {
+		for _, raw := range calm {
+			w.event("a.evtx", 1, raw, time.Time{})
+		}
+	}); n > float64(len(calm))/100 { // a pool may be emptied in between
+		t.Errorf("%v allocations for %d events", n, len(calm))
+	}
+	if len(s.sum.Left) > 0 {
+		t.Error(s.sum.Left)
+	}
+}
+
+// BenchmarkScanEvents is the way of one event in a scan: all parsers asked, all
+// rules of the core set, on each processor its own worker.
+func BenchmarkScanEvents(b *testing.B) {
+	_, eng, _ := coreSet(b)
+	events := sysmonMix(b, 10)
+	s := newScan(Options{Engine: eng, Parsers: all.All()})
+	warm := &worker{s: s}
+	for _, raw := range events[:2000] {
+		warm.event("a.evtx", 1, raw, time.Time{})
+	}
+	var n atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		w := &worker{s: s}
+		for pb.Next() {
+			w.event("a.evtx", 1, events[n.Add(1)%int64(len(events))], time.Time{})
+		}
+	})
+	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkCompile is what it takes to make the core set ready, and to keep it:
+// the index of every dataset of Windows is built.
+func BenchmarkCompile(b *testing.B) {
+	set, _, _ := coreSet(b)
+	var before, after runtime.MemStats
+	var eng *engine.Engine
+	for b.Loop() {
+		eng = nil
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		eng, _ = engine.New(set.Rules, set.Filters)
+		for _, d := range winevent.Datasets() {
+			eng.Match(&holdfast.Event{Dataset: d.Name}, d)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
+	runtime.KeepAlive(eng)
+	runtime.KeepAlive(set)
 }

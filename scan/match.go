@@ -16,7 +16,7 @@ import (
 func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 	s := w.s
 	s.events.Add(1)
-	got, err := s.parse(path, raw)
+	got, err := w.parse(path, raw)
 	if errors.Is(err, errUnknown) {
 		if w.unknown++; w.unknown == 1 {
 			w.first = number
@@ -34,29 +34,42 @@ func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 		return
 	}
 	ds := s.datasets[got.Dataset]
-	e := holdfast.Event{Time: got.Time, Dataset: got.Dataset, Fields: got.Fields, Raw: raw}
+	if ds == nil {
+		s.left(path, "event %d: a parser names the dataset %q, which no parser describes", number, got.Dataset)
+		return
+	}
+	e := &w.now
+	*e = holdfast.Event{Time: got.Time, Dataset: got.Dataset, Fields: got.Fields, Raw: raw}
 	if s.o.Each != nil {
 		s.mu.Lock()
-		s.o.Each(path, number, &e, ds)
+		s.o.Each(path, number, e, *ds)
 		s.mu.Unlock()
 	}
 	if s.o.Engine == nil {
 		return
 	}
-	hits := s.o.Engine.Match(&e, ds)
-	if s.story != nil && len(hits) > 0 {
-		if err := s.story.add(path, number, got.Host, &e, &ds, hits); err != nil {
+	hits := s.o.Engine.Match(e, *ds)
+	if len(hits) == 0 {
+		return
+	}
+	host := strings.Clone(got.Host) // the parser's memory is used again
+	if s.story != nil {
+		if err := s.story.add(path, number, host, e, ds, hits); err != nil {
 			s.left(path, "event %d cannot be kept for correlation: %v", number, err)
 		}
 	}
+	var fields holdfast.Raw // the same for all matches
 	for _, hit := range hits {
 		r := hit.Rule
 		if !s.o.wants(&r.Meta) || s.story != nil && s.story.silent(r) {
 			continue
 		}
+		if fields == nil {
+			fields = e.AppendFieldsJSON(nil)
+		}
 		s.found(&Match{
 			Time: got.Time, Level: r.Level, Rule: idOf(&r.Meta), Title: r.Title, Attack: correlate.Attack(r.Tags), File: path, Record: number,
-			Host: got.Host, Dataset: got.Dataset, Because: hit.Because, Event: e.AppendFieldsJSON(nil), Kind: Detection, Meta: &r.Meta,
+			Host: host, Dataset: got.Dataset, Because: hit.Because, Event: fields, Kind: Detection, Meta: &r.Meta,
 		})
 	}
 }
@@ -90,11 +103,15 @@ func tagged(have, want []string) bool {
 	})
 }
 
-// parse asks the parsers, the most particular first.
-func (s *scan) parse(path string, raw []byte) (parser.Parsed, error) {
-	hint := parser.Hint{Received: time.Now(), Source: "file:" + path}
-	for i := range s.o.Parsers {
-		got, err := s.o.Parsers[i].Parse(raw, hint)
+// parse asks the parsers, the most particular first. What it returns is valid
+// until it is called again.
+func (w *worker) parse(path string, raw []byte) (parser.Parsed, error) {
+	if w.path != path {
+		w.path, w.hint = path, parser.Hint{Received: time.Now(), Source: "file:" + path, Into: &w.memory}
+	}
+	parsers := w.s.o.Parsers
+	for i := range parsers {
+		got, err := parsers[i].Parse(raw, w.hint)
 		if errors.Is(err, parser.ErrOther) {
 			continue
 		}

@@ -16,8 +16,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"holdfast"
 	"holdfast/ingest/evtx"
 	"holdfast/ingest/frame"
+	"holdfast/ingest/parser"
 )
 
 const (
@@ -208,6 +210,11 @@ type worker struct {
 	dec evtx.Decoder
 	// of the batch at work: events that no parser knows, and the first of them
 	unknown, first uint64
+
+	memory parser.Memory // of the event at work
+	now    holdfast.Event
+	path   string // of the file at work
+	hint   parser.Hint
 }
 
 // errUnknown is an event of no kind that is known.

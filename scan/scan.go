@@ -152,10 +152,10 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 }
 
 func newScan(o Options) *scan {
-	s := &scan{o: o, datasets: map[string]holdfast.Dataset{}}
+	s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}}
 	for _, p := range o.Parsers {
-		for _, d := range p.Datasets {
-			s.datasets[d.Name] = d
+		for i := range p.Datasets {
+			s.datasets[p.Datasets[i].Name] = &p.Datasets[i]
 		}
 	}
 	return s
@@ -163,7 +163,7 @@ func newScan(o Options) *scan {
 
 type scan struct {
 	o        Options
-	datasets map[string]holdfast.Dataset
+	datasets map[string]*holdfast.Dataset
 	// shared are batches that their reader leaves to whoever is idle; pending is
 	// the work that was given out and is not done.
 	shared  chan *batch

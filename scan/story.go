@@ -293,7 +293,7 @@ func (s *scan) tell(ctx context.Context) error {
 		for _, key := range k.Rules {
 			hits = append(hits, correlate.Hit{Rule: st.rules[key]})
 		}
-		st.cor.Add(&e, &ds, hits)
+		st.cor.Add(&e, ds, hits)
 		if seen++; seen%1000 == 0 {
 			take()
 		}

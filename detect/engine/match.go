@@ -141,6 +141,8 @@ func (p *predicate) explain(s *subject, name string, out []holdfast.Predicate) [
 	add := func(op, want, got string) {
 		if len(got) > maxGot {
 			got = strings.ToValidUTF8(got[:maxGot], "") + "…"
+		} else {
+			got = strings.Clone(got) // the reason outlives the event
 		}
 		out = append(out, holdfast.Predicate{Selection: name, Field: p.field, Op: op, Want: want, Got: got})
 	}
@@ -219,7 +221,7 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	text := s.event.Fields[i].Text
 	switch {
 	case p.ref:
-		return p.compareField(t, s, text)
+		return p.compareField(t, s, i)
 	case p.part != sigma.Whole:
 		n, ok := timePart(text, p.part)
 		return ok && ordered(p.op, n, t.number)
@@ -228,9 +230,15 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	case sigma.Regex:
 		return t.matches(s.text(i), text)
 	case sigma.CIDR:
+		if !likeAddress(text) {
+			return false
+		}
 		a, err := netip.ParseAddr(text)
 		return err == nil && t.net.Contains(a.Unmap().WithZone(""))
 	case sigma.Less, sigma.LessEqual, sigma.Greater, sigma.GreaterEqual:
+		if text == "" || text[0] > '9' && text[0]|0x20 != 'i' { // Inf
+			return false
+		}
 		n, err := strconv.ParseFloat(text, 64)
 		return err == nil && !math.IsNaN(n) && ordered(p.op, n, t.number)
 	}
@@ -252,6 +260,29 @@ func (t *test) matches(low *folded, s string) bool {
 	return t.re.MatchString(s)
 }
 
+// likeAddress keeps what is no address from netip, whose errors take memory.
+func likeAddress(text string) bool {
+	dots, colons, octet := 0, 0, 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '.':
+			dots++
+			octet = 0
+		case c == ':':
+			colons++
+		case c == '%':
+			return colons > 1 // a zone may be anything
+		case c-'0' < 10:
+			if octet = octet*10 + int(c-'0'); octet > 255 && dots > 0 && colons == 0 {
+				return false
+			}
+		case c|0x20 < 'a' || c|0x20 > 'f':
+			return false
+		}
+	}
+	return dots == 3 || colons > 1
+}
+
 func ordered(op sigma.Op, n, want float64) bool {
 	switch op {
 	case sigma.Less:
@@ -266,9 +297,10 @@ func ordered(op sigma.Op, n, want float64) bool {
 	return n == want
 }
 
-func (p *predicate) compareField(t *test, s *subject, text string) bool {
+func (p *predicate) compareField(t *test, s *subject, i int) bool {
+	text := s.event.Fields[i].Text
 	if !p.cased {
-		text = fold(text)
+		text = s.lower(i)
 	}
 	return s.each(t.slot, func(j int) bool {
 		if s.event.Fields[j].Kind == holdfast.Null {

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"holdfast"
 	"holdfast/detect/sigma"
@@ -221,5 +224,19 @@ func TestBecauseNamesWhatHeld(t *testing.T) {
 	want := holdfast.Predicate{Selection: "s", Field: "a", Op: "contains", Want: "oo", Got: "Foo"}
 	if hits[0].Because[0] != want {
 		t.Errorf("%+v", hits[0].Because[0])
+	}
+}
+
+func TestLikeAddress(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("0123456789.:abfg%/")), 0, 20, -1).Draw(t, "text")
+		if _, err := netip.ParseAddr(text); err == nil && !likeAddress(text) {
+			t.Fatalf("%q is an address", text)
+		}
+	})
+	for _, text := range []string{"192.0.2.255", "::1", "fe80::1%eth0", "2001:db8::ffff", "::ffff:192.0.2.1"} {
+		if !likeAddress(text) {
+			t.Errorf("%q is an address", text)
+		}
 	}
 }

@@ -22,13 +22,13 @@ import (
 func All() []parser.Parser {
 	return []parser.Parser{
 		auditd.Parser(),
+		winevent.Parser(), // it is known by its first bytes
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),
 		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar()),
 		syslog.Parser(),
 		web.Parser(),
-		winevent.Parser(),
 		suricata.Parser(),
 		esf.Parser(),
 		zeek.Parser(),

@@ -40,7 +40,7 @@ func Dataset() holdfast.Dataset {
 }
 
 func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-	if len(raw) == 0 {
+	if len(raw) == 0 || raw[0] == '{' {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	l, err := logline.Read(string(raw), hint.Received)
@@ -48,7 +48,7 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	case errors.Is(err, logline.ErrNone):
 		// On a syslog port all that is text counts (RFC 3164, 4.3.3), except
 		// what is plainly another kind of record.
-		if !strings.HasPrefix(hint.Source, "syslog:") || raw[0] == '{' || !utf8.Valid(raw) {
+		if !strings.HasPrefix(hint.Source, "syslog:") || !utf8.Valid(raw) {
 			return parser.Parsed{}, parser.ErrOther
 		}
 		l = logline.Line{Message: strings.TrimRight(string(raw), "\r\n\x00")}
