@@ -235,20 +235,77 @@ func (s *splitter) toldText(n uint64, left func(uint64, string)) {
 	}
 }
 
-// wrapped takes the records out of {"Records": […]}.
+// wrapped takes the records out of an object that is nothing but the envelope of
+// a list of them, as services export them: CloudTrail's {"Records": […]},
+// Azure's "records", Graph's "value", the "items" of Google Workspace and of
+// Kubernetes, the "entries" of Cloud Logging, the "Events" of a search in
+// CloudTrail and the "logEvents" of CloudWatch Logs.
 func wrapped(raw []byte) ([][]byte, bool) {
-	head := bytes.TrimLeft(raw[1:min(len(raw), 64)], " \t\r\n")
-	if !bytes.HasPrefix(head, []byte(`"Records"`)) {
-		return nil, false
+	for _, e := range [...]struct {
+		list string
+		sure string // what else must stand in it, unless the list stands alone
+	}{
+		{"Records", ""},
+		{"records", ""},
+		{"value", `"@odata.context"`},
+		{"value", `"@odata.nextLink"`},
+		{"value", `"nextLink"`},
+		{"items", `reports#activities"`},
+		{"items", `"EventList"`},
+		{"entries", `"nextPageToken"`},
+		{"Events", `"NextToken"`},
+		{"events", `"searchedLogStreams"`},
+		{"logEvents", `"logStream"`},
+	} {
+		at, ok := listAt(raw, e.list)
+		if !ok {
+			continue
+		}
+		alone := at == 0 && e.list != "events"
+		if !alone && (e.sure == "" || !bytes.Contains(raw, []byte(e.sure))) {
+			continue
+		}
+		v, err := fastjson.ParseBytes(raw)
+		if err != nil {
+			return nil, false
+		}
+		list := v.Get(e.list)
+		if list == nil || list.Type() != fastjson.TypeArray {
+			continue
+		}
+		if o := v.GetObject(); alone && e.sure != "" && o.Len() > 1 && !bytes.Contains(raw, []byte(e.sure)) {
+			continue
+		}
+		var out [][]byte
+		for _, x := range list.GetArray() {
+			if x.Type() != fastjson.TypeObject {
+				return nil, false // a record that has such a list
+			}
+			out = append(out, x.MarshalTo(nil))
+		}
+		return out, true
 	}
-	v, err := fastjson.ParseBytes(raw)
-	if err != nil {
-		return nil, false
+	return nil, false
+}
+
+// listAt looks for "name": [ in the beginning of an object, and says where: 0 if
+// it is the object's first key.
+func listAt(raw []byte, name string) (int, bool) {
+	key := []byte(`"` + name + `"`)
+	head := raw[:min(len(raw), 2048)]
+	at := bytes.Index(head, key)
+	if at < 0 {
+		return 0, false
 	}
-	list := v.GetArray("Records")
-	out := make([][]byte, 0, len(list))
-	for _, x := range list {
-		out = append(out, x.MarshalTo(nil))
+	rest := bytes.TrimLeft(head[at+len(key):], " \t\r\n")
+	if len(rest) == 0 || rest[0] != ':' {
+		return 0, false
 	}
-	return out, list != nil
+	if rest = bytes.TrimLeft(rest[1:], " \t\r\n"); len(rest) == 0 || rest[0] != '[' {
+		return 0, false
+	}
+	if len(bytes.TrimLeft(head[1:at], " \t\r\n")) == 0 {
+		return 0, true
+	}
+	return at, true
 }

@@ -6,6 +6,7 @@ import (
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/account"
 	"holdfast/ingest/parser/auditd"
+	"holdfast/ingest/parser/cloud"
 	"holdfast/ingest/parser/esf"
 	"holdfast/ingest/parser/journal"
 	"holdfast/ingest/parser/json"
@@ -32,6 +33,7 @@ func All() []parser.Parser {
 		suricata.Parser(),
 		esf.Parser(),
 		zeek.Parser(),
+		cloud.Parser(),
 		json.Parser(),
 	}
 }
