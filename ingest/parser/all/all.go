@@ -13,6 +13,7 @@ import (
 	"holdfast/ingest/parser/sudo"
 	"holdfast/ingest/parser/suricata"
 	"holdfast/ingest/parser/syslog"
+	"holdfast/ingest/parser/sysmon"
 	"holdfast/ingest/parser/web"
 	"holdfast/ingest/parser/winevent"
 	"holdfast/ingest/parser/zeek"
@@ -22,6 +23,7 @@ import (
 func All() []parser.Parser {
 	return []parser.Parser{
 		auditd.Parser(),
+		sysmon.Parser(),
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),
