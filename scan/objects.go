@@ -38,7 +38,8 @@ func objects(r *bufio.Reader, limit int, each func(n uint64, raw []byte) error, 
 		return nil
 	}
 	for {
-		if _, err := r.Peek(1); err != nil {
+		head, err := r.Peek(3)
+		if len(head) == 0 {
 			if !errors.Is(err, io.EOF) {
 				return err
 			}
@@ -49,6 +50,13 @@ func objects(r *bufio.Reader, limit int, each func(n uint64, raw []byte) error, 
 			return nil
 		}
 		chunk, _ := r.Peek(r.Buffered())
+		if err == nil { // the beginning of a line is looked at as a whole
+			if end := len(chunk) - 1; chunk[end] == '\n' {
+				chunk = chunk[:end]
+			} else if chunk[end-1] == '\n' {
+				chunk = chunk[:end-1]
+			}
+		}
 		for rest := chunk; len(rest) > 0; {
 			used, whole := s.next(rest)
 			rest = rest[used:]

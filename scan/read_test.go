@@ -211,6 +211,17 @@ func split(b []byte, limit, buffer int) (out [][]byte, err error) {
 	return out, err
 }
 
+// TestCutLines has lines without an end at every place of the buffer.
+func TestCutLines(t *testing.T) {
+	for pad := range 64 {
+		text := `{"a":1}` + "\n" + `{"p":"` + strings.Repeat("x", pad) + "\n" + `{"b":{"c":[` + "\n" + `{"d":4}` + "\n" + `{"e":5}`
+		got, err := split([]byte(text), 1000, 16)
+		if err != nil || len(got) != 3 || string(got[1]) != `{"d":4}` || string(got[2]) != `{"e":5}` {
+			t.Errorf("%d: %q, %v", pad, got, err)
+		}
+	}
+}
+
 // FuzzObjects holds the splitter against going byte by byte, where no line is cut.
 func FuzzObjects(f *testing.F) {
 	f.Add([]byte(`{"a":"b\"}"}` + "\n" + `{"c":[1,{"d":"\\"}]}`))

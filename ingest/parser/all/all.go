@@ -14,6 +14,7 @@ import (
 	"holdfast/ingest/parser/sudo"
 	"holdfast/ingest/parser/suricata"
 	"holdfast/ingest/parser/syslog"
+	"holdfast/ingest/parser/sysmon"
 	"holdfast/ingest/parser/web"
 	"holdfast/ingest/parser/winevent"
 	"holdfast/ingest/parser/zeek"
@@ -24,6 +25,7 @@ func All() []parser.Parser {
 	return []parser.Parser{
 		auditd.Parser(),
 		winevent.Parser(), // it is known by its first bytes
+		sysmon.Parser(),
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),

@@ -55,7 +55,7 @@ var names = func() map[string]string {
 }()
 
 var web = map[string]string{
-	"c-uri": "http.url", "cs-uri": "http.url", "cs-uri-query": "http.url", "cs-uri-stem": "http.url", "c-uri-query": "http.url",
+	"c-uri": "http.url", "cs-uri": "http.url", "cs-uri-query": "http.url", "cs-uri-stem": "http.url", "c-uri-query": "http.url", "uri_decoded": "http.url",
 	"cs-method": "http.http_method", "cs-host": "http.hostname", "r-dns": "http.hostname",
 	"c-useragent": "http.http_user_agent", "cs-user-agent": "http.http_user_agent", "cs-referer": "http.http_refer", "cs-referrer": "http.http_refer",
 	"sc-status": "http.status", "c-ip": "src_ip", "dst_ip": "dest_ip", "dst_port": "dest_port",

@@ -85,7 +85,7 @@ var aliases = map[string]map[string]string{
 	"conn": {"src_ip": "id.orig_h", "src_port": "id.orig_p", "dst_ip": "id.resp_h", "dst_port": "id.resp_p"},
 	"dns":  {"record_type": "qtype_name", "answer": "answers", "src_ip": "id.orig_h", "dst_ip": "id.resp_h"},
 	"http": {
-		"c-uri": "uri", "cs-uri": "uri", "cs-uri-query": "uri", "cs-uri-stem": "uri", "c-uri-query": "uri",
+		"c-uri": "uri", "cs-uri": "uri", "cs-uri-query": "uri", "cs-uri-stem": "uri", "c-uri-query": "uri", "uri_decoded": "uri",
 		"cs-method": "method", "cs-host": "host", "r-dns": "host",
 		"c-useragent": "user_agent", "cs-user-agent": "user_agent", "sc-status": "status_code", "cs-referer": "referrer", "cs-referrer": "referrer",
 		"cs-username": "username", "c-ip": "id.orig_h", "src_ip": "id.orig_h", "dst_ip": "id.resp_h", "dst_port": "id.resp_p",

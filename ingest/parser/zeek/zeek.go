@@ -143,6 +143,7 @@ func plain(s string) bool {
 // conn_20240412.json.
 func ofFile(source string) string {
 	base := path.Base(strings.ReplaceAll(source, `\`, "/"))
+	base = base[strings.LastIndexByte(base, '!')+1:] // inside of an archive
 	for end := len(base); end > 0; end-- {
 		if end < len(base) && base[end] != '.' && base[end] != '_' && base[end] != '-' {
 			continue

@@ -53,6 +53,7 @@ func TestKindByName(t *testing.T) {
 		"file:/l/smb_files.00:00:00-01:00:00.log": "zeek.smb_files",
 		"file:/l/http_20261123.json":              "zeek.http",
 		"file:/l/a.tar!logs/kerberos.log":         "zeek.kerberos",
+		"file:/l/a.tar!ssh.log":                   "zeek.ssh",
 		"file:/l/unknown.log":                     "",
 	} {
 		got, err := zeek.Parser().Parse([]byte(`{"ts":1795399746.5,"host":"h"}`), parser.Hint{Source: source})
