@@ -84,6 +84,10 @@ type Loop interface {
 	Rules() ([]holdfast.RuleInfo, holdfast.Faults)
 	Inputs(ctx context.Context) ([]spine.InputInfo, error)
 
+	Exceptions(ctx context.Context) ([]holdfast.Exception, error)
+	AddException(ctx context.Context, who string, x holdfast.Exception) (holdfast.Exception, error)
+	RemoveException(ctx context.Context, who, id string) (holdfast.Exception, error)
+
 	Requirements() ([]holdfast.Requirement, holdfast.Faults)
 	Plan(ctx context.Context, who, requirement, asset string) ([]holdfast.Action, error)
 	Prove(ctx context.Context, who, requirement, asset string) (spine.Proofs, error)
@@ -128,6 +132,7 @@ func New(o Options) *API {
 	a.incident()
 	a.action()
 	a.rule()
+	a.exception()
 	a.event()
 	a.drill()
 	a.user()

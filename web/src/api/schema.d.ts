@@ -448,6 +448,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what keeps events from rules, with what each has hidden */
+        get: operations["get-exceptions"];
+        put?: never;
+        /** Keep events from a rule for a time */
+        post: operations["post-exceptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One exception */
+        get: operations["get-exceptions-id"];
+        put?: never;
+        post?: never;
+        /** End an exception */
+        delete: operations["delete-exceptions-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -1139,10 +1175,19 @@ export interface components {
             type: string;
         };
         CreateBody: {
+            /** Format: date-time */
+            expires: string;
+            owner: string;
+            reason: string;
+            rule: string;
+            /** @description a selection in Sigma's words, as YAML or JSON */
+            where: string;
+        };
+        CreateBody2: {
             name: string;
             roles: string[] | null;
         };
-        CreateBody2: {
+        CreateBody3: {
             name: string;
             ttl?: string;
         };
@@ -1246,6 +1291,21 @@ export interface components {
             /** Format: int64 */
             index: number;
         };
+        Exception: {
+            /** Format: date-time */
+            created?: string;
+            created_by: string;
+            expired: boolean;
+            /** Format: date-time */
+            expires?: string;
+            filter?: string;
+            hidden: components["schemas"]["Hidden"];
+            id: string;
+            owner: string;
+            reason: string;
+            rule: string;
+            where: string;
+        };
         Facet: {
             /** Format: date-time */
             at?: string;
@@ -1292,6 +1352,21 @@ export interface components {
             /** Format: double */
             took_ms: number;
             truncated: boolean;
+        };
+        Hidden: {
+            /** Format: int64 */
+            count: number;
+            /** Format: date-time */
+            last?: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+        };
+        HiddenEvent: {
+            asset?: string;
+            event: string;
+            message: string;
+            rule: string;
+            /** Format: date-time */
+            time: string;
         };
         Histogram: {
             buckets: components["schemas"]["Bucket"][] | null;
@@ -1415,6 +1490,11 @@ export interface components {
         };
         ListEvidenceEntryBody: {
             items: components["schemas"]["EvidenceEntry"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListExceptionBody: {
+            items: components["schemas"]["Exception"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2798,6 +2878,130 @@ export interface operations {
             };
         };
     };
+    "get-exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListExceptionBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-exceptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-exceptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-findings": {
         parameters: {
             query?: {
@@ -3189,7 +3393,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody2"];
+                "application/json": components["schemas"]["CreateBody3"];
             };
         };
         responses: {
@@ -3761,7 +3965,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody2"];
+                "application/json": components["schemas"]["CreateBody3"];
             };
         };
         responses: {
@@ -3865,7 +4069,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody"];
+                "application/json": components["schemas"]["CreateBody2"];
             };
         };
         responses: {
