@@ -87,6 +87,7 @@ type Loop interface {
 	Exceptions(ctx context.Context) ([]holdfast.Exception, error)
 	AddException(ctx context.Context, who string, x holdfast.Exception) (holdfast.Exception, error)
 	RemoveException(ctx context.Context, who, id string) (holdfast.Exception, error)
+	Replay(r spine.ReplayRequest) (func(ctx context.Context, step func(holdfast.ReplayLine)) (holdfast.Replay, error), error)
 
 	Requirements() ([]holdfast.Requirement, holdfast.Faults)
 	Plan(ctx context.Context, who, requirement, asset string) ([]holdfast.Action, error)
@@ -133,6 +134,7 @@ func New(o Options) *API {
 	a.action()
 	a.rule()
 	a.exception()
+	a.replay()
 	a.event()
 	a.drill()
 	a.user()

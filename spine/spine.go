@@ -77,7 +77,7 @@ type Spine struct {
 	outbox   *signal
 	names    *signal
 	probes   probes
-	except   sync.Mutex // held while exceptions change
+	except   sync.Mutex        // held while exceptions change
 	byName   map[string]string // host name to asset
 	running  context.Context   //nolint:containedctx // the program's, for drills that outlive a request
 }

@@ -39,7 +39,7 @@ var effects = map[string]string{
 	"asset.assess": investigate, "alert.close": investigate, "incident.note": investigate, "incident.task": investigate,
 	"incident.assign": investigate, "incident.close": investigate, "incident.reopen": investigate, "incident.override": investigate,
 	"action.propose": investigate, "action.verify": investigate, "drill.run": investigate, "requirement.plan": investigate,
-	"requirement.verify": investigate,
+	"requirement.verify": investigate, "rule.replay": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
 	"exception.add": operate, "exception.remove": operate,

@@ -95,7 +95,7 @@ func (a *app) tellException(x holdfast.Exception) {
 
 func (a *app) addException() *cobra.Command {
 	var where []string
-	var owner, reason, until string
+	var owner, reason, until, try string
 	c := &cobra.Command{
 		Use: "add RULE", Short: "Keep events from a rule for a time", Args: exactly(1, "the rule"),
 		Long: `From now on, events that --where holds for make no alert by the rule; they are
@@ -103,12 +103,16 @@ counted. --where is field=value, with modifiers if need be (Image|endswith=\a.ex
 given several times, all must hold. Or it is one selection in Sigma's words:
 --where '{User: [backup, restore], CommandLine|contains: robocopy}'.
 
-An exception has an owner, a reason and an end, a year away at most.`,
-		Example: "  holdfast exceptions add ssh_root_login --where src_ip=192.0.2.7 --owner ops --reason 'backup pulls as root' --until 720h",
+An exception has an owner, a reason and an end, a year away at most. --try adds
+nothing: it shows what it would have hidden of the events stored since then.`,
+		Example: "  holdfast exceptions add ssh_root_login --where src_ip=192.0.2.7 --owner ops --reason 'backup pulls as root' --until 720h\n  holdfast exceptions add ssh_root_login --where src_ip=192.0.2.7 --try 30d",
 		RunE: func(c *cobra.Command, args []string) error {
 			text, err := whereOf(where)
 			if err != nil {
 				return errUsage{err}
+			}
+			if try != "" {
+				return a.tryException(c, args[0], text, try)
 			}
 			if owner == "" || reason == "" || until == "" {
 				return errUsage{errors.New("an exception has --owner, --reason and --until; see holdfast exceptions add --help")}
@@ -133,8 +137,35 @@ An exception has an owner, a reason and an end, a year away at most.`,
 	f.StringArrayVar(&where, "where", nil, "field=value, as often as needed, or one selection in Sigma's words")
 	f.StringVar(&owner, "owner", "", "who answers for it")
 	f.StringVar(&reason, "reason", "", "why it is right")
+	f.StringVar(&try, "try", "", "only show what it would have hidden, so far back: 12h, 30d, 4w")
 	f.StringVar(&until, "until", "", "when it ends: 2026-12-31, RFC 3339, or from now (720h)")
 	return c
+}
+
+// tryException replays the rule with the exception.
+func (a *app) tryException(c *cobra.Command, rule, where, last string) error {
+	body, err := replayBody(rule, last, "", "", a.clock.Now())
+	if err != nil {
+		return err
+	}
+	body["where"] = where
+	out, err := a.replay(c.Context(), body)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(out)
+	}
+	for _, r := range out.Rules {
+		if !r.Asked {
+			continue
+		}
+		fmt.Fprintf(a.out, "of %d events since %s that %s holds for, it would have hidden %d\n", r.Events+r.Tried.Count, out.From.UTC().Format("2006-01-02 15:04"), clean(r.Rule), r.Tried.Count)
+		for _, h := range r.Tried.Samples {
+			fmt.Fprintf(a.out, "    %s  %s\n", h.Time.UTC().Format("2006-01-02 15:04:05"), clean(cut(h.Message, 120)))
+		}
+	}
+	return nil
 }
 
 // whereOf makes one selection of what was given.

@@ -824,6 +824,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run a rule over stored events; lines of JSON say how far it is, the last one has the result */
+        post: operations["post-rules-replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules/{id}": {
         parameters: {
             query?: never;
@@ -1689,6 +1706,18 @@ export interface components {
         };
         ReopenBody: {
             because: string;
+        };
+        RequestBody: {
+            /** Format: date-time */
+            from?: string;
+            /** @description the key of a loaded rule; or */
+            rule?: string;
+            /** @description rules as a file has them */
+            text?: string;
+            /** Format: date-time */
+            to?: string;
+            /** @description an exception to be tried */
+            where?: string;
         };
         Requirement: {
             clauses: components["schemas"]["Clause"][] | null;
@@ -3659,6 +3688,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListOutBody3"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-rules-replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
