@@ -120,7 +120,7 @@ func (d *Detector) NewReplay(key, text, where string, step time.Duration) (*Repl
 			return nil, err
 		}
 	}
-	r.d.SetExceptions(exceptions)
+	_ = r.d.SetExceptions(exceptions) // those that hide nothing are told where they are in force
 	for _, m := range metas(need) {
 		kind := "detection"
 		if slices.ContainsFunc(need.Correlations, func(c *sigma.Correlation) bool { return c.Key() == m.Key() }) {
