@@ -87,6 +87,7 @@ type Loop interface {
 	Exceptions(ctx context.Context) ([]holdfast.Exception, error)
 	AddException(ctx context.Context, who string, x holdfast.Exception) (holdfast.Exception, error)
 	RemoveException(ctx context.Context, who, id string) (holdfast.Exception, error)
+	Coverage(ctx context.Context) (holdfast.Coverage, error)
 	Replay(r spine.ReplayRequest) (func(ctx context.Context, step func(holdfast.ReplayLine)) (holdfast.Replay, error), error)
 
 	Requirements() ([]holdfast.Requirement, holdfast.Faults)

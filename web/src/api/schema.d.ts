@@ -824,6 +824,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Techniques of ATT&CK: is there a rule, data, proof */
+        get: operations["get-rules-coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules/replay": {
         parameters: {
             query?: never;
@@ -1190,6 +1207,12 @@ export interface components {
         Column: {
             name: string;
             type: string;
+        };
+        Coverage: {
+            /** Format: date-time */
+            since?: string;
+            techniques: components["schemas"]["TechniqueCover"][] | null;
+            untagged: string[] | null;
         };
         CreateBody: {
             /** Format: date-time */
@@ -1737,6 +1760,17 @@ export interface components {
             requirement: components["schemas"]["Requirement"];
             standings: components["schemas"]["Standing"][] | null;
         };
+        RuleCover: {
+            /** Format: date-time */
+            data?: string;
+            drill?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            /** Format: date-time */
+            proven?: string;
+            rule: string;
+            title: string;
+        };
         RuleInfo: {
             attack?: string[] | null;
             file: string;
@@ -1890,6 +1924,14 @@ export interface components {
         };
         TaskBody: {
             done: boolean;
+        };
+        TechniqueCover: {
+            /** Format: date-time */
+            data?: string;
+            /** Format: date-time */
+            proven?: string;
+            rules: components["schemas"]["RuleCover"][] | null;
+            technique: string;
         };
         Test: {
             got: string;
@@ -3687,6 +3729,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListOutBody3"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-rules-coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Coverage"];
                 };
             };
             /** @description Error */
