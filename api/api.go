@@ -84,6 +84,12 @@ type Loop interface {
 	Rules() ([]holdfast.RuleInfo, holdfast.Faults)
 	Inputs(ctx context.Context) ([]spine.InputInfo, error)
 
+	Exceptions(ctx context.Context) ([]holdfast.Exception, error)
+	AddException(ctx context.Context, who string, x holdfast.Exception) (holdfast.Exception, error)
+	RemoveException(ctx context.Context, who, id string) (holdfast.Exception, error)
+	Coverage(ctx context.Context) (holdfast.Coverage, error)
+	Replay(r spine.ReplayRequest) (func(ctx context.Context, step func(holdfast.ReplayLine)) (holdfast.Replay, error), error)
+
 	Requirements() ([]holdfast.Requirement, holdfast.Faults)
 	Plan(ctx context.Context, who, requirement, asset string) ([]holdfast.Action, error)
 	Prove(ctx context.Context, who, requirement, asset string) (spine.Proofs, error)
@@ -128,6 +134,8 @@ func New(o Options) *API {
 	a.incident()
 	a.action()
 	a.rule()
+	a.exception()
+	a.replay()
 	a.event()
 	a.drill()
 	a.user()

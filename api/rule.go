@@ -30,6 +30,9 @@ func (a *API) rule() {
 		}
 		return nil, notFound("rule", in.ID)
 	})
+	add(a, route{"GET", "/rules/coverage", "rule.read", "Techniques of ATT&CK: is there a rule, data, proof", ""}, func(ctx context.Context, _ *struct{}) (*One[holdfast.Coverage], error) {
+		return one(a.Loop.Coverage(ctx))
+	})
 	add(a, route{"GET", "/inputs", "input.read", "List the ways in", ""}, func(ctx context.Context, _ *struct{}) (*List[spine.InputInfo], error) {
 		items, err := a.Loop.Inputs(ctx)
 		return listed(items, len(items)), err

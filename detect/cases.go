@@ -51,7 +51,8 @@ type caseEvent struct {
 // other detections alike, whether it stands among the stages of an alert.
 func (d *Detector) fires(rule string, events []holdfast.Event) bool {
 	for i := range events {
-		for _, h := range d.rules.engine.Match(&events[i], d.opts.Datasets[events[i].Dataset]) {
+		ds := d.opts.Datasets[events[i].Dataset]
+		for _, h := range d.matched(&events[i], &ds, nil) {
 			if h.Rule.Key() == rule {
 				return true
 			}

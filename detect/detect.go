@@ -43,6 +43,9 @@ type Detector struct {
 	rules      *loaded
 	correlator *correlate.Correlator
 	seq        uint64
+	exceptions []holdfast.Exception
+	hiding     *hiding
+	hidden     map[string]*holdfast.Hidden // by id of filter or exception
 }
 
 // loaded is one set of rules. It does not change.
@@ -61,7 +64,7 @@ func New(o Options) *Detector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Detector{opts: o}
+	d := &Detector{opts: o, hidden: map[string]*holdfast.Hidden{}}
 	_ = d.install(sigma.Set{}, nil)
 	return d
 }
@@ -140,7 +143,7 @@ func keepGood(set, before sigma.Set, faults holdfast.Faults) sigma.Set {
 
 // install compiles a set and puts it in force.
 func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Faults {
-	eng, fs := engine.New(set.Rules, set.Filters)
+	eng, fs := engine.New(set.Rules, nil) // filters hide hits, and are counted: see hide
 	cor, more := correlate.New(set.Rules, set.Correlations, d.opts.Clock)
 	for _, f := range append(fs, more...) {
 		if !slices.Contains(faults, f) {
@@ -165,6 +168,9 @@ func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Fault
 		}
 	}
 	d.rules, d.correlator = next, cor
+	for _, f := range d.rehide() {
+		d.opts.Log.Warn("an exception hides nothing", "error", f)
+	}
 	return slices.Clone(faults)
 }
 
@@ -194,10 +200,7 @@ func (d *Detector) Process(seq uint64, b *holdfast.Block) []holdfast.Alert {
 		if !ok {
 			continue
 		}
-		hits = hits[:0]
-		for _, h := range d.rules.engine.Match(e, ds) {
-			hits = append(hits, correlate.Hit{Rule: h.Rule, Because: h.Because})
-		}
+		hits = d.matched(e, &ds, hits[:0])
 		d.correlator.Add(e, &ds, hits)
 	}
 	return d.correlator.Take()
@@ -228,6 +231,8 @@ type snapshot struct {
 	Version     int             `json:"version"`
 	Seq         uint64          `json:"seq"`
 	Correlation json.RawMessage `json:"correlation"`
+	// Hidden is what filters and exceptions have hidden, by id.
+	Hidden map[string]*holdfast.Hidden `json:"hidden,omitempty"`
 }
 
 const snapshotVersion = 1
@@ -247,7 +252,7 @@ func (d *Detector) SnapshotAt() ([]byte, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c})
+	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c, d.hidden})
 	if err != nil {
 		return nil, 0, fmt.Errorf("write detection state: %w", err)
 	}
@@ -271,5 +276,11 @@ func (d *Detector) Restore(b []byte) error {
 		return err
 	}
 	d.seq = s.Seq
+	d.hidden = map[string]*holdfast.Hidden{}
+	for id, h := range s.Hidden {
+		if h != nil {
+			d.hidden[id] = h
+		}
+	}
 	return nil
 }

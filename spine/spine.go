@@ -77,6 +77,7 @@ type Spine struct {
 	outbox   *signal
 	names    *signal
 	probes   probes
+	except   sync.Mutex        // held while exceptions change
 	byName   map[string]string // host name to asset
 	running  context.Context   //nolint:containedctx // the program's, for drills that outlive a request
 }
@@ -103,6 +104,9 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 		}
 	}
 	s.detected = seq
+	if err := s.loadExceptions(ctx); err != nil {
+		return nil, fmt.Errorf("spine: %w", err)
+	}
 	o.State.OnChange(s.onChange)
 	return s, s.Drills.Recover(ctx)
 }

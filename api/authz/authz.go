@@ -32,16 +32,17 @@ var effects = map[string]string{
 	"loop.read": read, "status.read": read, "asset.read": read, "check.read": read, "finding.read": read,
 	"requirement.read": read, "alert.read": read, "incident.read": read, "action.read": read, "rule.read": read,
 	"event.query": read, "input.read": read, "drill.read": read, "evidence.read": read, "catalogue.read": read,
-	"user.read": read, "stream.read": read,
+	"user.read": read, "stream.read": read, "exception.read": read,
 
 	"session.read": own, "session.end": own, "session.password": own, "token.read": own, "token.create": own, "token.delete": own,
 
 	"asset.assess": investigate, "alert.close": investigate, "incident.note": investigate, "incident.task": investigate,
 	"incident.assign": investigate, "incident.close": investigate, "incident.reopen": investigate, "incident.override": investigate,
 	"action.propose": investigate, "action.verify": investigate, "drill.run": investigate, "requirement.plan": investigate,
-	"requirement.verify": investigate,
+	"requirement.verify": investigate, "rule.replay": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
+	"exception.add": operate, "exception.remove": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
 
 	"incident.grant": govern, "user.create": govern, "user.change": govern,

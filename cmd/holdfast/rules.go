@@ -18,7 +18,7 @@ func (a *app) rules() *cobra.Command {
 	c.Example += "\n  holdfast rules lint my-rules/\n  holdfast rules test my-rules/"
 	c.Long = `Without a verb, what ` + "`holdfast rules list`" + ` says.`
 	list := a.listRules("list [RULE]")
-	c.AddCommand(list, a.lintRules(), a.testRules(), a.explainRule(), a.newRule())
+	c.AddCommand(list, a.lintRules(), a.testRules(), a.explainRule(), a.newRule(), a.replayRule(), a.coverRules())
 	return c
 }
 

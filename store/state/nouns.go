@@ -164,6 +164,15 @@ func (s store) Agents() Collection[Agent] {
 	}}
 }
 
+// Exceptions, newest first. What they have hidden is not kept with them.
+func (s store) Exceptions() Collection[holdfast.Exception] {
+	return Collection[holdfast.Exception]{s, &noun[holdfast.Exception]{
+		name: "exception", table: "exceptions",
+		id: func(x *holdfast.Exception) string { return x.ID }, sort: func(x *holdfast.Exception) int64 { return micros(x.Created) },
+		keys: []string{"rule"}, values: func(x *holdfast.Exception) []string { return []string{x.Rule} },
+	}}
+}
+
 // TokenByHash finds a token by the SHA-256 of its secret.
 func (s store) TokenByHash(ctx context.Context, hash string) (holdfast.Token, error) {
 	return s.Tokens().one(ctx, "secret", hash)

@@ -448,6 +448,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what keeps events from rules, with what each has hidden */
+        get: operations["get-exceptions"];
+        put?: never;
+        /** Keep events from a rule for a time */
+        post: operations["post-exceptions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One exception */
+        get: operations["get-exceptions-id"];
+        put?: never;
+        post?: never;
+        /** End an exception */
+        delete: operations["delete-exceptions-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -782,6 +818,40 @@ export interface paths {
         get: operations["get-rules"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Techniques of ATT&CK: is there a rule, data, proof */
+        get: operations["get-rules-coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run a rule over stored events; lines of JSON say how far it is, the last one has the result */
+        post: operations["post-rules-replay"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1138,11 +1208,26 @@ export interface components {
             name: string;
             type: string;
         };
+        Coverage: {
+            /** Format: date-time */
+            since?: string;
+            techniques: components["schemas"]["TechniqueCover"][] | null;
+            untagged: string[] | null;
+        };
         CreateBody: {
+            /** Format: date-time */
+            expires: string;
+            owner: string;
+            reason: string;
+            rule: string;
+            /** @description a selection in Sigma's words, as YAML or JSON */
+            where: string;
+        };
+        CreateBody2: {
             name: string;
             roles: string[] | null;
         };
-        CreateBody2: {
+        CreateBody3: {
             name: string;
             ttl?: string;
         };
@@ -1246,6 +1331,21 @@ export interface components {
             /** Format: int64 */
             index: number;
         };
+        Exception: {
+            /** Format: date-time */
+            created?: string;
+            created_by: string;
+            expired: boolean;
+            /** Format: date-time */
+            expires?: string;
+            filter?: string;
+            hidden: components["schemas"]["Hidden"];
+            id: string;
+            owner: string;
+            reason: string;
+            rule: string;
+            where: string;
+        };
         Facet: {
             /** Format: date-time */
             at?: string;
@@ -1292,6 +1392,21 @@ export interface components {
             /** Format: double */
             took_ms: number;
             truncated: boolean;
+        };
+        Hidden: {
+            /** Format: int64 */
+            count: number;
+            /** Format: date-time */
+            last?: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+        };
+        HiddenEvent: {
+            asset?: string;
+            event: string;
+            message: string;
+            rule: string;
+            /** Format: date-time */
+            time: string;
         };
         Histogram: {
             buckets: components["schemas"]["Bucket"][] | null;
@@ -1415,6 +1530,11 @@ export interface components {
         };
         ListEvidenceEntryBody: {
             items: components["schemas"]["EvidenceEntry"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListExceptionBody: {
+            items: components["schemas"]["Exception"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -1610,6 +1730,18 @@ export interface components {
         ReopenBody: {
             because: string;
         };
+        RequestBody: {
+            /** Format: date-time */
+            from?: string;
+            /** @description the key of a loaded rule; or */
+            rule?: string;
+            /** @description rules as a file has them */
+            text?: string;
+            /** Format: date-time */
+            to?: string;
+            /** @description an exception to be tried */
+            where?: string;
+        };
         Requirement: {
             clauses: components["schemas"]["Clause"][] | null;
             file: string;
@@ -1627,6 +1759,17 @@ export interface components {
             actions?: components["schemas"]["Action"][] | null;
             requirement: components["schemas"]["Requirement"];
             standings: components["schemas"]["Standing"][] | null;
+        };
+        RuleCover: {
+            /** Format: date-time */
+            data?: string;
+            drill?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            /** Format: date-time */
+            proven?: string;
+            rule: string;
+            title: string;
         };
         RuleInfo: {
             attack?: string[] | null;
@@ -1781,6 +1924,14 @@ export interface components {
         };
         TaskBody: {
             done: boolean;
+        };
+        TechniqueCover: {
+            /** Format: date-time */
+            data?: string;
+            /** Format: date-time */
+            proven?: string;
+            rules: components["schemas"]["RuleCover"][] | null;
+            technique: string;
         };
         Test: {
             got: string;
@@ -2798,6 +2949,130 @@ export interface operations {
             };
         };
     };
+    "get-exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListExceptionBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-exceptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-exceptions-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exception"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-findings": {
         parameters: {
             query?: {
@@ -3189,7 +3464,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody2"];
+                "application/json": components["schemas"]["CreateBody3"];
             };
         };
         responses: {
@@ -3455,6 +3730,66 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListOutBody3"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-rules-coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Coverage"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-rules-replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3761,7 +4096,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody2"];
+                "application/json": components["schemas"]["CreateBody3"];
             };
         };
         responses: {
@@ -3865,7 +4200,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody"];
+                "application/json": components["schemas"]["CreateBody2"];
             };
         };
         responses: {

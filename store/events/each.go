@@ -1,0 +1,97 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"holdfast"
+)
+
+// eachBatch is how many rows are in memory at a time.
+const eachBatch = 1000
+
+// Walk is how far Each has come.
+type Walk struct {
+	Segments, Total int    // read, of how many
+	Events          uint64 // in the range and of the datasets
+	// Gone are segments that were put together with others meanwhile; their
+	// events were not read.
+	Gone int
+}
+
+// Each calls f with every event of some datasets, of all if there are none,
+// from a time on and before another, segment by segment, the oldest first, and
+// step after each segment and now and then within one. Events of one segment
+// are as they came in. It stops at the first error of f, of the context or of
+// a segment that cannot be read.
+func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string, f func(*holdfast.Event) error, step func(Walk)) (Walk, error) {
+	segs, err := s.manifest.Segments(ctx, from, to)
+	if err != nil {
+		return Walk{}, fmt.Errorf("events: %w", err)
+	}
+	slices.SortFunc(segs, func(a, b holdfast.Segment) int { return a.Oldest.Compare(b.Oldest) })
+	w := Walk{Total: len(segs)}
+	lo, hi := from.UnixMicro(), to.UnixMicro()
+	for _, g := range segs {
+		err := s.eachRow(ctx, g, func(r *row) error {
+			if r.Time < lo || r.Time >= hi || len(datasets) > 0 && !slices.Contains(datasets, r.Dataset) {
+				return nil
+			}
+			e, err := r.event()
+			if err != nil {
+				return err
+			}
+			w.Events++
+			return f(&e)
+		}, func() { step(w) })
+		if errors.Is(err, fs.ErrNotExist) {
+			w.Gone++
+		} else if err != nil {
+			return w, err
+		}
+		w.Segments++
+		step(w)
+	}
+	return w, nil
+}
+
+func (s *Store) eachRow(ctx context.Context, g holdfast.Segment, f func(*row) error, step func()) error {
+	h, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	if err != nil {
+		return fmt.Errorf("segment %s: %w", g.ID, err)
+	}
+	defer h.Close()
+	r := parquet.NewGenericReader[row](h)
+	defer r.Close()
+	rows := make([]row, eachBatch)
+	for n := 1; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		clear(rows)
+		got, err := r.Read(rows)
+		for i := range rows[:got] {
+			if err := f(&rows[i]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("segment %s: %w", g.ID, err)
+		}
+		if n%20 == 0 {
+			step()
+		}
+	}
+}
