@@ -1,22 +1,30 @@
 package detect
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
 	"holdfast/detect/sigma"
 )
 
-const maxFiles = 50_000
+const (
+	maxFiles  = 50_000
+	maxFaults = 1_000 // that are told one by one
+)
 
 // Source is a place with rules: all *.yml and *.yaml files below it, except
 // test cases (*.test.yml).
@@ -66,37 +74,82 @@ func (s Source) walk(keep func(string) bool, f func(name string, d fs.DirEntry))
 
 func (s Source) path(name string) string { return filepath.ToSlash(filepath.Join(s.Name, name)) }
 
-// read returns a file, at most one byte over the limit for rule files.
+// read returns a file. What is no regular file is not opened: a pipe would
+// never end.
 func (s Source) read(name string) ([]byte, error) {
+	info, err := fs.Stat(s.FS, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a link to a folder, and those are not followed")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case info.Size() > sigma.MaxFile:
+		return nil, fmt.Errorf("it has %d bytes, the limit is %d", info.Size(), sigma.MaxFile)
+	}
 	f, err := s.FS.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, sigma.MaxFile+1))
+	b := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
+	_, err = b.ReadFrom(io.LimitReader(f, sigma.MaxFile+1)) // it may have grown
+	return b.Bytes(), err
 }
 
-// Read parses the rules of all sources. Of two rules with one id or name,
-// the first stays.
+// Read parses the rules of all sources, on all processors. Of two rules with
+// one id or name, the first stays, in the order of sources and file names.
 func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
-	var set sigma.Set
+	type file struct {
+		source Source
+		name   string
+	}
+	var files []file
 	var faults holdfast.Faults
 	for _, s := range sources {
 		faults = append(faults, s.walk(isRule, func(name string, _ fs.DirEntry) {
-			b, err := s.read(name)
-			if err != nil {
-				faults = append(faults, holdfast.Fault{File: s.path(name), What: "cannot be read: " + err.Error(), Do: "check that it may be read"})
-				return
-			}
-			one, fs := p.Parse(s.path(name), b)
-			set.Add(one)
-			faults = append(faults, fs...)
+			files = append(files, file{s, name})
 		})...)
+	}
+	type result struct {
+		set    sigma.Set
+		faults holdfast.Faults
+	}
+	results := make([]result, len(files))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		wait.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(files) {
+					return
+				}
+				f, r := files[i], &results[i]
+				b, err := f.source.read(f.name)
+				if err != nil {
+					r.faults = holdfast.Faults{{File: f.source.path(f.name), What: "cannot be read: " + err.Error(), Do: "check that it is a rule file of moderate size and may be read"}}
+					continue
+				}
+				r.set, r.faults = p.Parse(f.source.path(f.name), b)
+			}
+		})
+	}
+	wait.Wait()
+	var set sigma.Set
+	for i := range results {
+		set.Add(results[i].set)
+		faults = append(faults, results[i].faults...)
 	}
 	u := unique{seen: map[string]*sigma.Meta{}}
 	set.Rules = slices.DeleteFunc(set.Rules, func(r *sigma.Rule) bool { return u.twice(&r.Meta) })
 	set.Correlations = slices.DeleteFunc(set.Correlations, func(r *sigma.Correlation) bool { return u.twice(&r.Meta) })
-	return set, append(faults, u.faults...)
+	faults = append(faults, u.faults...)
+	if n := len(faults) - maxFaults; n > 0 {
+		faults = append(faults[:maxFaults:maxFaults], holdfast.Fault{File: faults[maxFaults].File, What: fmt.Sprintf("and %d more things are wrong", n), Do: "correct the others first"})
+	}
+	return set, faults
 }
 
 type unique struct {
