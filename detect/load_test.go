@@ -139,3 +139,32 @@ func TestManyFiles(t *testing.T) {
 		t.Errorf("%d rules, %d faults, the first %v", len(set.Rules), len(faults), faults[0])
 	}
 }
+
+// TestPlaceholdersBesideRules are read with them, and looked at again when they
+// change.
+func TestPlaceholdersBesideRules(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("r.yml", strings.Replace(plainRule, "a: b", "'a|expand': '%admins%'", 1))
+	d := New(Options{})
+	if faults := d.Load(Dir(dir)); len(faults) != 1 || !strings.Contains(faults[0].What, "placeholders.yml") {
+		t.Error(faults)
+	}
+	before := d.stamp()
+	write("placeholders.yml", "admins: [root, 'adm_*']\n")
+	if d.stamp() == before {
+		t.Error("new placeholders go unseen")
+	}
+	if faults := d.Reload(); len(faults) > 0 || len(d.Rules()) != 1 {
+		t.Error(faults)
+	}
+	write("placeholders.yml", "admins: []\n'a b': x\nok: [1]\n")
+	if faults := d.Reload(); len(faults) != 3 || faults[0].Line != 1 || faults[1].Line != 2 || len(d.Rules()) != 1 {
+		t.Error(faults)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,7 +28,8 @@ const (
 )
 
 // Source is a place with rules: all *.yml and *.yaml files below it, except
-// test cases (*.test.yml).
+// test cases (*.test.yml) and placeholders.yml, which holds the values of
+// placeholders for all rules that are read with it.
 type Source struct {
 	Name string // stands before file names in faults
 	FS   fs.FS
@@ -38,8 +40,15 @@ func Dir(name string) Source { return Source{name, os.DirFS(name)} }
 
 func isRule(name string) bool {
 	ext := path.Ext(name)
-	return (ext == ".yml" || ext == ".yaml") && !isCases(name)
+	return (ext == ".yml" || ext == ".yaml") && !isCases(name) && !isPlaceholders(name)
 }
+
+func isPlaceholders(name string) bool {
+	base := path.Base(name)
+	return base == "placeholders.yml" || base == "placeholders.yaml"
+}
+
+func isRead(name string) bool { return isRule(name) || isPlaceholders(name) }
 
 func isCases(name string) bool {
 	return strings.HasSuffix(name, ".test.yml") || strings.HasSuffix(name, ".test.yaml")
@@ -98,8 +107,14 @@ func (s Source) read(name string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+func unread(s Source, name string, err error) holdfast.Fault {
+	return holdfast.Fault{File: s.path(name), What: "cannot be read: " + err.Error(), Do: "check that it is a rule file of moderate size and may be read"}
+}
+
 // Read parses the rules of all sources, on all processors. Of two rules with
-// one id or name, the first stays, in the order of sources and file names.
+// one id or name, the first stays, in the order of sources and file names. Of
+// two values for a placeholder those of the parser count, else those of the
+// later source.
 func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
 	type file struct {
 		source Source
@@ -107,11 +122,24 @@ func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
 	}
 	var files []file
 	var faults holdfast.Faults
+	parser := &sigma.Parser{Placeholders: map[string][]string{}}
 	for _, s := range sources {
-		faults = append(faults, s.walk(isRule, func(name string, _ fs.DirEntry) {
-			files = append(files, file{s, name})
+		faults = append(faults, s.walk(isRead, func(name string, _ fs.DirEntry) {
+			if isRule(name) {
+				files = append(files, file{s, name})
+				return
+			}
+			b, err := s.read(name)
+			if err != nil {
+				faults = append(faults, unread(s, name, err))
+				return
+			}
+			values, fs := sigma.ParsePlaceholders(s.path(name), b)
+			maps.Copy(parser.Placeholders, values)
+			faults = append(faults, fs...)
 		})...)
 	}
+	maps.Copy(parser.Placeholders, p.Placeholders)
 	type result struct {
 		set    sigma.Set
 		faults holdfast.Faults
@@ -129,10 +157,10 @@ func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
 				f, r := files[i], &results[i]
 				b, err := f.source.read(f.name)
 				if err != nil {
-					r.faults = holdfast.Faults{{File: f.source.path(f.name), What: "cannot be read: " + err.Error(), Do: "check that it is a rule file of moderate size and may be read"}}
+					r.faults = holdfast.Faults{unread(f.source, f.name, err)}
 					continue
 				}
-				r.set, r.faults = p.Parse(f.source.path(f.name), b)
+				r.set, r.faults = parser.Parse(f.source.path(f.name), b)
 			}
 		})
 	}
@@ -210,7 +238,7 @@ func (d *Detector) stamp() string {
 	d.mu.Unlock()
 	var b strings.Builder
 	for _, s := range sources {
-		_ = s.walk(isRule, func(name string, e fs.DirEntry) {
+		_ = s.walk(isRead, func(name string, e fs.DirEntry) {
 			if info, err := e.Info(); err == nil {
 				fmt.Fprintf(&b, "%s %d %d\n", s.path(name), info.Size(), info.ModTime().UnixNano())
 			}
