@@ -158,6 +158,9 @@ func scanRules(o *scan.Options, paths []string, placeholders string) (holdfast.F
 	eng, more := engine.New(set.Rules, set.Filters)
 	_, unlinked := correlate.New(set.Rules, set.Correlations, nil)
 	faults = append(append(faults, more...), unlinked...)
+	if len(set.Rules) == 0 && len(faults) > 0 {
+		return nil, fmt.Errorf("none of the rules in %s can be used:\n%w", strings.Join(paths, ", "), faults[:min(len(faults), 20)])
+	}
 	if len(set.Rules) == 0 {
 		return nil, fmt.Errorf("there is no rule in %s: %w", strings.Join(paths, ", "), holdfast.ErrNotFound)
 	}
