@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -163,8 +164,25 @@ func TestPlaceholdersBesideRules(t *testing.T) {
 	if faults := d.Reload(); len(faults) > 0 || len(d.Rules()) != 1 {
 		t.Error(faults)
 	}
+	if l, err := LintRules(t.Context(), Options{}, Dir(dir)); err != nil || l.Errors > 0 {
+		t.Error(l, err)
+	}
 	write("placeholders.yml", "admins: []\n'a b': x\nok: [1]\n")
 	if faults := d.Reload(); len(faults) != 3 || faults[0].Line != 1 || faults[1].Line != 2 || len(d.Rules()) != 1 {
 		t.Error(faults)
+	}
+}
+
+// TestLintShowsContradictions names the item that keeps a rule from firing.
+func TestLintShowsContradictions(t *testing.T) {
+	text := "title: t\nlogsource: {product: linux}\ndetection:\n  s:\n    a: x\n    b|contains: one\n    b|re: '^[0-9]+$'\n  condition: s\n"
+	l, err := LintRules(t.Context(), Options{}, Source{Name: "r", FS: fstest.MapFS{"never.yml": {Data: []byte(text)}, "good.yml": {Data: []byte(plainRule)}}})
+	if err != nil || l.Errors != 1 {
+		t.Fatal(l, err)
+	}
+	for _, f := range l.Findings {
+		if f.Severity == LintError && (f.Check != "never-fires" || f.Line != 6 || f.Column != 5 || !strings.Contains(f.What, "b must contain one, and b must match")) {
+			t.Error(f)
+		}
 	}
 }

@@ -107,6 +107,27 @@ func (s Source) read(name string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// withPlaceholders is a parser that also knows the placeholders that stand
+// beside the rules.
+func withPlaceholders(p *sigma.Parser, sources []Source) (*sigma.Parser, holdfast.Faults) {
+	out := &sigma.Parser{Placeholders: map[string][]string{}}
+	var faults holdfast.Faults
+	for _, s := range sources {
+		_ = s.walk(isPlaceholders, func(name string, _ fs.DirEntry) { // what cannot be walked is told of for the rules
+			b, err := s.read(name)
+			if err != nil {
+				faults = append(faults, unread(s, name, err))
+				return
+			}
+			values, fs := sigma.ParsePlaceholders(s.path(name), b)
+			maps.Copy(out.Placeholders, values)
+			faults = append(faults, fs...)
+		})
+	}
+	maps.Copy(out.Placeholders, p.Placeholders)
+	return out, faults
+}
+
 func unread(s Source, name string, err error) holdfast.Fault {
 	return holdfast.Fault{File: s.path(name), What: "cannot be read: " + err.Error(), Do: "check that it is a rule file of moderate size and may be read"}
 }
@@ -122,24 +143,13 @@ func Read(sources []Source, p *sigma.Parser) (sigma.Set, holdfast.Faults) {
 	}
 	var files []file
 	var faults holdfast.Faults
-	parser := &sigma.Parser{Placeholders: map[string][]string{}}
 	for _, s := range sources {
-		faults = append(faults, s.walk(isRead, func(name string, _ fs.DirEntry) {
-			if isRule(name) {
-				files = append(files, file{s, name})
-				return
-			}
-			b, err := s.read(name)
-			if err != nil {
-				faults = append(faults, unread(s, name, err))
-				return
-			}
-			values, fs := sigma.ParsePlaceholders(s.path(name), b)
-			maps.Copy(parser.Placeholders, values)
-			faults = append(faults, fs...)
+		faults = append(faults, s.walk(isRule, func(name string, _ fs.DirEntry) {
+			files = append(files, file{s, name})
 		})...)
 	}
-	maps.Copy(parser.Placeholders, p.Placeholders)
+	parser, more := withPlaceholders(p, sources)
+	faults = append(faults, more...)
 	type result struct {
 		set    sigma.Set
 		faults holdfast.Faults
