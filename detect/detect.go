@@ -35,7 +35,8 @@ type Options struct {
 // Detector holds the rules and the state of their correlations. All methods
 // may be called at the same time; blocks are processed one after the other.
 type Detector struct {
-	opts Options
+	opts    Options
+	loading sync.Mutex // one at a time
 
 	mu         sync.Mutex
 	sources    []Source
@@ -71,7 +72,8 @@ func New(o Options) *Detector {
 
 // Load reads all rules of the sources, in place of what was loaded, and
 // remembers the sources for Reload and Watch. What has no fault is in force
-// when it returns; of a file that has one now, what stood there before stays. Windows and alerts of rules that did not change live on.
+// when it returns; of a file that has
+// one now, what stood there before stays. Windows and alerts of rules that did not change live on.
 func (d *Detector) Load(sources ...Source) holdfast.Faults {
 	d.mu.Lock()
 	d.sources = slices.Clone(sources)
@@ -79,8 +81,11 @@ func (d *Detector) Load(sources ...Source) holdfast.Faults {
 	return d.Reload()
 }
 
-// Reload reads the sources of the last Load again.
+// Reload reads the sources of the last Load again. Blocks are processed
+// meanwhile, by the rules before; one reload waits for another.
 func (d *Detector) Reload() holdfast.Faults {
+	d.loading.Lock()
+	defer d.loading.Unlock()
 	d.mu.Lock()
 	sources := d.sources
 	d.mu.Unlock()
@@ -163,9 +168,7 @@ func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Fault
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.correlator != nil {
-		if err := cor.Adopt(d.correlator); err != nil {
-			d.opts.Log.Error("correlation windows were lost over a reload of the rules", "error", err)
-		}
+		cor.Adopt(d.correlator)
 	}
 	d.rules, d.correlator = next, cor
 	for _, f := range d.rehide() {

@@ -3,6 +3,7 @@ package detect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -13,12 +14,13 @@ import (
 	"holdfast"
 	"holdfast/detect/correlate"
 	"holdfast/detect/engine"
+	"holdfast/detect/example"
 	"holdfast/detect/sigma"
 	"holdfast/internal/nearest"
 )
 
 // Finding is one thing that Lint says about a rule. An error keeps the rule
-// from being loaded; a warning does not.
+// from being loaded, or from ever firing; a warning does not.
 type Finding struct {
 	holdfast.Fault
 	Severity string `json:"severity"` // "error" or "warning"
@@ -58,14 +60,17 @@ func LintRules(ctx context.Context, o Options, sources ...Source) (Lint, error) 
 			out.add(Finding{f, LintError, "refused"})
 		}
 	}
+	parser, faults := withPlaceholders(&sigma.Parser{Placeholders: o.Placeholders}, sources)
+	for _, f := range faults {
+		out.add(Finding{f, LintError, "refused"})
+	}
 	jobs := make(chan *file)
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			l := linter{datasets: o.Datasets, fields: map[holdfast.Logsource]fieldNames{}}
-			p := &sigma.Parser{Placeholders: o.Placeholders}
 			for f := range jobs {
-				f.set, f.out = l.file(p, f.source, f.name)
+				f.set, f.out = l.file(parser, f.source, f.name)
 			}
 		})
 	}
@@ -168,11 +173,29 @@ func (l *linter) file(p *sigma.Parser, s Source, name string) (sigma.Set, []Find
 	for _, r := range set.Rules {
 		l.condition(r.Selections, r.Condition, warn)
 		l.source(r, warn)
+		if f := neverFires(r); f != nil {
+			out = append(out, Finding{*f, LintError, "never-fires"})
+		}
 	}
 	for _, f := range set.Filters {
 		l.condition(f.Selections, f.Condition, warn)
 	}
 	return set, out
+}
+
+// neverFires says what in a rule contradicts itself so that no event has it, as
+// far as that can be shown.
+func neverFires(r *sigma.Rule) *holdfast.Fault {
+	_, err := example.Event(r)
+	if !errors.Is(err, example.ErrNever) {
+		return nil
+	}
+	f := &holdfast.Fault{File: r.File, Line: r.Pos.Line, Column: r.Pos.Column, What: err.Error(), Do: "correct the condition or its selections"}
+	var c *example.Contradiction
+	if errors.As(err, &c) && c.Pos.Line > 0 {
+		f.Line, f.Column = c.Pos.Line, c.Pos.Column
+	}
+	return f
 }
 
 type warning func(at sigma.Pos, check, do, format string, args ...any)

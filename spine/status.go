@@ -47,6 +47,7 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 	}
 	rules, faults := s.Rules()
 	st.Rules = Loaded{len(rules), faults}
+	st.Correlation = s.Detect.Stats()
 	checks, faults := s.Checks()
 	st.Checks = Loaded{len(checks), faults}
 	reqs, faults := s.Requirements()

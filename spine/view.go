@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/detect/correlate"
 )
 
 // Status is the health of the whole pipeline.
@@ -36,6 +37,7 @@ type Status struct {
 	} `json:"disk"`
 	Ledger       []holdfast.LedgerRow `json:"ledger"`
 	Notes        []Trouble            `json:"notes"`
+	Correlation  correlate.Stats      `json:"correlation"`
 	Rules        Loaded               `json:"rules"`
 	Checks       Loaded               `json:"checks"`
 	Requirements Loaded               `json:"requirements"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -25,7 +26,7 @@ import (
 
 func (a *app) scan() *cobra.Command {
 	var rules, tags, only, outs []string
-	var level, since, until, format string
+	var level, since, until, format, placeholders string
 	var workers int
 	c := &cobra.Command{
 		Use: "scan PATH...", Short: "Run Sigma rules over files; needs no server",
@@ -58,7 +59,7 @@ it, and the rest was scanned.`,
 			if o.Until, err = moment("--until", until); err != nil {
 				return errUsage{err}
 			}
-			faults, err := scanRules(&o, rules)
+			faults, err := scanRules(&o, rules, placeholders)
 			if err != nil {
 				return err
 			}
@@ -72,6 +73,7 @@ it, and the rest was scanned.`,
 	}
 	f := c.Flags()
 	f.StringArrayVar(&rules, "rules", nil, "a folder or file of Sigma rules, as often as needed; default: those that Holdfast ships")
+	f.StringVar(&placeholders, "placeholders", "", "a YAML file of values for the %names% of rules; placeholders.yml among the rules is read anyway")
 	f.StringSliceVar(&only, "rule", nil, "only matches of these rules, by id, name or title")
 	f.StringVar(&level, "min-level", "", "leave out rules below a level")
 	f.StringSliceVar(&tags, "tags", nil, "rules with one of these tags only (attack.t1490, or t1490)")
@@ -121,16 +123,44 @@ func moment(flag, s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s %q is no time: 2026-11-01, 2026-11-01T10:00:00Z or 72h", flag, s)
 }
 
+// readPlaceholders reads the file of --placeholders, if there is one.
+func readPlaceholders(path string) (map[string][]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--placeholders: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, sigma.MaxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("--placeholders: %w", err)
+	}
+	values, faults := sigma.ParsePlaceholders(path, b)
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("--placeholders: %w", faults[0])
+	}
+	return values, nil
+}
+
 // scanRules compiles the rules of the folders, or those shipped.
-func scanRules(o *scan.Options, paths []string) (holdfast.Faults, error) {
+func scanRules(o *scan.Options, paths []string, placeholders string) (holdfast.Faults, error) {
 	sources, err := ruleSources(paths)
 	if err != nil {
 		return nil, fmt.Errorf("--rules: %w", err)
 	}
-	set, faults := detect.Read(sources, &sigma.Parser{})
+	values, err := readPlaceholders(placeholders)
+	if err != nil {
+		return nil, err
+	}
+	set, faults := detect.Read(sources, &sigma.Parser{Placeholders: values})
 	eng, more := engine.New(set.Rules, set.Filters)
 	_, unlinked := correlate.New(set.Rules, set.Correlations, nil)
 	faults = append(append(faults, more...), unlinked...)
+	if len(set.Rules) == 0 && len(faults) > 0 {
+		return nil, fmt.Errorf("none of the rules in %s can be used:\n%w", strings.Join(paths, ", "), faults[:min(len(faults), 20)])
+	}
 	if len(set.Rules) == 0 {
 		return nil, fmt.Errorf("there is no rule in %s: %w", strings.Join(paths, ", "), holdfast.ErrNotFound)
 	}

@@ -50,7 +50,13 @@ func (a *app) showStatus(s spine.Status) error {
 	fmt.Fprintf(a.out, "bus       block %d, written to %d, detected to %d\n", s.Bus.Last, s.Bus.Written, s.Bus.Detected)
 	fmt.Fprintf(a.out, "events    %d in %d segments, %s\n", s.Events.Events, s.Events.Segments, bytesText(s.Events.Bytes))
 	fmt.Fprintf(a.out, "disk      %s free of %s\n", bytesText(s.Disk.Free), bytesText(s.Disk.Total))
-	fmt.Fprintf(a.out, "loaded    %d rules, %d checks, %d requirements\n\n", s.Rules.Loaded, s.Checks.Loaded, s.Requirements.Loaded)
+	fmt.Fprintf(a.out, "loaded    %d rules, %d checks, %d requirements\n", s.Rules.Loaded, s.Checks.Loaded, s.Requirements.Loaded)
+	c := s.Correlation
+	fmt.Fprintf(a.out, "windows   %d with %d hits, %d live alerts\n", c.Groups, c.Entries, c.Live)
+	if c.Late+c.NoGroup+c.Overflowed+c.Evicted+c.Alerts > 0 {
+		fmt.Fprintf(a.out, "          passed over: %d late, %d without a group-by field; dropped because of limits: %d hits, %d windows, %d live alerts\n", c.Late, c.NoGroup, c.Overflowed, c.Evicted, c.Alerts)
+	}
+	fmt.Fprintln(a.out)
 	rows := make([][]string, 0, len(s.Ledger))
 	for _, r := range s.Ledger {
 		balance := "balanced"

@@ -56,8 +56,12 @@ type Hit struct {
 	Because []holdfast.Predicate
 }
 
-// Stats count what bounds cost. They start from zero with the process.
+// Stats count what is held, and what bounds cost. The costs start from zero
+// with the process.
 type Stats struct {
+	Groups     int    `json:"groups"`     // windows held, at most MaxGroups of one rule
+	Entries    int    `json:"entries"`    // hits in all windows, at most MaxAllEntries
+	Live       int    `json:"live"`       // alerts that may still grow, at most MaxAlerts
 	Late       uint64 `json:"late"`       // events too far behind their group
 	NoGroup    uint64 `json:"no_group"`   // events that lack a group-by or counted field
 	Overflowed uint64 `json:"overflowed"` // events dropped from full windows
@@ -197,7 +201,14 @@ func (c *Correlator) Loaded() []*sigma.Correlation {
 func (c *Correlator) Silent(key string) bool { return c.silent[key] }
 
 // Stats returns the counts so far.
-func (c *Correlator) Stats() Stats { return c.stats }
+func (c *Correlator) Stats() Stats {
+	s := c.stats
+	s.Entries, s.Live = c.entries, len(c.slots)
+	for _, k := range c.corrs {
+		s.Groups += len(k.groups)
+	}
+	return s
+}
 
 // Add takes in an event and the detections that held for it. The event is not
 // kept beyond what an alert shows of it.
@@ -257,7 +268,9 @@ func (c *Correlator) feed(key string, in *incoming, by *fired) {
 	for _, s := range c.byRule[key] {
 		values, names, ok := s.corr.groupOf(s.index, in, by)
 		var value string
-		if ok && s.corr.Field != "" {
+		if ok && len(s.corr.Fields) > 0 {
+			value, ok = s.corr.combined(s.index, in, by)
+		} else if ok && s.corr.Field != "" {
 			value, ok = s.corr.field(s.index, s.corr.Field, in, by)
 		}
 		if !ok {
@@ -270,6 +283,19 @@ func (c *Correlator) feed(key string, in *incoming, by *fired) {
 		}
 		c.insert(s.corr, groupKey{strings.Join(values, "\x00"), in.event.Drill}, names, values, en, in)
 	}
+}
+
+// combined is the values of all counted fields in one text.
+func (k *correlation) combined(index int, in *incoming, by *fired) (string, bool) {
+	var all []string
+	for _, name := range k.Fields {
+		v, ok := k.field(index, name, in, by)
+		if !ok {
+			return "", false
+		}
+		all = append(all, v)
+	}
+	return strings.Join(all, "\x00"), true
 }
 
 // groupOf returns the group-by values of a hit, and the entity names for them.

@@ -14,7 +14,12 @@ var begin = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 const base = "title: a\nname: a\nlogsource: {}\ndetection: {s: [x], condition: s}\n---\ntitle: b\nname: b\nlogsource: {}\ndetection: {s: [y], condition: s}\n---\n"
 
-func build(t testing.TB, correlations string) (*Correlator, map[string]*sigma.Rule) {
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func build(t fataler, correlations string) (*Correlator, map[string]*sigma.Rule) {
 	t.Helper()
 	set, faults := sigma.Parse("t.yml", []byte(base+correlations))
 	if len(faults) > 0 {

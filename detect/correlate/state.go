@@ -141,14 +141,15 @@ func (c *Correlator) Restore(b []byte) error {
 		if k == nil || k.Hash != gs.Hash {
 			continue
 		}
-		g := &group{touch: gs.Touch, seen: gs.Seen}
+		g := newGroup(k)
+		g.touch, g.seen = gs.Touch, gs.Seen
 		for _, es := range gs.Entries {
 			if es.Rule >= len(k.Rules) {
 				continue
 			}
 			en := es.entry
 			en.Match = &s.Matches[es.Match]
-			g.entries = append(g.entries, &en)
+			g.add(k, len(g.entries), &en)
 		}
 		if len(g.entries) == 0 {
 			continue
@@ -185,14 +186,23 @@ func (s *state) check() error {
 // Adopt takes over the windows, live alerts and untaken changes of another
 // Correlator, as far as its rules are still here and unchanged. The other one
 // must not be used again.
-func (c *Correlator) Adopt(old *Correlator) error {
-	b, err := old.Snapshot()
-	if err != nil {
-		return err
+func (c *Correlator) Adopt(old *Correlator) {
+	c.slots, c.touch, c.now, c.swept = old.slots, old.touch, old.now, old.swept
+	c.changed, c.stats, c.entries = old.changed, old.stats, 0
+	before := map[string]*correlation{}
+	for _, k := range old.corrs {
+		before[k.Key()] = k
 	}
-	if err := c.Restore(b); err != nil {
-		return err
+	for _, k := range c.corrs {
+		if o := before[k.Key()]; o != nil && o.Hash == k.Hash {
+			k.groups = o.groups
+		}
+		for _, g := range k.groups {
+			g.newest.k = k.Correlation
+			c.entries += len(g.entries)
+		}
 	}
-	c.changed, c.stats = old.changed, old.stats
-	return nil
+	for key, s := range c.slots {
+		s.keep = c.keep(key.rule, s.span)
+	}
 }

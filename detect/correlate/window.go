@@ -1,7 +1,6 @@
 package correlate
 
 import (
-	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -26,8 +25,38 @@ type entry struct {
 // group is one window.
 type group struct {
 	entries []*entry // by time, then by arrival
+	known   map[hitKey]bool
+	byRule  []int  // entries of each rule
+	newest  *tally // over the window that ends with the newest entry
 	touch   uint64
 	seen    time.Time // newest receipt
+}
+
+// hitKey is what must not stand twice in a window.
+type hitKey struct {
+	event holdfast.EventID
+	rule  int // -1 where one event counts once, whatever holds for it
+}
+
+func (k *correlation) hitKey(en *entry) hitKey {
+	if k.Type == sigma.Temporal || k.Type == sigma.TemporalOrdered {
+		return hitKey{en.Event, en.Rule}
+	}
+	return hitKey{en.Event, -1}
+}
+
+// cut takes entry i out.
+func (g *group) cut(k *correlation, i int) {
+	en := g.entries[i]
+	delete(g.known, k.hitKey(en))
+	g.byRule[en.Rule]--
+	g.newest.drop(i, en)
+	if i == 0 {
+		g.entries[0] = nil
+		g.entries = g.entries[1:] // append makes room again when it runs out
+		return
+	}
+	g.entries = slices.Delete(g.entries, i, i+1)
 }
 
 // insert puts a hit into its window and fires if the condition holds.
@@ -36,7 +65,7 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 	g := k.groups[key]
 	if g == nil {
 		c.room(k)
-		g = &group{}
+		g = newGroup(k)
 		k.groups[key] = g
 	}
 	g.touch, g.seen = c.touch, c.now
@@ -44,17 +73,14 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 		c.stats.Late++
 		return
 	}
-	temporal := k.Type == sigma.Temporal || k.Type == sigma.TemporalOrdered
-	for _, o := range g.entries {
-		if o.Event == en.Event && (!temporal || o.Rule == en.Rule) {
-			return // the same event again, or one that two of the rules hold for
-		}
+	if g.known[k.hitKey(en)] {
+		return // the same event again, or one that two of the rules hold for
 	}
 	at := sort.Search(len(g.entries), func(i int) bool { return g.entries[i].Time.After(en.Time) })
-	g.entries = slices.Insert(g.entries, at, en)
+	g.add(k, at, en)
 	c.entries++
 	c.trim(k, g)
-	if at = slices.Index(g.entries, en); at < 0 {
+	if at = g.find(en); at < 0 {
 		return
 	}
 	f := fired{group: map[string]string{}}
@@ -68,7 +94,7 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 		c.feed(k.Key(), in, &f)
 		return
 	}
-	held, what := k.holds(g.entries, at)
+	held, what := k.holds(g, at)
 	if held == nil {
 		return
 	}
@@ -76,19 +102,45 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 	c.feed(k.Key(), in, &f)
 }
 
+func newGroup(k *correlation) *group {
+	return &group{known: map[hitKey]bool{}, byRule: make([]int, len(k.Rules)), newest: newTally(k)}
+}
+
+// add puts an entry in its place.
+func (g *group) add(k *correlation, at int, en *entry) {
+	g.known[k.hitKey(en)] = true
+	g.byRule[en.Rule]++
+	if at == len(g.entries) {
+		g.entries = append(g.entries, en)
+	} else {
+		g.entries = slices.Insert(g.entries, at, en)
+	}
+	g.newest.insert(at, en)
+}
+
+// find returns where an entry stands, or -1.
+func (g *group) find(en *entry) int {
+	from := sort.Search(len(g.entries), func(i int) bool { return !g.entries[i].Time.Before(en.Time) })
+	for i := from; i < len(g.entries) && g.entries[i].Time.Equal(en.Time); i++ {
+		if g.entries[i] == en {
+			return i
+		}
+	}
+	return -1
+}
+
 // trim drops what no window can need any more, then what is over the limits.
 func (c *Correlator) trim(k *correlation, g *group) {
 	newest := g.entries[len(g.entries)-1].Time
-	old := 0
-	for g.entries[old].Time.Before(newest.Add(-2 * k.Timespan)) {
-		old++
+	for g.entries[0].Time.Before(newest.Add(-2 * k.Timespan)) {
+		g.cut(k, 0)
+		c.entries--
 	}
-	g.entries = slices.Delete(g.entries, 0, old)
-	c.entries -= old
-	for limit := k.limit(); len(g.entries) > limit; c.entries-- {
-		g.entries = slices.Delete(g.entries, k.victim(g.entries), 1+k.victim(g.entries))
+	if limit := k.limit(); len(g.entries) > limit {
+		n := k.overflow(g, limit)
+		c.entries -= n
 		if limit >= MaxEntries {
-			c.stats.Overflowed++
+			c.stats.Overflowed += uint64(n)
 		}
 	}
 	if c.entries > MaxAllEntries {
@@ -96,10 +148,44 @@ func (c *Correlator) trim(k *correlation, g *group) {
 	}
 }
 
+// overflow brings a window back to its limit and returns how many entries it
+// dropped. Of several rules the one with the most entries loses its oldest.
+// Where different values count, those that come again go first, a tenth of the
+// window at a time; so no value is forgotten while there are others twice.
+func (k *correlation) overflow(g *group, limit int) int {
+	n := 0
+	if k.Type == sigma.ValueCount {
+		last := map[string]int{}
+		for i, en := range g.entries {
+			last[en.Value] = i
+		}
+		kept := make([]*entry, 0, len(g.entries))
+		for i, en := range g.entries {
+			if n < max(len(g.entries)/10, len(g.entries)-limit) && last[en.Value] != i {
+				delete(g.known, k.hitKey(en))
+				g.byRule[en.Rule]--
+				n++
+				continue
+			}
+			kept = append(kept, en)
+		}
+		if n > 0 {
+			g.entries, g.newest = kept, newTally(k)
+		}
+	}
+	for ; len(g.entries) > limit; n++ {
+		g.cut(k, g.victim())
+	}
+	return n
+}
+
 // limit is how many entries a window of the rule keeps: for a plain "at least
 // n" no more than twice what shows it, so that late ones find their place.
 func (k *correlation) limit() int {
 	limit := MaxEntries
+	if k.Type != sigma.EventCount && k.Type != sigma.ValueCount {
+		return limit
+	}
 	for _, b := range k.Bounds {
 		if n := int(min(b.Value, 1e5)) + 1; n > limit {
 			limit = n
@@ -112,37 +198,59 @@ func (k *correlation) limit() int {
 }
 
 // victim is the oldest entry of the rule that has the most of them.
-func (k *correlation) victim(entries []*entry) int {
-	counts := make([]int, len(k.Rules))
+func (g *group) victim() int {
 	most := 0
-	for _, e := range entries {
-		counts[e.Rule]++
-		if counts[e.Rule] > counts[most] {
-			most = e.Rule
+	for rule, n := range g.byRule {
+		if n > g.byRule[most] {
+			most = rule
 		}
 	}
-	return slices.IndexFunc(entries, func(e *entry) bool { return e.Rule == most })
+	return slices.IndexFunc(g.entries, func(e *entry) bool { return e.Rule == most })
 }
 
 // holds looks for a window that contains entry at and fulfils the condition.
 // It returns its entries, and in words what they are.
-func (k *correlation) holds(entries []*entry, at int) ([]*entry, string) {
+func (k *correlation) holds(g *group, at int) ([]*entry, string) {
+	entries := g.entries
 	t := entries[at].Time
 	if k.Type == sigma.TemporalOrdered {
+		if slices.Contains(g.byRule, 0) {
+			return nil, ""
+		}
 		return k.ordered(entries, t), "in order"
 	}
-	start := 0
+	if at == len(entries)-1 {
+		g.newest.slide(entries, at, k.Timespan)
+		return k.judge(entries, g.newest)
+	}
+	w := newTally(k)
 	for end := at; end < len(entries) && !entries[end].Time.After(t.Add(k.Timespan)); end++ {
-		for entries[start].Time.Before(entries[end].Time.Add(-k.Timespan)) {
-			start++
-		}
-		w := entries[start : end+1]
-		n, ok := k.measure(w)
-		if ok && k.bounded(n) {
-			return w, strconv.FormatFloat(n, 'f', -1, 64)
+		w.slide(entries, end, k.Timespan)
+		if held, what := k.judge(entries, w); held != nil {
+			return held, what
 		}
 	}
 	return nil, ""
+}
+
+// judge holds the condition against a window.
+func (k *correlation) judge(entries []*entry, w *tally) ([]*entry, string) {
+	n, ok := w.measure()
+	switch {
+	case !ok:
+		return nil, ""
+	case k.Condition != nil:
+		seen := make([]bool, len(k.Rules))
+		for i := range seen {
+			seen[i] = w.rules[i] > 0
+		}
+		if !sigma.Over(k.Condition, seen) {
+			return nil, ""
+		}
+	case !k.bounded(n):
+		return nil, ""
+	}
+	return entries[w.from:w.to], strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 func (k *correlation) bounded(n float64) bool {
@@ -155,47 +263,6 @@ func (k *correlation) bounded(n float64) bool {
 		}
 	}
 	return true
-}
-
-// measure is the number that the condition speaks of.
-func (k *correlation) measure(w []*entry) (float64, bool) {
-	switch k.Type {
-	case sigma.EventCount:
-		return float64(len(w)), true
-	case sigma.ValueCount:
-		seen := make(map[string]bool, len(w))
-		for _, e := range w {
-			seen[e.Value] = true
-		}
-		return float64(len(seen)), true
-	case sigma.Temporal:
-		seen := make(map[int]bool, len(k.Rules))
-		for _, e := range w {
-			seen[e.Rule] = true
-		}
-		return float64(len(seen)), true
-	}
-	var ns []float64
-	sum := 0.0
-	for _, e := range w {
-		if n, err := strconv.ParseFloat(e.Value, 64); err == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
-			ns = append(ns, n)
-			sum += n
-		}
-	}
-	if len(ns) == 0 {
-		return 0, false
-	}
-	sort.Float64s(ns)
-	switch k.Type {
-	case sigma.ValueSum:
-		return sum, true
-	case sigma.ValueAvg:
-		return sum / float64(len(ns)), true
-	case sigma.ValueMedian:
-		return percentile(ns, 50), true
-	}
-	return percentile(ns, k.Percent), true
 }
 
 // percentile interpolates between the two nearest ranks of sorted numbers.

@@ -111,7 +111,7 @@ func (s *solver) build(needs []need) ([]holdfast.Field, outcome) {
 		case got.how == never && !certain:
 			return nil, unknown
 		case got.how != found:
-			if got.how == never && s.why == "" {
+			if got.how == never && s.why == nil {
 				s.why = s.contradiction(p, avoid)
 			}
 			return nil, got.how
@@ -382,7 +382,7 @@ func (s *solver) words(want []need, avoid []*language, parts map[string]*part) (
 }
 
 // contradiction names as few needs as cannot be met together.
-func (s *solver) contradiction(p *part, avoid []*language) string {
+func (s *solver) contradiction(p *part, avoid []*language) *Contradiction {
 	rest := *p
 	for i := 0; i < len(rest.needs) && len(rest.needs) > 1; {
 		less := rest
@@ -394,12 +394,17 @@ func (s *solver) contradiction(p *part, avoid []*language) string {
 		}
 	}
 	var say []string
+	out := &Contradiction{}
 	for _, n := range rest.needs {
 		if text := n.String(); !slices.Contains(say, text) {
 			say = append(say, text)
 		}
+		if out.Pos.Line == 0 {
+			out.Pos = n.it.Pos
+		}
 	}
-	return strings.Join(say, ", and ")
+	out.Why = strings.Join(say, ", and ")
+	return out
 }
 
 // candidates are values that may fit numbers, networks and times; complete if

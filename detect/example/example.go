@@ -27,6 +27,18 @@ var (
 	ErrUnknown = errors.New("no event was found, and none was ruled out")
 )
 
+// Contradiction is an error that wraps ErrNever: what cannot be met together,
+// and the first item of it.
+type Contradiction struct {
+	Why string
+	Pos sigma.Pos
+}
+
+func (c *Contradiction) Error() string { return ErrNever.Error() + ": " + c.Why }
+
+// Unwrap lets errors.Is(c, ErrNever) hold.
+func (c *Contradiction) Unwrap() error { return ErrNever }
+
 // Limits on one rule.
 const (
 	maxBuilds = 2_000 // events tried
@@ -35,7 +47,8 @@ const (
 )
 
 // Event returns fields for which the rule holds and none of the filters does.
-// The error wraps ErrNever, and says what contradicts what, or ErrUnknown.
+// The error wraps ErrNever, as a *Contradiction where it is known what
+// contradicts what, or ErrUnknown.
 func Event(r *sigma.Rule, filters ...*sigma.Filter) ([]holdfast.Field, error) {
 	e, err := solve(r, filters)
 	return e.fields, err
@@ -100,8 +113,8 @@ type solver struct {
 	unions     map[*sigma.Item]*language
 	texts      map[string]solved
 	builds     int
-	doubt      bool   // a branch was left without a proof
-	why        string // the first contradiction
+	doubt      bool           // a branch was left without a proof
+	why        *Contradiction // the first
 
 	result event
 }
@@ -122,8 +135,8 @@ func solve(r *sigma.Rule, filters []*sigma.Filter) (event, error) {
 	err := ErrNever
 	if s.doubt {
 		err = ErrUnknown
-	} else if s.why != "" {
-		err = fmt.Errorf("%w: %s", err, s.why)
+	} else if s.why != nil {
+		err = s.why
 	}
 	return event{}, err
 }

@@ -468,7 +468,7 @@ func (r *ruleReader) expand(s string) ([]string, error) {
 		name := s[at+1 : end]
 		values := r.placeholders[name]
 		if len(values) == 0 {
-			return nil, fmt.Errorf("the placeholder %%%s%% has no values here, so the rule could never fire: set them, or write the values into the rule", name)
+			return nil, missing(name)
 		}
 		if err := add(s[:at]); err != nil {
 			return nil, err

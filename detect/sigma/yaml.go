@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -92,30 +94,45 @@ func (w *yamlWalk) resolve(n *yaml.Node, depth int) *yaml.Node {
 		copied.Line, copied.Column = n.Line, n.Column
 		return &copied
 	}
-	c := *n
-	c.Content = make([]*yaml.Node, 0, len(n.Content))
-	for _, child := range n.Content {
+	var c *yaml.Node // n itself, until something in it changes
+	for i, child := range n.Content {
 		r := w.resolve(child, depth+1)
-		if r == nil {
+		switch {
+		case r == nil:
 			return nil
+		case r == child:
+			continue
+		case c == nil:
+			copied := *n
+			copied.Content = slices.Clone(n.Content)
+			c = &copied
 		}
-		c.Content = append(c.Content, r)
+		c.Content[i] = r
 	}
-	return &c
+	if c == nil {
+		return n
+	}
+	return c
 }
 
 // hash is the same for documents that say the same.
 func hash(n *yaml.Node) string {
-	h := sha256.New()
+	b := make([]byte, 0, 4096)
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
-		fmt.Fprintf(h, "%d %s %d %q ", n.Kind, n.Tag, len(n.Content), n.Value)
+		b = strconv.AppendInt(b, int64(n.Kind), 10)
+		b = append(append(append(b, ' '), n.Tag...), ' ')
+		b = strconv.AppendInt(b, int64(len(n.Content)), 10)
+		b = append(b, ' ')
+		b = strconv.AppendInt(b, int64(len(n.Value)), 10)
+		b = append(append(append(b, ' '), n.Value...), ' ')
 		for _, c := range n.Content {
 			walk(c)
 		}
 	}
 	walk(n)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
 }
 
 // reader collects the faults of one document.

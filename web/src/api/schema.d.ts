@@ -1836,9 +1836,28 @@ export interface components {
             incident?: string;
             kind: string;
         };
+        Stats: {
+            /** Format: int64 */
+            alerts: number;
+            /** Format: int64 */
+            entries: number;
+            /** Format: int64 */
+            evicted: number;
+            /** Format: int64 */
+            groups: number;
+            /** Format: int64 */
+            late: number;
+            /** Format: int64 */
+            live: number;
+            /** Format: int64 */
+            no_group: number;
+            /** Format: int64 */
+            overflowed: number;
+        };
         Status: {
             bus: components["schemas"]["StatusBusStruct"];
             checks: components["schemas"]["Loaded"];
+            correlation: components["schemas"]["Stats"];
             data_dir: string;
             disk: components["schemas"]["StatusDiskStruct"];
             events: components["schemas"]["StatusEventsStruct"];
