@@ -24,6 +24,11 @@ func aws() []kind {
 				for _, name := range [...]string{"requestParameters", "responseElements", "additionalEventData", "serviceEventDetails"} {
 					r.addTree(name, r.get(name))
 				}
+				// ModifyInstanceAttribute names what it changes by a key, where it
+				// once had the name as a value.
+				if in := r.v.Get("requestParameters"); in != nil && in.Exists("userData") && !in.Exists("attribute") {
+					r.add("requestParameters.attribute", "userData")
+				}
 				if !r.v.Exists("status") {
 					status := "success"
 					if r.text("errorCode", "errorMessage") != "" || r.text("responseElements.ConsoleLogin") == "Failure" {
