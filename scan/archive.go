@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/klauspost/compress/gzip"
@@ -79,6 +80,9 @@ var others = []struct{ magic, what string }{
 	{"regf", "registry hives are not read"},
 }
 
+// buffers are those of streams, which thousands of small files would each make.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 256<<10) }}
+
 // stream reads one file, or one inside another. At is the same where it can be
 // read at any place, and nil where it can not.
 func (a *archive) stream(path string, r io.Reader, at *io.SectionReader, depth int) {
@@ -89,7 +93,9 @@ func (a *archive) stream(path string, r io.Reader, at *io.SectionReader, depth i
 		a.w.s.left(path, "archives in archives, more than %d; unpack it first", maxDepth)
 		return
 	}
-	b := bufio.NewReaderSize(r, 256<<10)
+	b := buffers.Get().(*bufio.Reader)
+	b.Reset(r)
+	defer func() { b.Reset(nil); buffers.Put(b) }()
 	head, err := b.Peek(1024)
 	switch {
 	case len(head) == 0 && err != nil && !errors.Is(err, io.EOF):
