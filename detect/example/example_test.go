@@ -136,3 +136,23 @@ func TestHostileRulesEnd(t *testing.T) {
 		}
 	}
 }
+
+// FuzzEvent has any rule looked at: it ends soon, and what is found holds.
+func FuzzEvent(f *testing.F) {
+	for _, detection := range []string{one("a|re: '(x|y*)+$', a|neq: x"), one("a|fieldref: b, b|fieldref: a"), "  s: [x, {a: null}]\n  condition: not s\n"} {
+		f.Add([]byte("title: t\nlogsource: {product: x}\ndetection:\n" + detection))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		set, _ := sigma.Parse("x.yml", data)
+		for _, r := range set.Rules[:min(len(set.Rules), 3)] {
+			begin := time.Now()
+			fields, err := Event(r)
+			if d := time.Since(begin); d > 10*time.Second {
+				t.Errorf("it took %s", d)
+			}
+			if err == nil && !NewReference().Holds(r.Selections, r.Condition, fields) {
+				t.Errorf("%v", fields)
+			}
+		}
+	})
+}
