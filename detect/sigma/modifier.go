@@ -90,6 +90,9 @@ var modifierNames = []string{
 // wrong way round. What contains, startswith and endswith put around a value
 // are wildcards, which base64 cannot encode but the others pass by.
 func (r *ruleReader) order(k *yaml.Node, names []string) {
+	if len(names) < 2 {
+		return
+	}
 	kinds := map[string]string{
 		"expand": "text", "windash": "text", "utf16": "wide", "utf16le": "wide", "utf16be": "wide", "wide": "wide",
 		"base64": "base64", "base64offset": "base64", "contains": "around", "startswith": "around", "endswith": "around",
