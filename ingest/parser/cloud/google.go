@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/valyala/fastjson"
@@ -51,10 +52,7 @@ func workspace() []kind {
 					r.add("protoPayload.serviceName", service)
 				}
 				r.add("protoPayload.Servicename", service)
-				events := items(r.get("events"))
-				for _, e := range items(r.get("protoPayload.metadata.event")) {
-					events = append(events, e)
-				}
+				events := slices.Concat(items(r.get("events")), items(r.get("protoPayload.metadata.event")))
 				for _, e := range events {
 					name := plain(e.Get("name"))
 					if name == "" {
