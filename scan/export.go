@@ -121,8 +121,11 @@ type ocsfAnalytic struct {
 }
 
 type ocsfAttack struct {
+	// The name is the id again: older versions of the schema ask for one, and
+	// rules do not tell it.
 	Technique struct {
-		UID string `json:"uid"`
+		UID  string `json:"uid"`
+		Name string `json:"name"`
 	} `json:"technique"`
 }
 
@@ -166,7 +169,7 @@ func (o *ocsf) Match(m *Match) error {
 	}
 	for _, id := range m.Attack {
 		var a ocsfAttack
-		a.Technique.UID = id
+		a.Technique.UID, a.Technique.Name = id, id
 		f.Info.Attacks = append(f.Info.Attacks, a)
 	}
 	if m.Host != "" {

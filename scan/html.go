@@ -24,8 +24,10 @@ const (
 	shownRules   = 2000
 	shownFields  = 100
 	shownText    = 2000 // bytes of one value
-	shownRows    = 200  // of a table
-	bars         = 120  // of the timeline
+	shownEvent   = 16 << 10
+	shownMade    = 20  // events of a correlation
+	shownRows    = 200 // of a table
+	bars         = 120 // of the timeline
 )
 
 // page is a report as one file that loads nothing: styles and script stand in
@@ -34,7 +36,7 @@ const (
 type page struct {
 	w       io.Writer
 	tallies Tallies
-	shown   map[string][]*Match
+	shown   map[string][]eventView
 	inAll   int
 	hosts   map[string]*[6]int // by rank of the level
 	tactics map[string]*[6]int
@@ -42,14 +44,14 @@ type page struct {
 }
 
 func newHTML(w io.Writer) Writer {
-	return &page{w: w, tallies: Tallies{}, shown: map[string][]*Match{}, hosts: map[string]*[6]int{}, tactics: map[string]*[6]int{}, line: timeline{step: time.Minute, bars: map[int64]*[6]int{}}}
+	return &page{w: w, tallies: Tallies{}, shown: map[string][]eventView{}, hosts: map[string]*[6]int{}, tactics: map[string]*[6]int{}, line: timeline{step: time.Minute, bars: map[int64]*[6]int{}}}
 }
 
 func (h *page) Match(m *Match) error {
 	h.tallies.Add(m)
 	rank := m.Level.Rank()
 	if len(h.shown[m.Rule]) < shownPerRule && h.inAll < shownInAll {
-		h.shown[m.Rule] = append(h.shown[m.Rule], m)
+		h.shown[m.Rule] = append(h.shown[m.Rule], viewOf(m))
 		h.inAll++
 	}
 	count := func(in map[string]*[6]int, key string) {
@@ -342,25 +344,28 @@ func (h *page) rule(t *Tally) ruleView {
 	if len(v.Names) > 20 {
 		v.Names = append(v.Names[:20:20], fmt.Sprintf("and %d more", len(t.Hosts)-20))
 	}
-	for _, m := range h.shown[t.Rule] {
-		v.Shown = append(v.Shown, viewOf(m))
-	}
+	v.Shown = h.shown[t.Rule]
 	v.Left = t.Count - len(v.Shown)
 	v.Search = strings.ToLower(strings.Join(append([]string{t.Title, t.Rule, v.Level, strings.Join(t.Attack, " "), strings.Join(v.Tactics, " ")}, v.Names...), " "))
 	return v
 }
 
 func viewOf(m *Match) eventView {
-	v := eventView{Time: stamp(m.Time), Host: m.Host, File: m.File, Record: m.Record, Why: m.Reasons(), Events: m.Events}
+	v := eventView{Time: stamp(m.Time), Host: m.Host, File: m.File, Record: m.Record, Why: m.Reasons(), Events: m.Events[:min(len(m.Events), shownMade)]}
 	var fields map[string]any
 	if err := json.Unmarshal(m.Event, &fields); err != nil {
 		return v
 	}
 	names := slices.Sorted(maps.Keys(fields))
+	size := 0
 	if len(names) > shownFields {
 		v.More, names = len(names)-shownFields, names[:shownFields]
 	}
-	for _, n := range names {
+	for i, n := range names {
+		if size > shownEvent {
+			v.More += len(names) - i
+			break
+		}
 		text, ok := fields[n].(string)
 		if !ok {
 			b, err := json.Marshal(fields[n])
@@ -372,6 +377,7 @@ func viewOf(m *Match) eventView {
 		if len(text) > shownText {
 			text = strings.ToValidUTF8(text[:shownText], "") + "…"
 		}
+		size += len(n) + len(text)
 		v.Fields = append(v.Fields, [2]string{n, text})
 	}
 	return v

@@ -123,7 +123,7 @@ func (f *File) Drop() {
 
 // Tally is what there is to say about one rule.
 type Tally struct {
-	Match       // the first one
+	Match       // the first one, without its event
 	Count       int
 	First, Last time.Time
 	// Hosts are MaxHosts at most; More counts the matches on others.
@@ -142,6 +142,7 @@ func (t Tallies) Add(m *Match) *Tally {
 	one := t[m.Rule]
 	if one == nil {
 		one = &Tally{Match: *m, First: m.Time, Last: m.Time, Hosts: map[string]int{}}
+		one.Event, one.Because, one.Events = nil, nil, nil
 		t[m.Rule] = one
 	}
 	one.Count++

@@ -125,6 +125,22 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// TestHTMLOfLargeEvents is that a report stays small whatever an event holds.
+func TestHTMLOfLargeEvents(t *testing.T) {
+	var e holdfast.Event
+	for i := range 150 {
+		e.Fields = append(e.Fields, holdfast.Field{Name: fmt.Sprint("f", i), Text: strings.Repeat("<", 3000)})
+	}
+	event := e.AppendFieldsJSON(nil)
+	ms := found(100)
+	for _, m := range ms {
+		m.Event = event
+	}
+	if text := written(t, "html", ms); len(text) > 24<<20 || !strings.Contains(text, "more fields") {
+		t.Errorf("%d bytes", len(text))
+	}
+}
+
 // TestSARIF holds a log to what version 2.1.0 asks for.
 func TestSARIF(t *testing.T) {
 	for _, n := range []int{0, 1, 1008} {
