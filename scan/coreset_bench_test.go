@@ -213,7 +213,8 @@ func BenchmarkCompile(b *testing.B) {
 	var before, after runtime.MemStats
 	var eng *engine.Engine
 	for b.Loop() {
-		eng = nil
+		runtime.KeepAlive(eng)
+		eng = nil //nolint:ineffassign,wastedassign // for the collector
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		eng, _ = engine.New(set.Rules, set.Filters)

@@ -110,11 +110,11 @@ func newEnds(literals []literal, atEnd bool) ends {
 		return e
 	}
 	part := func(s string) string {
-		if n := min(len(s), keySize); atEnd {
+		n := min(len(s), keySize)
+		if atEnd {
 			return s[len(s)-n:]
-		} else {
-			return s[:n]
 		}
+		return s[:n]
 	}
 	slices.SortStableFunc(literals, func(a, b literal) int { return strings.Compare(part(a.text), part(b.text)) })
 	e.list = literals
