@@ -260,9 +260,11 @@ type runs struct {
 	stride int
 	filter []uint64 // a bit for each hash that occurs
 	shift  uint8
-	slots  []int32 // by hash: the first run, plus one
-	list   []piece
-	texts  []literal
+	// slots has, by hash, the first run plus one, and above tagShift eight bits of
+	// its key, or all ones if there are several.
+	slots []uint32
+	list  []piece
+	texts []literal
 }
 
 // piece is one run of a literal.
@@ -272,6 +274,14 @@ type piece struct {
 	next    int32 // of the same hash, plus one
 	literal int32
 }
+
+const (
+	tagShift = 24
+	anyTag   = 0xff
+)
+
+// tagOf is some bits of a key that its place in the table does not show.
+func tagOf(key uint64) uint32 { return uint32((key*keyMul>>20)&0xff) % anyTag }
 
 const (
 	runSize = 4
@@ -297,7 +307,7 @@ func newRuns(literals []literal) runs {
 	}
 	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
 	r.shift = uint8(64 - size)
-	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]int32, 1<<size)
+	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<size)
 	seen := make([]uint16, 1<<16)
 	at := func(s string, i int) uint64 {
 		if r.size == 8 {
@@ -333,8 +343,12 @@ func newRuns(literals []literal) runs {
 			key := at(l.text, i)
 			h := key * keyMul >> r.shift
 			r.filter[h>>6] |= 1 << (h & 63)
-			r.list = append(r.list, piece{key, int32(i), r.slots[h], int32(k)})
-			r.slots[h] = int32(len(r.list))
+			next, tag := r.slots[h]&(1<<tagShift-1), tagOf(key)
+			if next != 0 {
+				tag = anyTag
+			}
+			r.list = append(r.list, piece{key, int32(i), int32(next), int32(k)})
+			r.slots[h] = uint32(len(r.list)) | tag<<tagShift
 		}
 	}
 	return r
@@ -438,7 +452,11 @@ func (f *fieldIndex) may(text string) bool {
 
 // verify looks for the literals that have the run at i.
 func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
-	for e := r.slots[h]; e != 0; {
+	slot := r.slots[h]
+	if tag := slot >> tagShift; tag != anyTag && tag != tagOf(key) {
+		return false
+	}
+	for e := int32(slot & (1<<tagShift - 1)); e != 0; {
 		x := &r.list[e-1]
 		e = x.next
 		if x.key != key {

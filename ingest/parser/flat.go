@@ -1,7 +1,6 @@
 package parser
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,15 +28,14 @@ const maxNames = 10_000
 // Object reads one object. It returns ErrOther if raw does not begin with "{",
 // and what is damaged otherwise. The fields share into, if it is set.
 func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
-	if first := bytes.TrimLeft(raw[:min(len(raw), 64)], " \t\r\n"); len(first) == 0 || first[0] != '{' {
+	s := &f.json
+	if s.Reset(raw); s.Next() != '{' {
 		return nil, ErrOther
 	}
 	m := into
 	if m == nil {
 		m = &f.own
 	}
-	s := &f.json
-	s.Reset(raw)
 	// The texts must not move while fields point to them: an object's are never
 	// longer than the object.
 	f.fields, f.text, f.key = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0]

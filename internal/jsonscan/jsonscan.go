@@ -74,6 +74,9 @@ func (s *Scanner) fault(what string) {
 	s.Fail(fmt.Errorf("%w: %s, at byte %d of %d", ErrDamaged, what, s.at, len(s.data)))
 }
 
+// Next returns the byte that the next value begins with, or 0 at the end.
+func (s *Scanner) Next() byte { return s.space() }
+
 // space passes over white space and returns the byte that follows, or 0.
 func (s *Scanner) space() byte {
 	for s.at < len(s.data) {
@@ -126,6 +129,13 @@ func (s *Scanner) Key() []byte {
 	start := s.at + 1
 	var key []byte
 	for i := start; ; i++ {
+		for i+8 <= len(s.data) {
+			if m := special(binary.LittleEndian.Uint64(s.data[i:])); m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
 		if i >= len(s.data) {
 			s.fault("a name without an end")
 			return nil

@@ -1,7 +1,6 @@
 package winevent
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,10 +86,7 @@ func (r *reader) joined(key, part []byte) []byte {
 func (r *reader) parse(raw []byte, into *parser.Memory) (parser.Parsed, error) {
 	s := &r.json
 	s.Reset(raw)
-	if first := bytes.TrimLeft(raw[:min(len(raw), 64)], " \t\r\n"); len(first) == 0 || first[0] != '{' {
-		return parser.Parsed{}, parser.ErrOther
-	}
-	if !s.Open('{') || string(s.Key()) != "Event" {
+	if s.Next() != '{' || !s.Open('{') || string(s.Key()) != "Event" {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	m := into
