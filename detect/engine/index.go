@@ -260,6 +260,7 @@ type runs struct {
 	stride int
 	filter []uint64 // a bit for each hash that occurs
 	shift  uint8
+	fewer  uint8 // bits of a hash that slots leaves out
 	// slots has, by hash, the first run plus one, and above tagShift eight bits of
 	// its key, or all ones if there are several.
 	slots []uint32
@@ -307,7 +308,8 @@ func newRuns(literals []literal) runs {
 	}
 	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
 	r.shift = uint8(64 - size)
-	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<size)
+	r.fewer = uint8(min(3, size-6))
+	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<(size-int(r.fewer)))
 	seen := make([]uint16, 1<<16)
 	at := func(s string, i int) uint64 {
 		if r.size == 8 {
@@ -343,6 +345,7 @@ func newRuns(literals []literal) runs {
 			key := at(l.text, i)
 			h := key * keyMul >> r.shift
 			r.filter[h>>6] |= 1 << (h & 63)
+			h >>= r.fewer
 			next, tag := r.slots[h]&(1<<tagShift-1), tagOf(key)
 			if next != 0 {
 				tag = anyTag
@@ -452,7 +455,7 @@ func (f *fieldIndex) may(text string) bool {
 
 // verify looks for the literals that have the run at i.
 func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
-	slot := r.slots[h]
+	slot := r.slots[h>>(r.fewer&63)]
 	if tag := slot >> tagShift; tag != anyTag && tag != tagOf(key) {
 		return false
 	}
