@@ -77,8 +77,11 @@ func (f *fieldIndex) mark(l *literal, marked []uint64) bool {
 type ends struct {
 	sizes uint16 // which numbers of bytes occur, a bit for each
 	shift uint8
-	table []bucket
-	list  []literal
+	// filter has a bit for each key that occurs; it is small enough to stay near
+	// the processor, where the table is not.
+	filter []uint64
+	table  []bucket
+	list   []literal
 }
 
 type bucket struct {
@@ -94,9 +97,18 @@ const (
 
 func (e *ends) slot(key uint64, size int) uint64 { return (key ^ uint64(size)) * keyMul >> e.shift }
 
+// bit is the place of a key in the filter.
+func (e *ends) bit(key uint64, size int) uint64 {
+	return (key ^ uint64(size)<<8) * keyMul >> 32 & uint64(len(e.filter)*64-1)
+}
+
 // bucket returns the literals with a key.
 func (e *ends) bucket(key uint64, size int) []literal {
-	for h := e.slot(key, size); ; h = (h + 1) & uint64(len(e.table)-1) {
+	h := e.slot(key, size)
+	if bit := e.bit(key, size); e.filter[bit>>6]>>(bit&63)&1 == 0 {
+		return nil
+	}
+	for ; ; h = (h + 1) & uint64(len(e.table)-1) {
 		b := &e.table[h]
 		if b.to == 0 || b.key == key && b.size == uint32(size) {
 			return e.list[b.from:b.to]
@@ -120,6 +132,7 @@ func newEnds(literals []literal, atEnd bool) ends {
 	e.list = literals
 	size := bits.Len(uint(len(literals) * 2))
 	e.shift, e.table = uint8(64-size), make([]bucket, 1<<size)
+	e.filter = make([]uint64, max(1, (1<<size)*8/64))
 	for i := 0; i < len(literals); {
 		p := part(literals[i].text)
 		j := i + 1
@@ -128,6 +141,8 @@ func newEnds(literals []literal, atEnd bool) ends {
 		}
 		key := pack(p)
 		e.sizes |= 1 << len(p)
+		bit := e.bit(key, len(p))
+		e.filter[bit>>6] |= 1 << (bit & 63)
 		h := e.slot(key, len(p))
 		for e.table[h].to != 0 {
 			h = (h + 1) & uint64(len(e.table)-1)
