@@ -254,7 +254,7 @@ func (t *test) matches(low *folded, s string) bool {
 	if !strings.Contains(low.low, t.needs) {
 		return false
 	}
-	if low.plain && t.window != nil && (t.window.exact || !t.window.in(s)) {
+	if low.plain && t.window != nil && (t.window.chain == nil || !strings.Contains(s, "\n")) && (t.window.exact || !t.window.in(s)) {
 		return t.window.exact && t.window.in(s)
 	}
 	return t.re.MatchString(s)

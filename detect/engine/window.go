@@ -17,6 +17,10 @@ type window struct {
 	// row is set instead if the expression is nothing but size characters of one
 	// class.
 	row *class
+	// chain is set instead if the expression is nothing but rows with anything
+	// between them; then a text of one line with all of them, one behind the
+	// other, matches.
+	chain []*window
 }
 
 // class is a set of ASCII characters.
@@ -165,6 +169,9 @@ func windowOf(expr string) *window {
 			return &window{size: re.Min, row: &c, exact: true}
 		}
 	}
+	if chain := chainOf(re); len(chain) > 1 {
+		return &window{chain: chain, exact: true}
+	}
 	var r rows
 	r.walk(re)
 	r.list = append(r.list, r.now)
@@ -190,7 +197,8 @@ func windowOf(expr string) *window {
 	if best == nil {
 		return nil
 	}
-	w := &window{size: len(best), exact: !r.odd && len(best) == len(r.list[from].classes)}
+	w := newWindow(best)
+	w.exact = !r.odd && len(best) == len(r.list[from].classes)
 	// What repeats at the far ends of the expression asks for nothing more.
 	last := len(r.list) - 1
 	for i := range r.list {
@@ -198,6 +206,44 @@ func windowOf(expr string) *window {
 		tail := i == last && from == last-1 && len(r.list[last].classes) == r.list[from].again
 		w.exact = w.exact && (i == from || head || tail)
 	}
+	return w
+}
+
+// chainOf returns the rows of an expression in which they are parted by ".*" and
+// by nothing else; nil for every other one.
+func chainOf(re *syntax.Regexp) []*window {
+	if re.Op != syntax.OpConcat {
+		return nil
+	}
+	var out []*window
+	var r rows
+	end := func() bool {
+		all := r.now.classes
+		if r.odd || len(r.list) > 0 || len(all) > maxWindow {
+			return false
+		}
+		if len(all) > 0 {
+			out = append(out, newWindow(all))
+		}
+		r = rows{}
+		return true
+	}
+	for _, sub := range re.Sub {
+		if sub.Op != syntax.OpStar || sub.Sub[0].Op != syntax.OpAnyCharNotNL {
+			r.walk(sub)
+		} else if !end() {
+			return nil
+		}
+	}
+	if !end() {
+		return nil
+	}
+	return out
+}
+
+// newWindow makes the tables of one.
+func newWindow(best []class) *window {
+	w := &window{size: len(best)}
 	for c := range 128 {
 		w.shift[c] = uint8(len(best))
 		for j := range best {
@@ -213,8 +259,21 @@ func windowOf(expr string) *window {
 	return w
 }
 
-// in reports whether a text of ASCII has the window.
+// in reports whether a text of ASCII, and of one line if it is a chain, has the
+// window.
 func (w *window) in(text string) bool {
+	for _, part := range w.chain {
+		end := part.find(text)
+		if end < 0 {
+			return false
+		}
+		text = text[end:]
+	}
+	return w.chain != nil || w.find(text) >= 0
+}
+
+// find returns where the first place with the window ends, or -1.
+func (w *window) find(text string) int {
 	last := w.size - 1
 	if w.row != nil {
 		for i := last; i < len(text); { // from the far end of where it could be
@@ -223,22 +282,22 @@ func (w *window) in(text string) bool {
 				n++
 			}
 			if n == w.size {
-				return true
+				return i + 1
 			}
 			i += w.size - n
 		}
-		return false
+		return -1
 	}
 	for i := last; i < len(text); {
 		c := text[i] & 127
 		j := last
 		for w.fits[text[i-last+j]&127]>>j&1 != 0 {
 			if j == 0 {
-				return true
+				return i + 1
 			}
 			j--
 		}
 		i += int(w.shift[c])
 	}
-	return false
+	return -1
 }
