@@ -2,6 +2,7 @@ package evtx_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -177,6 +178,19 @@ func TestAttackSamples(t *testing.T) {
 	t.Logf("%d events", total)
 }
 
+// used counts the bytes of a file up to where each chunk is free ([MS-EVEN6] has
+// no name for it: the header of a chunk, at 48).
+func used(raw []byte) (n int) {
+	for at := 4096; at+evtx.ChunkSize <= len(raw); at += evtx.ChunkSize {
+		if chunk := raw[at : at+evtx.ChunkSize]; bytes.HasPrefix(chunk, []byte("ElfChnk\x00")) {
+			n += int(min(binary.LittleEndian.Uint32(chunk[48:]), evtx.ChunkSize))
+		}
+	}
+	return n
+}
+
+// BenchmarkRead reads the corpus. Its MB/s count used bytes only: most of these
+// files are empty room.
 func BenchmarkRead(b *testing.B) {
 	var all [][]byte
 	size := 0
@@ -185,7 +199,7 @@ func BenchmarkRead(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		all, size = append(all, raw), size+len(raw)
+		all, size = append(all, raw), size+used(raw)
 	}
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
