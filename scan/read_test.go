@@ -83,7 +83,7 @@ func TestNoRegularFile(t *testing.T) {
 
 // TestRoom stops what unpacks to too much.
 func TestRoom(t *testing.T) {
-	s := &scan{o: quiet(t), datasets: map[string]*holdfast.Dataset{}, shared: make(chan *batch)}
+	s := &scan{o: quiet(t), datasets: map[string]*holdfast.Dataset{}, told: map[string]int{}, shared: make(chan *batch)}
 	a := &archive{w: &worker{s: s}, ctx: t.Context(), room: 1000}
 	a.inner("x", io.LimitReader(zeros{}, 1<<40), 0)
 	if len(s.sum.Left) == 0 {
@@ -252,7 +252,7 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte("BZh91AY&SY"))
 	o := quiet(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}, shared: make(chan *batch)}
+		s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}, told: map[string]int{}, shared: make(chan *batch)}
 		a := &archive{w: &worker{s: s}, ctx: context.Background(), room: 1 << 20}
 		a.stream("x", bytes.NewReader(b), io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), 0)
 	})

@@ -147,12 +147,13 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		err = s.tell(ctx)
 	}
 	stop()
+	s.sumLeft()
 	s.sum.Events, s.sum.Matches, s.sum.Took = s.events.Load(), s.matches.Load(), time.Since(start)
 	return s.sum, err
 }
 
 func newScan(o Options) *scan {
-	s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}}
+	s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}, told: map[string]int{}}
 	for _, p := range o.Parsers {
 		for i := range p.Datasets {
 			s.datasets[p.Datasets[i].Name] = &p.Datasets[i]
@@ -175,8 +176,9 @@ type scan struct {
 
 	story *story // nil: nothing is correlated
 
-	mu  sync.Mutex
-	sum Summary
+	mu   sync.Mutex
+	sum  Summary
+	told map[string]int // by file: what was left out; at most MaxLeft files
 }
 
 func (s *scan) report(total int64) (stop func()) {
@@ -208,9 +210,32 @@ func (s *scan) report(total int64) (stop func()) {
 func (s *scan) left(path, format string, a ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	n := s.told[path]
+	if n >= leftOfFile {
+		s.told[path]++
+		return
+	}
 	if len(s.sum.Left) >= MaxLeft {
 		s.sum.More++
 		return
 	}
+	s.told[path]++
 	s.sum.Left = append(s.sum.Left, Left{path, fmt.Sprintf(format, a...)})
+}
+
+// leftOfFile is how much one file may say in the summary; the rest is counted,
+// so that a file full of faults hides no other.
+const leftOfFile = 3
+
+// sumLeft says for how many more places each file was left out in part.
+func (s *scan) sumLeft() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.sum.Left) - 1; i >= 0; i-- {
+		l := &s.sum.Left[i]
+		if n := s.told[l.File] - leftOfFile; n > 0 {
+			l.What += fmt.Sprintf("; and %d more in this file", n)
+			s.told[l.File] = 0
+		}
+	}
 }

@@ -233,3 +233,31 @@ func TestWhatCannotBeRead(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 }
+
+// TestLeftOfOneFile: a file full of faults says so in a few lines.
+func TestLeftOfOneFile(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.json")
+	if err := os.WriteFile(bad, []byte("{\"a\":1}\n"+strings.Repeat("{\"a\" 1}\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other.bin")
+	if err := os.WriteFile(other, []byte("\x01\x00\x02\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := scan.Run(t.Context(), scan.Options{Paths: []string{dir}, Parsers: parsers.All()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[string]int{}
+	said := ""
+	for _, l := range sum.Left {
+		of[l.File]++
+		if l.File == bad {
+			said = l.What
+		}
+	}
+	if of[bad] != 3 || of[other] != 1 || !strings.HasSuffix(said, "; and 97 more in this file") {
+		t.Errorf("%+v", sum.Left)
+	}
+}

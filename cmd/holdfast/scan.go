@@ -30,9 +30,18 @@ func (a *app) scan() *cobra.Command {
 	var workers int
 	c := &cobra.Command{
 		Use: "scan PATH...", Short: "Run Sigma rules over files; needs no server",
-		Long: `Reads Windows event logs (.evtx), JSON in any arrangement and lines of text,
-packed by gzip or zstd or not, and folders of them; what a file is, is found by
-what stands in it. Correlations are counted over the time of the events, in
+		Long: `Holds rules against the events of files and folders. What a file is, is found by
+what stands in it:
+  Windows    event logs (.evtx), their JSON, exported tables
+  Linux      syslog, journal exports, auditd, Sysmon
+  macOS      eslogger
+  network    Zeek (tables and JSON), Suricata EVE
+  web        access logs of Apache, nginx, IIS and Squid
+  cloud      CloudTrail, GuardDuty, Azure, Entra, Microsoft 365, GCP, Google Workspace,
+             Okta, GitHub, Kubernetes and others, as exported
+  any        JSON in any arrangement, CSV with a header
+in UTF-8 or UTF-16, packed by gzip, zstd or bzip2, in tar and zip, and in each
+other. Correlations are counted over the time of the events, in
 whatever order the files are read; rules that only feed them make no match.
 
 --format says how matches are printed, --out writes them to a file in the form
