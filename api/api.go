@@ -59,9 +59,10 @@ type Events interface {
 
 // EvidenceLog is read by auditors.
 type EvidenceLog interface {
-	List(before uint64, limit int) ([]EvidenceEntry, error)
+	// List and Export have all that was recorded before they are asked.
+	List(ctx context.Context, before uint64, limit int) ([]EvidenceEntry, error)
 	Checkpoint() (text string, size uint64, err error)
-	Export(w io.Writer) error
+	Export(ctx context.Context, w io.Writer) error
 }
 
 // EvidenceEntry is one entry with its place in the log.

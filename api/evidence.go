@@ -17,8 +17,8 @@ func (a *API) evidence() {
 		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 		Before uint64 `query:"before" doc:"entries with an index below this; 0 for the newest"`
 	}
-	add(a, route{"GET", "/evidence", "evidence.read", "The evidence log, newest first", ""}, func(_ context.Context, in *page) (*List[EvidenceEntry], error) {
-		items, err := a.Evidence.List(in.Before, in.Limit)
+	add(a, route{"GET", "/evidence", "evidence.read", "The evidence log, newest first", ""}, func(ctx context.Context, in *page) (*List[EvidenceEntry], error) {
+		items, err := a.Evidence.List(ctx, in.Before, in.Limit)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +34,7 @@ func (a *API) evidence() {
 			c.SetHeader("Content-Type", "application/x-tar")
 			c.SetHeader("Content-Disposition", `attachment; filename="evidence.tar"`)
 			// An archive that breaks off lacks its end, which the reader sees.
-			if err := a.Evidence.Export(c.BodyWriter()); err != nil {
+			if err := a.Evidence.Export(c.Context(), c.BodyWriter()); err != nil {
 				a.Log.Warn("evidence was not exported to its end", "error", err)
 			}
 		}}, nil

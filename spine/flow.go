@@ -209,9 +209,10 @@ func (s *Spine) release(ctx context.Context) error {
 	return nil
 }
 
-// pump carries evidence from the outbox to the log. The log knows its keys, so
-// what is carried twice is there once.
-func (s *Spine) pump(ctx context.Context) error {
+// CarryEvidence carries evidence from the outbox to the log, as happens by itself
+// soon after it was recorded. The log knows its keys, so what is carried twice
+// is there once.
+func (s *Spine) CarryEvidence(ctx context.Context) error {
 	for {
 		list, last, err := s.State.Outbox(ctx, 200)
 		if err != nil || len(list) == 0 {

@@ -142,7 +142,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	do(func(ctx context.Context) error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	do(func(ctx context.Context) error { return s.on(ctx, s.names, time.Minute, s.nameAssets) })
 	// evidence
-	do(func(ctx context.Context) error { return s.on(ctx, s.outbox, 5*time.Second, s.pump) })
+	do(func(ctx context.Context) error { return s.on(ctx, s.outbox, 5*time.Second, s.CarryEvidence) })
 	// what people write
 	faults := func(what string) func(holdfast.Faults) {
 		return func(f holdfast.Faults) { s.reloaded(ctx, what, f) }
@@ -156,7 +156,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, s.keepPlace(last), s.pump(last))
+	return errors.Join(err, s.keepPlace(last), s.CarryEvidence(last))
 }
 
 // every calls f in a rhythm. An error is logged; the rhythm goes on.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"holdfast"
 	"holdfast/api"
@@ -67,15 +69,25 @@ func (c checks) Checks() []spine.CheckInfo {
 }
 
 // evidenceLog shows the log as the API wants it.
-type evidenceLog struct{ *evidence.Log }
+type evidenceLog struct {
+	*evidence.Log
+	carry func(context.Context) error
+}
 
-func (l evidenceLog) List(before uint64, limit int) ([]api.EvidenceEntry, error) {
+func (l evidenceLog) List(ctx context.Context, before uint64, limit int) ([]api.EvidenceEntry, error) {
+	if err := l.carry(ctx); err != nil {
+		return nil, err
+	}
 	list, err := l.Log.List(before, limit)
 	out := make([]api.EvidenceEntry, len(list))
 	for i, e := range list {
 		out[i] = api.EvidenceEntry{Index: e.Index, Evidence: e.Evidence}
 	}
 	return out, err
+}
+
+func (l evidenceLog) Export(ctx context.Context, w io.Writer) error {
+	return errors.Join(l.carry(ctx), l.Log.Export(w)) // what is in the log goes out in any case
 }
 
 // accountBook keeps users and tokens in the state.
