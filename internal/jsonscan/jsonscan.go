@@ -89,6 +89,37 @@ func (s *Scanner) space() byte {
 	return 0
 }
 
+// Literal takes a text that must stand exactly here, if a value of a kind follows
+// it: String, Number, or None for whatever it is.
+func (s *Scanner) Literal(text string, k Kind) bool {
+	end := s.at + len(text)
+	if end >= len(s.data) || string(s.data[s.at:end]) != text {
+		return false
+	}
+	switch c := s.data[end]; k {
+	case String:
+		if c != '"' {
+			return false
+		}
+	case Number:
+		if c != '-' && c-'0' >= 10 {
+			return false
+		}
+	default:
+	}
+	s.at = end
+	return true
+}
+
+// Rest takes a text if it is all that is left.
+func (s *Scanner) Rest(text string) bool {
+	if string(s.data[s.at:]) != text {
+		return false
+	}
+	s.at = len(s.data)
+	return true
+}
+
 // Open takes the bracket that begins an object or array, and reports whether a
 // member follows; the end of an empty one is taken too.
 func (s *Scanner) Open(bracket byte) bool {

@@ -26,7 +26,14 @@ type reader struct {
 	system struct{ channel, id, time string } // as the fields of System say
 
 	channels map[string]*service // as they were written before
+
+	shapes parser.Shapes[layout]
+	began  int // where the value of the last field begins
 }
+
+// layout says which fields hold what is asked of an event's System; none if it
+// is negative.
+type layout struct{ channel, id, time, computer int }
 
 // name is a field's name: as the source has it, and as it is given.
 type name struct {
@@ -86,7 +93,7 @@ func (r *reader) joined(key, part []byte) []byte {
 func (r *reader) parse(raw []byte, into *parser.Memory) (parser.Parsed, error) {
 	s := &r.json
 	s.Reset(raw)
-	if s.Next() != '{' || !s.Open('{') || string(s.Key()) != "Event" {
+	if s.Next() != '{' {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	m := into
@@ -94,15 +101,54 @@ func (r *reader) parse(raw []byte, into *parser.Memory) (parser.Parsed, error) {
 		m = &r.own
 	}
 	r.fields, r.text = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16)
+	var of layout
+	var ok bool
+	if r.fields, r.text, of, ok = r.shapes.Read(s, r.fields, r.text); !ok {
+		var err error
+		if of, err = r.whole(raw, m); err != nil {
+			return parser.Parsed{}, err
+		}
+	}
+	m.Fields, m.Text = r.fields, r.text
+	r.system.channel, r.system.id, r.system.time = r.textOf(of.channel), r.textOf(of.id), r.textOf(of.time)
+	out := parser.Parsed{Fields: r.fields, Dataset: r.route()}
+	if t, err := time.Parse(time.RFC3339Nano, r.system.time); err == nil {
+		out.Time = t
+	}
+	if into == nil {
+		out.Fields = own(r.fields, r.text)
+	}
+	if of.computer >= 0 {
+		out.Host = out.Fields[of.computer].Text
+	}
+	return out, nil
+}
+
+func (r *reader) textOf(field int) string {
+	if field < 0 {
+		return ""
+	}
+	return r.fields[field].Text
+}
+
+// whole reads an event by its structure, and remembers how it is laid out.
+func (r *reader) whole(raw []byte, m *parser.Memory) (layout, error) {
+	s := &r.json
+	s.Reset(raw)
+	r.fields, r.text = m.Fields[:0], m.Text[:0]
+	r.shapes.Begin()
+	of := layout{-1, -1, -1, -1}
+	if !s.Open('{') || string(s.Key()) != "Event" {
+		return of, parser.ErrOther
+	}
 	r.key, r.last = r.key[:0], nil
-	r.system.channel, r.system.id, r.system.time = "", "", ""
 	found := false
 	switch {
 	case s.Kind() != jsonscan.Object:
 		s.Skip(parser.MaxDepth)
 	default:
 		for ok := s.Open('{'); ok; ok = s.More('}') {
-			found = r.section(s.Key()) || found
+			found = r.section(s.Key(), &of) || found
 		}
 	}
 	for s.More('}') {
@@ -114,25 +160,14 @@ func (r *reader) parse(raw []byte, into *parser.Memory) (parser.Parsed, error) {
 	}
 	m.Fields, m.Text = r.fields, r.text
 	if err := s.Err(); err != nil {
-		return parser.Parsed{}, err
+		return of, err
 	}
 	if !found {
-		return parser.Parsed{}, parser.ErrOther
+		return of, parser.ErrOther
 	}
-	out := parser.Parsed{Fields: r.fields, Dataset: r.route()}
-	if into == nil {
-		out.Fields = own(r.fields, r.text)
-	}
-	for i := range out.Fields {
-		if out.Fields[i].Name == "Computer" {
-			out.Host = out.Fields[i].Text
-			break
-		}
-	}
-	if t, err := time.Parse(time.RFC3339Nano, r.system.time); err == nil {
-		out.Time = t
-	}
-	return out, nil
+	of.computer = slices.IndexFunc(r.fields, func(f holdfast.Field) bool { return f.Name == "Computer" })
+	r.shapes.Learn(raw, r.fields, of)
+	return of, nil
 }
 
 // own copies fields into memory of their own: one string for all texts.
@@ -177,14 +212,14 @@ func (r *reader) get(name string) string {
 }
 
 // section takes a part of the event, and reports whether it was System.
-func (r *reader) section(key []byte) bool {
+func (r *reader) section(key []byte, of *layout) bool {
 	s := &r.json
 	switch string(key) {
 	case "System":
 		if s.Kind() == jsonscan.Object {
 			first := len(r.fields)
 			r.object(nil, 0, true)
-			r.systemOf(r.fields[first:])
+			r.systemOf(first, of)
 			return true
 		}
 	case "EventData", "UserData":
@@ -206,16 +241,15 @@ func (r *reader) section(key []byte) bool {
 	return false
 }
 
-func (r *reader) systemOf(fields []holdfast.Field) {
-	for i := range fields {
-		f := &fields[i]
-		switch f.Name {
+func (r *reader) systemOf(first int, of *layout) {
+	for i := first; i < len(r.fields); i++ {
+		switch r.fields[i].Name {
 		case "Channel":
-			r.system.channel = f.Text
+			of.channel = i
 		case "EventID":
-			r.system.id = f.Text
+			of.id = i
 		case "TimeCreated_SystemTime":
-			r.system.time = f.Text
+			of.time = i
 		}
 	}
 }
@@ -325,8 +359,9 @@ func (r *reader) value(key []byte, depth int) {
 		}
 		r.end(start)
 	case jsonscan.Null:
+		start := r.begin(key, holdfast.Null)
 		s.Word(k)
-		r.end(r.begin(key, holdfast.Null))
+		r.end(start)
 	case jsonscan.None:
 	}
 }
@@ -341,6 +376,7 @@ func (r *reader) begin(key []byte, kind holdfast.Kind) int {
 	default:
 		r.fields = append(r.fields, holdfast.Field{Name: r.name(key).given, Kind: kind})
 	}
+	r.began = r.json.At()
 	return len(r.text)
 }
 
@@ -349,5 +385,6 @@ func (r *reader) end(start int) {
 	if n := len(r.fields); n > 0 && r.json.Err() == nil {
 		b := r.text[start:]
 		r.fields[n-1].Text = unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // what was appended is not written again
+		r.shapes.Mark(r.began, r.json.At())
 	}
 }
