@@ -8,7 +8,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/all"
+	"holdfast/internal/testkit/spent"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -124,17 +124,6 @@ func golden(t *testing.T, p parser.Parser) {
 	}
 }
 
-// spent is the processors' time that this process has used; what else the
-// machine does is not in it.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // TestNoRecordTakesLong gives every parser records of the largest size, made to
 // cost it as much as possible.
 func TestNoRecordTakesLong(t *testing.T) {
@@ -159,9 +148,9 @@ func TestNoRecordTakesLong(t *testing.T) {
 		full("", " "),
 	} {
 		for _, p := range all.All() {
-			began := spent(t)
+			began := spent.Time(t)
 			got, err := p.Parse(raw, parser.Hint{Received: received, Source: "syslog:tcp:192.0.2.7"})
-			if took := spent(t) - began; took > 3*time.Second {
+			if took := spent.Time(t) - began; took > 3*time.Second {
 				t.Errorf("%s took %s over %.60q", p.Name, took, raw)
 			}
 			if err == nil {
