@@ -27,6 +27,7 @@ type fieldIndex struct {
 	starts  ends
 	ends    ends
 	inside  substrings // of ASCII alone
+	least   int        // the length of the shortest in inside
 	wide    substrings // the others; a text of ASCII has none of them
 }
 
@@ -304,6 +305,7 @@ const (
 	// blanks makes capital letters small, and some other characters alike, so
 	// that texts need not be folded to be looked through.
 	blanks = 0x2020202020202020
+	low32  = 1<<32 - 1
 )
 
 func newRuns(literals []literal) runs {
@@ -316,6 +318,8 @@ func newRuns(literals []literal) runs {
 		r.size, r.stride = 8, 8
 	case shortest >= 11:
 		r.size, r.stride = 8, 4
+	case shortest >= 7 && len(literals) <= 64:
+		r.stride = shortest - r.size + 1
 	case shortest >= 7:
 		r.stride = 4
 	case shortest >= 5:
@@ -358,9 +362,10 @@ func newRuns(literals []literal) runs {
 		}
 		for i := best; i < best+r.stride; i++ {
 			key := at(l.text, i)
-			h := key * keyMul >> r.shift
-			r.filter[h>>6] |= 1 << (h & 63)
-			h >>= r.fewer
+			h := key * keyMul
+			w, both := r.bits(h)
+			r.filter[w] |= both
+			h >>= r.shift + r.fewer
 			next, tag := r.slots[h]&(1<<tagShift-1), tagOf(key)
 			if next != 0 {
 				tag = anyTag
@@ -417,25 +422,53 @@ func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) 
 	}
 }
 
+// bits returns the word of the filter and the two bits in it that a run's hash
+// has: two, so that few runs pass by chance, in one word, so that only one is
+// looked at.
+func (r *runs) bits(h uint64) (word, both uint64) {
+	return h >> (r.shift + 6), 1<<(h>>r.shift&63) | 1<<(h>>secondBit&63)
+}
+
+// secondBit is where in a hash the second bit's place stands: below what the
+// largest filter uses.
+const secondBit = 36
+
 // next returns the first place at or after i, in steps of the stride, where a
-// run may stand in a text, folded or not, and the run; or -1.
+// run may stand in a text, folded or not, with the run and its hash; or -1.
 func (r *runs) next(text string, i int) (at int, key, h uint64) {
 	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
 	filter, shift, stride := r.filter, r.shift&63, r.stride
 	if r.size == 8 {
 		for ; i+8 <= len(b); i += stride {
 			key = binary.LittleEndian.Uint64(b[i:]) | blanks
-			h = key * keyMul >> shift
-			if filter[h>>6]>>(h&63)&1 != 0 {
+			h = key * keyMul
+			if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
 				return i, key, h
 			}
 		}
 		return -1, 0, 0
 	}
+	if stride == 1 {
+		// Four places at a time, up to the four in which one is.
+		for ; i+8 <= len(b); i += 4 {
+			x := binary.LittleEndian.Uint64(b[i:]) | blanks
+			h0, h1 := x&low32*keyMul, x>>8&low32*keyMul
+			h2, h3 := x>>16&low32*keyMul, x>>24&low32*keyMul
+			x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
+			x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
+			x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63))
+			x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63))
+			x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63))
+			x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63))
+			if (x0|x1|x2|x3)&1 != 0 {
+				break
+			}
+		}
+	}
 	for ; i+4 <= len(b); i += stride {
 		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks&(1<<32-1))
-		h = key * keyMul >> shift
-		if filter[h>>6]>>(h&63)&1 != 0 {
+		h = key * keyMul
+		if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
 			return i, key, h
 		}
 	}
@@ -445,32 +478,39 @@ func (r *runs) next(text string, i int) (at int, key, h uint64) {
 // may reports whether a text that is not folded may have a witness. It is for
 // keywords, which are looked for in texts that nobody else looks at.
 func (f *fieldIndex) may(text string) bool {
-	if f.inside.brief != nil {
+	in := &f.inside
+	if in.brief != nil {
 		return true
 	}
-	shortest := 1 << 30
-	if len(f.inside.few) > 0 {
-		shortest = len(f.inside.few[0].text)
-	}
-	if len(f.inside.runs.texts) > 0 {
-		shortest = min(shortest, len(f.inside.runs.texts[0].text))
-	}
-	if !ascii(text) {
-		return true
-	}
-	if len(text) < shortest {
+	// Folding may bring characters into ASCII, but never more than there were bytes.
+	if len(text) < f.least && f.wide.none() {
 		return false
 	}
-	if len(f.inside.few) > 0 {
+	if !ascii(text) || len(in.few) > 0 {
 		return true
 	}
-	at, _, _ := f.inside.runs.next(text, 0)
+	at, _, _ := in.runs.next(text, 0)
 	return at >= 0
+}
+
+// none reports whether there are no literals.
+func (s *substrings) none() bool { return len(s.few) == 0 && s.brief == nil && len(s.runs.list) == 0 }
+
+// least returns the length of the shortest literal.
+func (s *substrings) least() int {
+	n := 1 << 30
+	if len(s.few) > 0 {
+		n = len(s.few[0].text)
+	}
+	if len(s.runs.texts) > 0 {
+		n = min(n, len(s.runs.texts[0].text))
+	}
+	return n
 }
 
 // verify looks for the literals that have the run at i.
 func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
-	slot := r.slots[h>>(r.fewer&63)]
+	slot := r.slots[h>>((r.shift+r.fewer)&63)]
 	if tag := slot >> tagShift; tag != anyTag && tag != tagOf(key) {
 		return false
 	}
@@ -580,6 +620,7 @@ func (b *builder) done() map[int32]*fieldIndex {
 		f.ends = newEnds(list, true)
 		plain, wide := literals(inside)
 		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
+		f.least = f.inside.least()
 		out[slot] = f
 	}
 	return out
