@@ -254,8 +254,10 @@ func (t *test) matches(low *folded, s string) bool {
 	if !strings.Contains(low.low, t.needs) {
 		return false
 	}
-	if low.plain && t.window != nil && (t.window.chain == nil || !strings.Contains(s, "\n")) && (t.window.exact || !t.window.in(s)) {
-		return t.window.exact && t.window.in(s)
+	if w := t.window; w != nil && low.plain && (!w.line || !strings.Contains(s, "\n")) {
+		if in := w.in(s); w.exact || !in {
+			return in
+		}
 	}
 	return t.re.MatchString(s)
 }

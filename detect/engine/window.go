@@ -3,6 +3,7 @@ package engine
 import (
 	"math"
 	"regexp/syntax"
+	"slices"
 )
 
 // window is a row of characters, each of a class, that every match of a regular
@@ -21,6 +22,10 @@ type window struct {
 	// between them; then a text of one line with all of them, one behind the
 	// other, matches.
 	chain []*window
+	// either is set instead if every match has one of some windows.
+	either []*window
+	// line says that only texts of one line may be asked for it.
+	line bool
 }
 
 // class is a set of ASCII characters.
@@ -158,19 +163,94 @@ func (r *rows) repeat(re *syntax.Regexp, least, most int) {
 }
 
 // windowOf finds the window of an expression that fewest texts have; nil if it
-// has none that is worth looking for.
+// has none that is worth looking for. An expression with few ways to be written
+// without "?" and "|" has a window for each of them, if that says more.
 func windowOf(expr string) *window {
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return nil
 	}
+	w := windowIn(re)
+	if w != nil && w.exact {
+		return w
+	}
+	ways := waysOf(re)
+	if len(ways) < 2 {
+		return w
+	}
+	any := &window{exact: true}
+	for _, way := range ways {
+		one := windowIn(way)
+		if one == nil || w != nil && !one.exact {
+			return w
+		}
+		any.either = append(any.either, one)
+		any.exact, any.line = any.exact && one.exact, any.line || one.line
+	}
+	return any
+}
+
+// maxWays bounds how many ways an expression may be written in.
+const maxWays = 8
+
+// waysOf lists expressions without "?" and "|" of which one matches where re
+// does; nil if they are too many.
+func waysOf(re *syntax.Regexp) []*syntax.Regexp {
+	switch re.Op {
+	case syntax.OpCapture:
+		return waysOf(re.Sub[0])
+	case syntax.OpQuest:
+		ways := waysOf(re.Sub[0])
+		if ways == nil || len(ways) == maxWays {
+			return nil
+		}
+		return append(ways, &syntax.Regexp{Op: syntax.OpEmptyMatch})
+	case syntax.OpAlternate:
+		var out []*syntax.Regexp
+		for _, sub := range re.Sub {
+			ways := waysOf(sub)
+			if ways == nil || len(out)+len(ways) > maxWays {
+				return nil
+			}
+			out = append(out, ways...)
+		}
+		return out
+	case syntax.OpConcat:
+		out := []*syntax.Regexp{{Op: syntax.OpConcat}}
+		for _, sub := range re.Sub {
+			ways := waysOf(sub)
+			if ways == nil || len(out)*len(ways) > maxWays {
+				return nil
+			}
+			var longer []*syntax.Regexp
+			for _, head := range out {
+				for _, tail := range ways {
+					longer = append(longer, &syntax.Regexp{Op: syntax.OpConcat, Sub: append(slices.Clone(head.Sub), partsOf(tail)...)})
+				}
+			}
+			out = longer
+		}
+		return out
+	}
+	return []*syntax.Regexp{re}
+}
+
+func partsOf(re *syntax.Regexp) []*syntax.Regexp {
+	if re.Op == syntax.OpConcat {
+		return re.Sub
+	}
+	return []*syntax.Regexp{re}
+}
+
+// windowIn is windowOf for one way.
+func windowIn(re *syntax.Regexp) *window {
 	if re.Op == syntax.OpRepeat && re.Min > maxWindow {
 		if c, ok := classOf(re.Sub[0]); ok {
 			return &window{size: re.Min, row: &c, exact: true}
 		}
 	}
 	if chain := chainOf(re); len(chain) > 1 {
-		return &window{chain: chain, exact: true}
+		return &window{chain: chain, exact: true, line: true}
 	}
 	var r rows
 	r.walk(re)
@@ -259,9 +339,17 @@ func newWindow(best []class) *window {
 	return w
 }
 
-// in reports whether a text of ASCII, and of one line if it is a chain, has the
+// in reports whether a text of ASCII, and of one line if it asks for that, has the
 // window.
 func (w *window) in(text string) bool {
+	for _, one := range w.either {
+		if one.in(text) {
+			return true
+		}
+	}
+	if w.either != nil {
+		return false
+	}
 	for _, part := range w.chain {
 		end := part.find(text)
 		if end < 0 {
