@@ -27,7 +27,6 @@ type fieldIndex struct {
 	starts  ends
 	ends    ends
 	inside  substrings // of ASCII alone
-	least   int        // the length of the shortest in inside
 	wide    substrings // the others; a text of ASCII has none of them
 }
 
@@ -475,38 +474,8 @@ func (r *runs) next(text string, i int) (at int, key, h uint64) {
 	return -1, 0, 0
 }
 
-// may reports whether a text that is not folded may have a witness. It is for
-// keywords, which are looked for in texts that nobody else looks at.
-func (f *fieldIndex) may(text string) bool {
-	in := &f.inside
-	if in.brief != nil {
-		return true
-	}
-	// Folding may bring characters into ASCII, but never more than there were bytes.
-	if len(text) < f.least && f.wide.none() {
-		return false
-	}
-	if !ascii(text) || len(in.few) > 0 {
-		return true
-	}
-	at, _, _ := in.runs.next(text, 0)
-	return at >= 0
-}
-
 // none reports whether there are no literals.
 func (s *substrings) none() bool { return len(s.few) == 0 && s.brief == nil && len(s.runs.list) == 0 }
-
-// least returns the length of the shortest literal.
-func (s *substrings) least() int {
-	n := 1 << 30
-	if len(s.few) > 0 {
-		n = len(s.few[0].text)
-	}
-	if len(s.runs.texts) > 0 {
-		n = min(n, len(s.runs.texts[0].text))
-	}
-	return n
-}
 
 // verify looks for the literals that have the run at i.
 func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
@@ -620,7 +589,6 @@ func (b *builder) done() map[int32]*fieldIndex {
 		f.ends = newEnds(list, true)
 		plain, wide := literals(inside)
 		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
-		f.least = f.inside.least()
 		out[slot] = f
 	}
 	return out

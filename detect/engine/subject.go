@@ -107,41 +107,48 @@ func (s *subject) fold(text string) (low string, plain bool) {
 		ones = 0x0101010101010101
 		high = 0x80 * ones
 	)
-	in := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
 	start := len(s.buf)
 	s.buf = slices.Grow(s.buf, len(text)+8)
-	changed, plain := false, true
-	i := 0
-	for i < len(in) {
-		if i+8 <= len(in) {
-			x := binary.LittleEndian.Uint64(in[i:])
-			if x&high == 0 {
-				upper := (x + (0x80-'A')*ones) &^ (x + (0x80-'Z'-1)*ones) & high
-				changed = changed || upper != 0
-				s.buf = binary.LittleEndian.AppendUint64(s.buf, x|upper>>2)
-				i += 8
-				continue
-			}
-		}
-		c := in[i]
-		if c < 0x80 {
+	out := s.buf[start : start+len(text)]
+	in := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
+	seen := uint64(0)
+	eight := func(i int) {
+		x := binary.LittleEndian.Uint64(in[i:])
+		seen |= x
+		upper := (x + (0x80-'A')*ones) &^ (x + (0x80-'Z'-1)*ones) & high
+		binary.LittleEndian.PutUint64(out[i:], x|upper>>2)
+	}
+	if len(in) < 8 {
+		for i, c := range in {
+			seen |= uint64(c)
 			if c-'A' < 26 {
-				c, changed = c+('a'-'A'), true
+				c += 'a' - 'A'
 			}
-			s.buf = append(s.buf, c)
-			i++
-			continue
+			out[i] = c
 		}
+	} else {
+		for i := 0; i+8 <= len(in); i += 8 {
+			eight(i)
+		}
+		eight(len(in) - 8)
+	}
+	if seen&high != 0 {
+		return s.foldWide(text), false
+	}
+	s.buf = s.buf[:start+len(text)]
+	return unsafe.String(unsafe.SliceData(out), len(out)), true //nolint:gosec // nobody writes there until the event ends
+}
+
+// foldWide is fold for a text that is not ASCII alone.
+func (s *subject) foldWide(text string) string {
+	start := len(s.buf)
+	for i := 0; i < len(text); {
 		var n int
 		s.buf, n = appendFolded(s.buf, text[i:])
-		i, changed, plain = i+n, true, false
-	}
-	if !changed {
-		s.buf = s.buf[:start]
-		return text, plain
+		i += n
 	}
 	b := s.buf[start:]
-	return unsafe.String(unsafe.SliceData(b), len(b)), plain //nolint:gosec // nobody writes there until the event ends
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes there until the event ends
 }
 
 // rawText is the record itself, valid until the event ends.
@@ -184,6 +191,7 @@ func (s *subject) eachOf(i int32, f func(i int) bool) bool {
 func (s *subject) candidates() {
 	v := s.view
 	copy(s.marked, v.always)
+	words := v.keywords != nil && s.mayHaveKeyword()
 	for i, slot := range s.slots {
 		if slot >= 0 && s.event.Fields[i].Kind != holdfast.Null {
 			for _, f := range v.scan[slot] {
@@ -191,7 +199,7 @@ func (s *subject) candidates() {
 				f.find(t.low, t.plain, s.marked)
 			}
 		}
-		if v.keywords != nil && v.keywords.may(s.event.Fields[i].Text) {
+		if words {
 			t := s.text(i)
 			v.keywords.find(t.low, t.plain, s.marked)
 		}
@@ -199,4 +207,18 @@ func (s *subject) candidates() {
 	if v.keywords != nil && !v.whole {
 		v.keywords.find(s.rawLower(), false, s.marked)
 	}
+}
+
+// mayHaveKeyword folds all texts, one behind the other, and reports whether
+// there is a witness of a keyword anywhere in them. That is asked once for all,
+// as keywords hardly ever occur.
+func (s *subject) mayHaveKeyword() bool {
+	k := s.view.keywords
+	s.buf = slices.Grow(s.buf, len(s.event.Raw)+8*len(s.event.Fields))
+	plain := true
+	for i := range s.event.Fields {
+		plain = s.text(i).plain && plain
+	}
+	return k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 ||
+		!plain && !k.wide.none() || k.within(&k.inside, unsafe.String(unsafe.SliceData(s.buf), len(s.buf)), nil) //nolint:gosec // read only
 }
