@@ -42,6 +42,7 @@ type config struct {
 	Management  []string       `koanf:"management"`
 	Inputs      []input.Config `koanf:"inputs"`
 	NoAgent     bool           `koanf:"no-agent"`
+	OwnRules    bool           `koanf:"own-rules"`
 	LogLevel    string         `koanf:"log-level"`
 	Reserve     uint64         `koanf:"reserve"`
 	TLSCert     string         `koanf:"tls-cert"`
@@ -62,6 +63,7 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.StringSlice("auto-approve", nil, "part that needs no person's approval, such as action/block-address; may stand several times")
 	f.StringSlice("management", nil, "address or prefix that never loses access; may stand several times")
 	f.Bool("no-agent", false, "do not run an agent for this host")
+	f.Bool("own-rules", false, "load only the rules of the data folder, not the shipped ones")
 	f.String("log-level", c.LogLevel, "debug, info, warn or error")
 	f.Uint64("reserve", c.Reserve, "bytes of disk that stay free; below it events are refused")
 	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
@@ -126,6 +128,8 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.Management, err = f.GetStringSlice(name)
 	case "no-agent":
 		c.NoAgent, err = f.GetBool(name)
+	case "own-rules":
+		c.OwnRules, err = f.GetBool(name)
 	case "log-level":
 		c.LogLevel, err = f.GetString(name)
 	case "reserve":

@@ -4,93 +4,274 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"holdfast/internal/testkit/made"
 )
 
-// BenchmarkServer starts the real program and gives it sshd's lines over HTTP
-// as fast as it acknowledges them: one op is a request of 1,000 lines, each
-// durable, parsed, put to the rules and stored. It reports events/s and the
-// memory before and after. Run it with -benchtime 500x.
+// senders is how many clients send at the same time.
+const senders = 4
+
+// BenchmarkServer starts the real program and gives it records over HTTP as
+// fast as it acknowledges them, from four clients: one op is a request of 1,000
+// records, each durable, parsed, put to the rules and stored. It ends when all
+// are found by a search, which is in events/s. The rules are none, the shipped
+// ones, or the core set of the corpus. HOLDFAST_PROFILE names a file to which
+// perf(1) writes where the server's time went. Run it with -benchtime 500x, or
+// -benchtime 10m for what it sustains.
 func BenchmarkServer(b *testing.B) {
+	for _, kind := range []string{"lines/shipped", "made/none", "made/shipped", "made/core"} {
+		b.Run(kind, func(b *testing.B) {
+			records, rules, _ := strings.Cut(kind, "/")
+			s := newLoaded(b, rules)
+			bodies := linesOf(records, 64)
+			time.Sleep(2 * time.Second) // the first looks at what there is
+			idle := memory(b, s.cmd.Process.Pid, "VmRSS")
+			s.profile()
+			b.ResetTimer()
+			acks := s.send(b, bodies)
+			sent := b.Elapsed()
+			s.found(b.N * 1000)
+			b.StopTimer()
+			slices.Sort(acks)
+			b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(acks[len(acks)/2].Microseconds())/1000, "ack-p50-ms")
+			b.ReportMetric(float64(acks[len(acks)*99/100].Microseconds())/1000, "ack-p99-ms")
+			b.ReportMetric(float64((b.Elapsed() - sent).Milliseconds()), "behind-ms")
+			b.ReportMetric(idle, "idle-MB")
+			b.ReportMetric(memory(b, s.cmd.Process.Pid, "VmRSS"), "loaded-MB")
+			b.ReportMetric(memory(b, s.cmd.Process.Pid, "VmHWM"), "peak-MB")
+			b.ReportMetric(float64(size(b, filepath.Join(s.data, "events")))/float64(bytesOf(bodies, b.N)), "stored/raw")
+			b.ReportMetric(s.spent().Seconds()*1e6/float64(b.N*1000), "cpu-µs/event")
+		})
+	}
+}
+
+// loaded is the real server, under load.
+type loaded struct {
+	tb    testing.TB
+	bin   string
+	data  string
+	cmd   *exec.Cmd
+	url   string
+	token string
+}
+
+func newLoaded(b *testing.B, rules string) *loaded {
+	b.Helper()
 	bin, err := programs()
 	if err != nil {
 		b.Fatal(err)
 	}
-	data := filepath.Join(b.TempDir(), "data")
-	server := filepath.Join(bin, "holdfast")
-	port := func() string { return freePort(b) }
-	ctx, cancel := context.WithCancel(b.Context())
-	defer cancel()
-	cmd := exec.CommandContext(ctx, server, "up", "--data", data, "--listen", port(), "--agents", port())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
+	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: filepath.Join(b.TempDir(), "data")}
+	args := []string{"up", "--data", s.data, "--no-agent", "--listen", freePort(b), "--agents", freePort(b)}
+	if rules != "shipped" {
+		args = append(args, "--own-rules")
 	}
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	defer func() { cancel(); _ = cmd.Wait() }()
-	link := regexp.MustCompile(`(http://\S+)/login#`)
-	var url string
-	lines := bufio.NewScanner(out)
-	for url == "" && lines.Scan() {
-		if m := link.FindStringSubmatch(lines.Text()); m != nil {
-			url = m[1]
+	if rules == "core" {
+		corpus := os.Getenv("HOLDFAST_CORPUS")
+		if corpus == "" {
+			b.Skip("HOLDFAST_CORPUS names no corpus")
+		}
+		if err := os.MkdirAll(filepath.Join(s.data, "rules"), 0o700); err != nil {
+			b.Fatal(err)
+		}
+		for _, part := range []string{"rules", "rules-emerging-threats", "rules-threat-hunting"} {
+			if err := os.CopyFS(filepath.Join(s.data, "rules", part), os.DirFS(filepath.Join(corpus, "sigma", part))); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
-	ready := time.Since(start)
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	said, err := exec.CommandContext(ctx, server, "--data", data, "inputs", "token", "bench").Output()
+	s.cmd = exec.CommandContext(b.Context(), s.bin, args...)
+	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	token := regexp.MustCompile(`hf\w*_\S+|\S{30,}`).FindString(string(said))
-	if token == "" {
+	if err := s.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
+	link := regexp.MustCompile(`(http://\S+)/login#`)
+	lines := bufio.NewScanner(out)
+	for s.url == "" && lines.Scan() {
+		if m := link.FindStringSubmatch(lines.Text()); m != nil {
+			s.url = m[1]
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	said, err := exec.CommandContext(b.Context(), s.bin, "--data", s.data, "inputs", "token", "bench").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if s.token = regexp.MustCompile(`hf\w*_\S+|\S{30,}`).FindString(string(said)); s.token == "" {
 		b.Fatalf("no token in %q", said)
 	}
-	time.Sleep(5 * time.Second) // the first assessment and this host's logs
-	idle := memory(b, cmd.Process.Pid, "VmRSS")
-	client := &http.Client{}
-	n := 0
-	b.ResetTimer()
-	for b.Loop() {
-		var body bytes.Buffer
-		for range 1000 {
-			n++
-			at := time.Now().Format("2006-01-02T15:04:05.000000-07:00")
-			fmt.Fprintf(&body, "%s web-%02d sshd[%d]: Accepted publickey for deploy from 198.51.100.%d port %d ssh2: ED25519 SHA256:0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\n", at, n%40, n%32768, n%250, 1024+n%60000)
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/ingest/v1/events?dataset=syslog", &body)
+	return s
+}
+
+// profile has perf(1) look at the server until it ends, if that is wanted.
+func (s *loaded) profile() {
+	file := os.Getenv("HOLDFAST_PROFILE")
+	if file == "" {
+		return
+	}
+	perf := exec.CommandContext(s.tb.Context(), "perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g", "-o", file, "-p", strconv.Itoa(s.cmd.Process.Pid))
+	if err := perf.Start(); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.tb.Cleanup(func() { _ = perf.Process.Signal(os.Interrupt); _ = perf.Wait() })
+}
+
+// send sends b.N bodies, and returns how long each took to be acknowledged.
+func (s *loaded) send(b *testing.B, bodies [][]byte) []time.Duration {
+	var mu sync.Mutex
+	var acks []time.Duration
+	next := 0
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= b.N
+	}
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			for n, ok := take(); ok; n, ok = take() {
+				start := time.Now()
+				if err := s.post(b.Context(), client, bodies[n%len(bodies)]); err != nil {
+					b.Error(err)
+					return
+				}
+				mu.Lock()
+				acks = append(acks, time.Since(start))
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if len(acks) < b.N {
+		b.FailNow()
+	}
+	return acks
+}
+
+// post sends one body until it is taken.
+func (s *loaded) post(ctx context.Context, client *http.Client, body []byte) error {
+	for range 1000 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/ingest/v1/events", bytes.NewReader(body))
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", "Bearer "+s.token)
 		resp, err := client.Do(req)
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
 		answer, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			b.Fatalf("%d %s", resp.StatusCode, answer)
+		switch resp.StatusCode {
+		case http.StatusOK:
+			return nil
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable: // later
+			time.Sleep(20 * time.Millisecond)
+		default:
+			return fmt.Errorf("%d %s", resp.StatusCode, answer)
 		}
 	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(idle, "idle-MB")
-	b.ReportMetric(memory(b, cmd.Process.Pid, "VmRSS"), "loaded-MB")
-	b.ReportMetric(memory(b, cmd.Process.Pid, "VmHWM"), "peak-MB")
-	b.ReportMetric(float64(ready.Milliseconds()), "link-ms")
+	return fmt.Errorf("not taken after 1,000 tries")
+}
+
+// found waits until a search finds all events.
+func (s *loaded) found(want int) {
+	s.tb.Helper()
+	for range 6000 {
+		out, err := exec.CommandContext(s.tb.Context(), s.bin, "--data", s.data, "query", "--json", "--last", "24h", `source:"http:bench" | summarize n=count()`).Output()
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		var got struct{ N int }
+		if err := json.Unmarshal(out, &got); err != nil {
+			s.tb.Fatalf("%v: %s", err, out)
+		}
+		if got.N >= want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.tb.Fatal("not all events are found")
+}
+
+// spent is the processors' time of the server.
+func (s *loaded) spent() time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	f := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+}
+
+// linesOf makes bodies of 1,000 records.
+func linesOf(kind string, n int) [][]byte {
+	m := made.New(1, time.Now().Add(-time.Duration(n)*time.Second), time.Millisecond)
+	out := make([][]byte, n)
+	k := 0
+	for i := range out {
+		var body bytes.Buffer
+		for range 1000 {
+			k++
+			if kind == "made" {
+				body.Write(m.Next())
+				body.WriteByte('\n')
+				continue
+			}
+			at := time.Now().Format("2006-01-02T15:04:05.000000-07:00")
+			fmt.Fprintf(&body, "%s web-%02d sshd[%d]: Accepted publickey for deploy from 198.51.100.%d port %d ssh2: ED25519 SHA256:0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\n", at, k%40, k%32768, k%250, 1024+k%60000)
+		}
+		out[i] = body.Bytes()
+	}
+	return out
+}
+
+func bytesOf(bodies [][]byte, n int) (sum int) {
+	for i := range n {
+		sum += len(bodies[i%len(bodies)])
+	}
+	return sum
+}
+
+// size is the bytes of all files below a folder.
+func size(tb testing.TB, dir string) (sum int64) {
+	tb.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		sum += info.Size()
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return sum
 }
 
 // memory reads a line of proc_pid_status(5), in MB.

@@ -37,12 +37,7 @@ func settings() map[string]func(string) error {
 			}
 			return nil
 		},
-		"no-agent": func(v string) error {
-			if _, err := strconv.ParseBool(v); err != nil {
-				return fmt.Errorf("%q is neither true nor false", v)
-			}
-			return nil
-		},
+		"no-agent": yesNo, "own-rules": yesNo,
 		"log-level": func(v string) error {
 			var l slog.Level
 			if err := l.UnmarshalText([]byte(v)); err != nil {
@@ -57,6 +52,13 @@ func settings() map[string]func(string) error {
 			return nil
 		},
 	}
+}
+
+func yesNo(v string) error {
+	if _, err := strconv.ParseBool(v); err != nil {
+		return fmt.Errorf("%q is neither true nor false", v)
+	}
+	return nil
 }
 
 // lists are the settings that may have several values.

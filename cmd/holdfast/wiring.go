@@ -128,6 +128,9 @@ func (h *house) stages(ctx context.Context) error {
 		load   func(shipped fs.FS, user string) holdfast.Faults
 	}{
 		{"rules", func(f fs.FS, user string) holdfast.Faults {
+			if h.cfg.OwnRules {
+				return detector.Load(detect.Dir(user))
+			}
 			return detector.Load(detect.Source{Name: "shipped/rules", FS: f}, detect.Dir(user))
 		}},
 		{"checks", func(f fs.FS, user string) holdfast.Faults {
