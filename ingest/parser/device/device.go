@@ -126,7 +126,7 @@ func ciscoCode(s string) string {
 	}
 	code := strings.TrimRight(s[1:end], " ")
 	level := false
-	for i := 0; i < len(code); i++ {
+	for i := range len(code) {
 		switch c := code[i]; {
 		case c >= 'A' && c <= 'Z', c == '_':
 		case c >= '0' && c <= '9':
