@@ -246,7 +246,7 @@ func (l *linter) source(r *sigma.Rule, warn warning) {
 		l.fields[r.Logsource] = known
 	}
 	if !known.serve && len(l.datasets) > 0 {
-		warn(r.Pos, "no-dataset", l.nearSource(r.Logsource), "no dataset serves the logsource %s: the rule sees no event", sourceText(r.Logsource))
+		warn(r.Pos, "no-dataset", l.nearSource(r.Logsource), "no parser makes events for this logsource (%s): the rule cannot fire", sourceText(r.Logsource))
 	}
 	said := map[string]bool{}
 	for _, s := range r.Selections {

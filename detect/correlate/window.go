@@ -20,6 +20,7 @@ type entry struct {
 	Match    *holdfast.Match   `json:"match"`
 	Entities []holdfast.Entity `json:"entities,omitempty"`
 	Asset    string            `json:"asset,omitempty"`
+	arrival  uint64            // in its window
 }
 
 // group is one window.
@@ -27,6 +28,8 @@ type group struct {
 	entries []*entry // by time, then by arrival
 	known   map[hitKey]bool
 	byRule  []int  // entries of each rule
+	lanes   lanes  // temporal and temporal_ordered
+	arrived uint64 // entries that ever came
 	newest  *tally // over the window that ends with the newest entry
 	touch   uint64
 	seen    time.Time // newest receipt
@@ -50,6 +53,7 @@ func (g *group) cut(k *correlation, i int) {
 	en := g.entries[i]
 	delete(g.known, k.hitKey(en))
 	g.byRule[en.Rule]--
+	g.lanes.cut(en)
 	g.newest.drop(i, en)
 	if i == 0 {
 		g.entries[0] = nil
@@ -103,13 +107,20 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 }
 
 func newGroup(k *correlation) *group {
-	return &group{known: map[hitKey]bool{}, byRule: make([]int, len(k.Rules)), newest: newTally(k)}
+	g := &group{known: map[hitKey]bool{}, byRule: make([]int, len(k.Rules)), newest: newTally(k)}
+	if k.Type == sigma.Temporal || k.Type == sigma.TemporalOrdered {
+		g.lanes = make(lanes, len(k.Rules))
+	}
+	return g
 }
 
 // add puts an entry in its place.
 func (g *group) add(k *correlation, at int, en *entry) {
+	g.arrived++
+	en.arrival = g.arrived
 	g.known[k.hitKey(en)] = true
 	g.byRule[en.Rule]++
+	g.lanes.add(en)
 	if at == len(g.entries) {
 		g.entries = append(g.entries, en)
 	} else {
@@ -120,11 +131,8 @@ func (g *group) add(k *correlation, at int, en *entry) {
 
 // find returns where an entry stands, or -1.
 func (g *group) find(en *entry) int {
-	from := sort.Search(len(g.entries), func(i int) bool { return !g.entries[i].Time.Before(en.Time) })
-	for i := from; i < len(g.entries) && g.entries[i].Time.Equal(en.Time); i++ {
-		if g.entries[i] == en {
-			return i
-		}
+	if i := sort.Search(len(g.entries), func(i int) bool { return !g.entries[i].before(en) }); i < len(g.entries) && g.entries[i] == en {
+		return i
 	}
 	return -1
 }
@@ -205,6 +213,9 @@ func (g *group) victim() int {
 			most = rule
 		}
 	}
+	if g.lanes != nil {
+		return g.find(g.lanes[most][0])
+	}
 	return slices.IndexFunc(g.entries, func(e *entry) bool { return e.Rule == most })
 }
 
@@ -217,7 +228,11 @@ func (k *correlation) holds(g *group, at int) ([]*entry, string) {
 		if slices.Contains(g.byRule, 0) {
 			return nil, ""
 		}
-		return k.ordered(entries, t), "in order"
+		first, last := g.lanes.chain(entries[at], k.Timespan)
+		if first == nil {
+			return nil, ""
+		}
+		return entries[g.find(first) : g.find(last)+1], "in order"
 	}
 	if at == len(entries)-1 {
 		g.newest.slide(entries, at, k.Timespan)
@@ -273,35 +288,6 @@ func percentile(ns []float64, p float64) float64 {
 		return ns[len(ns)-1]
 	}
 	return ns[lo] + (at-float64(lo))*(ns[lo+1]-ns[lo])
-}
-
-// ordered looks for hits of all rules, in the order of the rules, within a
-// timespan around t, and returns the entries from the first to the last.
-func (k *correlation) ordered(entries []*entry, t time.Time) []*entry {
-	// best[i] is the latest possible first entry of a chain that ends with rule i.
-	best := make([]int, len(k.Rules))
-	for i := range best {
-		best[i] = -1
-	}
-	for i, e := range entries {
-		if e.Time.Before(t.Add(-k.Timespan)) || e.Time.After(t.Add(k.Timespan)) {
-			continue
-		}
-		if e.Rule == 0 {
-			best[0] = i
-		} else if b := best[e.Rule-1]; b >= 0 {
-			best[e.Rule] = max(best[e.Rule], b)
-		} else {
-			continue
-		}
-		if e.Rule == len(best)-1 {
-			first := entries[best[e.Rule]].Time
-			if !e.Time.After(first.Add(k.Timespan)) && !first.After(t) && !e.Time.Before(t) {
-				return entries[best[e.Rule] : i+1]
-			}
-		}
-	}
-	return nil
 }
 
 // room makes place for one more group of a rule.

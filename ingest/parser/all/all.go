@@ -5,11 +5,16 @@ package all
 import (
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/account"
+	"holdfast/ingest/parser/application"
 	"holdfast/ingest/parser/auditd"
 	"holdfast/ingest/parser/cloud"
+	"holdfast/ingest/parser/daemon"
+	"holdfast/ingest/parser/device"
 	"holdfast/ingest/parser/esf"
 	"holdfast/ingest/parser/journal"
 	"holdfast/ingest/parser/json"
+	"holdfast/ingest/parser/opencanary"
+	"holdfast/ingest/parser/rpcfirewall"
 	"holdfast/ingest/parser/sshd"
 	"holdfast/ingest/parser/sudo"
 	"holdfast/ingest/parser/suricata"
@@ -29,12 +34,17 @@ func All() []parser.Parser {
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),
-		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar()),
+		journal.Parser(sshd.Grammar(), sudo.Grammar(), account.Grammar(), daemon.Grammar()),
+		device.Parser(),
+		daemon.Parser(),
+		application.Parser(),
 		syslog.Parser(),
 		web.Parser(),
 		suricata.Parser(),
 		esf.Parser(),
 		zeek.Parser(),
+		opencanary.Parser(),
+		rpcfirewall.Parser(),
 		cloud.Parser(),
 		json.Parser(),
 	}
