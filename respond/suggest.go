@@ -13,13 +13,18 @@ const (
 	disableAccount = "action/disable-account"
 )
 
+// Calls reports whether an alert of an incident may call for actions at all.
+func Calls(in holdfast.Incident, alert holdfast.Alert) bool {
+	return alert.Drill == "" && in.Drill == "" && alert.Asset != "" && alert.Level.Rank() >= holdfast.High.Rank() && in.Status != holdfast.IncidentClosed
+}
+
 // Suggest proposes, inside the caller's transaction, what an alert of an
 // incident calls for: to block the addresses it came from, and to disable
 // accounts that logged in after failures. Each is proposed once; a block again
 // only when the last one is undone and the alert has gone on since. Drills and
 // alerts below high call for nothing.
 func (r *Runner) Suggest(tx Tx, in holdfast.Incident, alert holdfast.Alert) ([]holdfast.Action, error) {
-	if alert.Drill != "" || in.Drill != "" || alert.Asset == "" || alert.Level.Rank() < holdfast.High.Rank() || in.Status == holdfast.IncidentClosed {
+	if !Calls(in, alert) {
 		return nil, nil
 	}
 	var out []holdfast.Action

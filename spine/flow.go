@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/respond"
 	"holdfast/store/state"
 )
 
@@ -70,14 +69,24 @@ func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error
 	return nil
 }
 
+// snapshotEvery is how often the state of correlation is kept while alerts come
+// all the time. Alerts that are kept in between come out the same, under the same
+// ids, when their blocks are looked at again after a crash.
+const snapshotEvery = time.Second
+
 func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
-	snapshot, err := s.Detect.Snapshot()
-	if err != nil {
-		return err
+	due := s.snapshotDue()
+	var snapshot []byte
+	var err error
+	if due {
+		if snapshot, err = s.Detect.Snapshot(); err != nil {
+			return err
+		}
 	}
 	err = s.State.Tx(ctx, func(tx *state.Tx) error {
+		t := triaging{s: s, tx: tx, assets: map[string]about{}}
 		for i := range alerts {
-			in, err := s.triage(ctx, tx, &alerts[i])
+			in, err := t.triage(ctx, &alerts[i])
 			if err != nil {
 				return err
 			}
@@ -85,69 +94,27 @@ func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, i
 				*incidents = append(*incidents, in)
 			}
 		}
+		if err := t.done(ctx); err != nil || !due {
+			return err
+		}
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
 	if err == nil {
 		s.mu.Lock()
 		s.detected = seq
+		if due {
+			s.snapshotted = s.Clock.Now()
+		}
 		s.mu.Unlock()
 	}
 	return err
 }
 
-// triage puts one alert into its incident, and proposes what it calls for.
-func (s *Spine) triage(ctx context.Context, tx *state.Tx, a *holdfast.Alert) (holdfast.Incident, error) {
-	known, err := tx.Alerts().Get(ctx, a.ID)
-	fresh := err != nil
-	if !fresh {
-		a.Incident = known.Incident
-	}
-	asset, err := tx.Assets().Get(ctx, a.Asset)
-	input := respond.TriageInput{Now: s.Clock.Now().UTC(), NextID: func() string {
-		n, nerr := tx.NextNumber(ctx, "incident")
-		if nerr != nil {
-			s.Log.Error("counting incidents", "error", nerr)
-			return holdfast.NewID("inc")
-		}
-		return fmt.Sprintf("inc-%d", n)
-	}}
-	if err == nil {
-		input.Asset = &asset
-		if input.Findings, err = tx.Findings().All(ctx, map[string]string{"asset": asset.ID, "open": "true"}); err != nil {
-			return holdfast.Incident{}, err
-		}
-		verdicts, err := tx.Verdicts().All(ctx, map[string]string{"asset": asset.ID})
-		if err != nil {
-			return holdfast.Incident{}, err
-		}
-		input.Broken = s.Control.Broken(rulesOf(a), asset.ID, verdicts)
-	}
-	open, err := tx.Incidents().All(ctx, map[string]string{"live": "true"})
-	if err != nil {
-		return holdfast.Incident{}, err
-	}
-	in, changed := respond.Triage(*a, open, input)
-	if in.ID != "" {
-		a.Incident = in.ID
-	}
-	if changed {
-		if err := tx.Incidents().Put(ctx, in); err != nil {
-			return in, err
-		}
-	}
-	if err := tx.Alerts().Put(ctx, *a); err != nil {
-		return in, err
-	}
-	if fresh || len(known.Stages) != len(a.Stages) {
-		if err := s.recordAlert(ctx, tx, a); err != nil {
-			return in, err
-		}
-	}
-	if in.ID == "" {
-		return in, nil
-	}
-	_, err = s.Respond.Suggest(bookTx{ctx, s, tx}, in, *a)
-	return in, err
+func (s *Spine) snapshotDue() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.Clock.Now().Sub(s.snapshotted)
+	return since >= snapshotEvery || since < 0
 }
 
 func (s *Spine) recordAlert(ctx context.Context, tx *state.Tx, a *holdfast.Alert) error {
@@ -181,12 +148,12 @@ func (s *Spine) Detected() uint64 {
 
 // keepPlace keeps the detector's place and state when no alert has done so.
 func (s *Spine) keepPlace(ctx context.Context) error {
-	snapshot, seq, err := s.Detect.SnapshotAt()
-	if err != nil || seq == 0 {
-		return err
-	}
 	kept, _, err := s.State.Position(ctx, detectPosition)
-	if err != nil || kept >= seq || s.Detected() < seq {
+	if err != nil || kept >= s.Detected() || !s.snapshotDue() && ctx.Value(lastTime{}) == nil {
+		return err // nothing new, or kept a moment ago
+	}
+	snapshot, seq, err := s.Detect.SnapshotAt()
+	if err != nil || seq == 0 || s.Detected() < seq {
 		return err
 	}
 	return s.State.Tx(ctx, func(tx *state.Tx) error {
@@ -196,6 +163,9 @@ func (s *Spine) keepPlace(ctx context.Context) error {
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
 }
+
+// lastTime marks the context of the last steps before the end.
+type lastTime struct{}
 
 // release lets the bus forget what both readers have done.
 func (s *Spine) release(ctx context.Context) error {

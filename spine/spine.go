@@ -70,16 +70,18 @@ type Spine struct {
 
 	mu       sync.Mutex
 	detected uint64
-	lastSeen map[string]time.Time // asset to its newest event
-	notes    map[string]map[string]string
-	tasks    *signal // a task was queued, or is done
-	changed  *signal // something standings rest on has changed
-	outbox   *signal
-	names    *signal
-	probes   probes
-	except   sync.Mutex        // held while exceptions change
-	byName   map[string]string // host name to asset
-	running  context.Context   //nolint:containedctx // the program's, for drills that outlive a request
+	// snapshotted is when the state of correlation was last kept with alerts.
+	snapshotted time.Time
+	lastSeen    map[string]time.Time // asset to its newest event
+	notes       map[string]map[string]string
+	tasks       *signal // a task was queued, or is done
+	changed     *signal // something standings rest on has changed
+	outbox      *signal
+	names       *signal
+	probes      probes
+	except      sync.Mutex        // held while exceptions change
+	byName      map[string]string // host name to asset
+	running     context.Context   //nolint:containedctx // the program's, for drills that outlive a request
 }
 
 // New joins the stages.
@@ -156,7 +158,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, s.keepPlace(last), s.CarryEvidence(last))
+	return errors.Join(err, s.keepPlace(context.WithValue(last, lastTime{}, true)), s.CarryEvidence(last))
 }
 
 // every calls f in a rhythm. An error is logged; the rhythm goes on.

@@ -129,7 +129,7 @@ func (s *loaded) profile() {
 	if file == "" {
 		return
 	}
-	perf := exec.CommandContext(s.tb.Context(), "perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g", "-o", file, "-p", strconv.Itoa(s.cmd.Process.Pid))
+	perf := exec.Command("perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g", "-o", file, "-p", strconv.Itoa(s.cmd.Process.Pid))
 	if err := perf.Start(); err != nil {
 		s.tb.Fatal(err)
 	}
