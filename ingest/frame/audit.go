@@ -153,6 +153,13 @@ func (a *audit) End(emit func([]byte)) {
 	}
 }
 
+func (a *audit) Held() int {
+	if len(a.order) == 0 {
+		return 0
+	}
+	return a.line - a.open[a.order[0]].first + 1
+}
+
 func (a *audit) Faults() []string {
 	out := lost(a.lost, "records of audit events that have more than 256 records or 1 MB; they were read for themselves only")
 	a.lost = 0

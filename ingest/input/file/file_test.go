@@ -91,7 +91,7 @@ func (h *host) start(t *testing.T, where string, options map[string]string) (sto
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	cfg := input.Config{Kind: "file", Where: where, Options: options}
-	go func() { done <- file.Input().Run(ctx, cfg, h.env()) }()
+	go func() { done <- file.RunBriefly(ctx, cfg, h.env()) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
