@@ -1,6 +1,7 @@
 package logline
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -15,6 +16,19 @@ var zones = map[string]int{
 	"AEST": 600, "AEDT": 660, "ACST": 570, "ACDT": 630, "NZST": 720, "NZDT": 780,
 	"NDT": -150, "NST": -210, "ADT": -180, "BRT": -180, "ART": -180, "EDT": -240, "AST": -240, "EST": -300, "CDT": -300, "CST": -360,
 	"MDT": -360, "MST": -420, "PDT": -420, "PST": -480, "AKDT": -480, "AKST": -540, "HST": -600,
+}
+
+// Location is the zone that a person names: as the system's table has it
+// ("Europe/Berlin"), or as senders write it.
+func Location(name string) (*time.Location, error) {
+	if z, ok := Zone(name); ok {
+		return z, nil
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil || name == "" {
+		return nil, fmt.Errorf("%q is no time zone; write it as Europe/Berlin or +02:00", name)
+	}
+	return z, nil
 }
 
 // Zone reads a zone as senders write it: a name ("CEST"), an offset ("+02:00",

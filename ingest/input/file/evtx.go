@@ -78,7 +78,7 @@ func (l *logReader) chunk(ctx context.Context, log *evtx.File, i int) error {
 		w.st.Newest = max(w.st.Newest, r.ID)
 		l.records = append(l.records, holdfast.Record{
 			Source: "file:" + w.name, Position: fmt.Sprintf("%s:%d:r%d", w.st.ID, w.st.Gen, r.ID),
-			Asset: w.f.env.Asset, Dataset: w.f.cfg.Dataset, Received: w.f.env.Clock.Now(), Raw: bytes.Clone(r.JSON),
+			Asset: w.f.env.Asset, Dataset: w.f.cfg.Dataset, Received: w.f.received(), Raw: bytes.Clone(r.JSON),
 		})
 		l.bytes += len(r.JSON)
 		return nil

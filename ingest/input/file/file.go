@@ -14,6 +14,7 @@ import (
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/logline"
 )
 
 const (
@@ -41,6 +42,7 @@ func Input() input.Input {
 			"from":     "where to begin in a file never seen before: end (the default; see backfill) or start",
 			"backfill": "how many bytes before the end to begin, 1048576 unless told otherwise",
 			"exclude":  "patterns of files and folders to leave out, with commas between them: *.old,/srv/logs/debug/**",
+			"zone":     "the time zone of clocks that have none: Europe/Berlin or +02:00",
 		},
 		Example: input.Config{Kind: "file", Where: "/var/log/auth.log"},
 		Check:   check,
@@ -52,6 +54,7 @@ type options struct {
 	start    bool
 	backfill int64
 	exclude  []string
+	zone     *time.Location
 }
 
 func check(cfg input.Config) error {
@@ -80,13 +83,18 @@ func read(cfg input.Config) (options, error) {
 				return o, fmt.Errorf("file: option backfill is a number of bytes, not %q: %w", value, holdfast.ErrInvalid)
 			}
 			o.backfill = n
+		case "zone":
+			var err error
+			if o.zone, err = logline.Location(value); err != nil {
+				return o, fmt.Errorf("file: option zone: %w: %w", err, holdfast.ErrInvalid)
+			}
 		case "exclude":
 			var err error
 			if o.exclude, err = readExclude(value); err != nil {
 				return o, err
 			}
 		default:
-			return o, fmt.Errorf("file: there is no option %q, only from, backfill and exclude: %w", name, holdfast.ErrInvalid)
+			return o, fmt.Errorf("file: there is no option %q, only from, backfill, exclude and zone: %w", name, holdfast.ErrInvalid)
 		}
 	}
 	return o, nil
@@ -234,6 +242,16 @@ func (f *follower) open(name string, first bool) {
 	default:
 		f.paths[name] = newPath(f, name, first)
 	}
+}
+
+// received is the time now, in the zone of the file's clocks: parsers take it for
+// those that have none.
+func (f *follower) received() time.Time {
+	now := f.env.Clock.Now()
+	if f.opt.zone != nil {
+		now = now.In(f.opt.zone)
+	}
+	return now
 }
 
 // note passes a change of health on.

@@ -287,7 +287,7 @@ func (t *tail) record(p *path, line []byte, cut bool) *holdfast.Record {
 		Source:   "file:" + p.name,
 		Position: fmt.Sprintf("%s:%d:%d", t.id, t.gen, t.off),
 		Asset:    p.f.env.Asset, Dataset: p.f.cfg.Dataset,
-		Received: p.f.env.Clock.Now(), Raw: bytes.Clone(line), Truncated: cut, Part: t.part,
+		Received: p.f.received(), Raw: bytes.Clone(line), Truncated: cut, Part: t.part,
 	}
 }
 
