@@ -222,8 +222,10 @@ func (f *follower) find() []string {
 	switch {
 	case g.dirs > maxDirs:
 		f.note(f.cfg.Where, fmt.Sprintf("%s stands for more than %d folders; the rest is not read", f.cfg.Where, maxDirs))
-	case len(names) == 0:
+	case len(names) == 0 && where == f.cfg.Where:
 		f.note(f.cfg.Where, "no file matches "+f.cfg.Where)
+	case g.more:
+		f.note(f.cfg.Where, fmt.Sprintf("more than %d files match %s; the rest is not read", g.max, f.cfg.Where))
 	default:
 		f.note(f.cfg.Where, "")
 	}
