@@ -105,6 +105,25 @@ func makeCertificates(t *testing.T) certificates {
 	return certificates{ca: sign("ca.pem", ca, key.Public(), nil), server: leaf(2, "server"), client: leaf(3, "client")}
 }
 
+// documented is a line of the page for users that has a text, with the addresses
+// and files of the test in it. So what can be copied from there works.
+func documented(t *testing.T, text string, with ...string) string {
+	t.Helper()
+	b, err := os.ReadFile("../../../docs/inputs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.NewReplacer("\"\n  StreamDriver", "\" StreamDriver").Replace(string(b)) // one over two lines
+	for line := range strings.Lines(page) {
+		if i := strings.Index(line, text); i >= 0 {
+			line, _, _ = strings.Cut(line[i:], "` |")
+			return strings.NewReplacer(with...).Replace(strings.TrimSpace(line)) + "\n"
+		}
+	}
+	t.Fatalf("docs/inputs.md has no line with %q", text)
+	return ""
+}
+
 func (s *sink) with(text string) []string {
 	return slices.DeleteFunc(s.lines(), func(l string) bool { return !strings.Contains(l, text) })
 }
@@ -130,17 +149,15 @@ func TestRsyslogd(t *testing.T) {
 	conf := fmt.Sprintf(`module(load="imfile")
 global(workDirectory=%q)
 input(type="imfile" File=%q Tag="app:")
-action(type="omfwd" target=%q port=%q protocol="tcp" tcp_framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format")
 action(type="omfwd" target=%q port=%q protocol="tcp" template="RSYSLOG_TraditionalForwardFormat")
 action(type="omfwd" target=%q port=%q protocol="udp" template="RSYSLOG_ForwardFormat")
-`, dir, from, host, port, host, port, host, port)
+`, dir, from, host, port, host, port)
+	conf += documented(t, `action(type="omfwd" target="HOLDFAST" port="5514"`, "HOLDFAST", host, "5514", port)
 	want := 3
 	if modules, _ := filepath.Glob("/usr/lib/*/rsyslog/lmnsd_gtls.so"); len(modules) > 0 {
 		want = 4
-		conf += fmt.Sprintf(`action(type="omfwd" target="127.0.0.1" port=%q protocol="tcp" tcp_framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format"
-  StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="server"
-  streamdriver.CAFile=%q streamdriver.CertFile=%q streamdriver.KeyFile=%q)
-`, tlsPort, c.ca, c.client, c.client)
+		conf += documented(t, `action(type="omfwd" target="HOLDFAST" port="6514"`, "HOLDFAST", host, "6514", tlsPort,
+			"/etc/rsyslog.d/holdfast.crt", c.ca+fmt.Sprintf(`" streamdriver.CertFile=%q streamdriver.KeyFile="%s`, c.client, c.client))
 	} else if os.Getenv("CI") != "" {
 		t.Error("rsyslog-gnutls is missing")
 	}
@@ -181,12 +198,13 @@ func TestSyslogNG(t *testing.T) {
 	}
 	conf := fmt.Sprintf(`@version: 3.38
 options { keep-hostname(yes); stats-freq(0); };
-source s { file(%q); };
-destination d1 { syslog(%q port(%s) transport("tcp")); };
+source s_src { file(%q); };
 destination d2 { network(%q port(%s) transport("udp")); };
-destination d3 { syslog("localhost" port(%s) transport("tls") tls(ca-file(%q) peer-verify(required-trusted))); };
-log { source(s); destination(d1); destination(d2); destination(d3); };
-`, from, host, port, host, port, tlsPort, c.ca)
+log { source(s_src); destination(d2); };
+`, from, host, port)
+	conf += documented(t, `destination d_holdfast { syslog("HOLDFAST" port(5514)`, "HOLDFAST", host, "5514", port)
+	conf += documented(t, `destination d_holdfast { syslog("HOLDFAST" port(6514)`, "HOLDFAST", "localhost", "6514", tlsPort, "/etc/syslog-ng/holdfast.crt", c.ca, "d_holdfast", "d3")
+	conf += "log { source(s_src); destination(d3); };\n"
 	file := filepath.Join(dir, "syslog-ng.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
