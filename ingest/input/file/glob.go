@@ -109,7 +109,7 @@ func (g *glob) walk(dir string, rest []string, deep bool) {
 			}
 			continue
 		}
-		if info, err := os.Stat(name); err == nil && info.IsDir() && !(deep && e.Type()&os.ModeSymlink != 0) {
+		if info, err := os.Stat(name); err == nil && info.IsDir() && (!deep || e.Type()&os.ModeSymlink == 0) {
 			g.walk(name, rest[1:], deep)
 		}
 	}
