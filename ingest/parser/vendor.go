@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"encoding/hex"
 	"net/url"
 	"slices"
@@ -93,11 +94,11 @@ func (x ProductIndex) Dataset(vendor, product string) string {
 // InSyslog finds a record of another form that a program sent as its message:
 // it begins with the marker ("CEF:"), alone or behind a head. A text inside a
 // message is none, whoever put it there.
-func InSyslog(s, marker string, received time.Time) (l logline.Line, body string, ok bool) {
-	if !strings.Contains(s[:min(len(s), 1024)], marker) {
+func InSyslog(raw []byte, marker string, received time.Time) (l logline.Line, body string, ok bool) {
+	if !bytes.Contains(raw[:min(len(raw), 1024)], []byte(marker)) {
 		return l, "", false
 	}
-	s = strings.TrimPrefix(strings.TrimRight(s, "\r\n\x00"), "\ufeff")
+	s := strings.TrimPrefix(strings.TrimRight(string(raw), "\r\n\x00"), "\ufeff")
 	if body, ok := strings.CutPrefix(s, marker); ok {
 		return l, body, true
 	}

@@ -125,12 +125,12 @@ func (s *state) begins(r source) bool {
 
 // packedCopy finds the packed form of a file that is gone: it stands in the same
 // folder, under a name that begins alike.
-func packedCopy(names []string, s state) *tail {
+func (f *follower) packedCopy(names []string, s state) *tail {
 	for _, n := range names {
 		if info, err := os.Stat(n); err != nil || !info.Mode().IsRegular() || !packed(n) {
 			continue
 		}
-		u, err := openPacked(n)
+		u, err := openPacked(n, f.wait.unpacked)
 		if err != nil {
 			continue
 		}

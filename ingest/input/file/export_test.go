@@ -9,5 +9,5 @@ import (
 
 // RunBriefly is Run with less patience.
 func RunBriefly(ctx context.Context, cfg input.Config, env input.Env) error {
-	return follow(ctx, cfg, env, patience{linger: 2 * time.Second, settled: 200 * time.Millisecond, quiet: time.Second})
+	return follow(ctx, cfg, env, patience{linger: 4 * time.Second, settled: 200 * time.Millisecond, quiet: time.Second, unpacked: 8 << 20})
 }

@@ -123,11 +123,15 @@ type reader interface {
 	close()
 }
 
-// patience is how long is waited for more.
-type patience struct{ linger, settled, quiet time.Duration }
+// patience is how long is waited for more, and how much of a packed file is read
+// at least.
+type patience struct {
+	linger, settled, quiet time.Duration
+	unpacked               int64
+}
 
 func run(ctx context.Context, cfg input.Config, env input.Env) error {
-	return follow(ctx, cfg, env, patience{linger, settled, quiet})
+	return follow(ctx, cfg, env, patience{linger, settled, quiet, unpackedLeast})
 }
 
 func follow(ctx context.Context, cfg input.Config, env input.Env, wait patience) error {

@@ -157,7 +157,7 @@ func (p *path) restore() {
 	for _, s := range load(p.f.env.Positions, p.key()) {
 		p.fresh = true // the name is known: whatever is new under it is read whole
 		p.gen = max(p.gen, s.Gen)
-		t := reopen(p.name, s)
+		t := p.f.reopen(p.name, s)
 		if t == nil {
 			p.f.finished(p.name, s) // a copy of it may turn up
 			p.f.env.Log.Info("a file was moved or removed while nobody read it; what it held since is not read", "path", p.name)
@@ -175,7 +175,7 @@ func (p *path) restore() {
 			// Truncated, or another file that got the number of the one that is gone.
 			p.gen++
 			t.restart(p.gen)
-			if copied := packedCopy(siblings(p.name), s); copied != nil {
+			if copied := p.f.packedCopy(siblings(p.name), s); copied != nil {
 				p.old = append(p.old, copied)
 			} else {
 				p.f.finished(p.name, s)
@@ -204,7 +204,7 @@ func siblings(name string) []string {
 }
 
 // reopen finds the file of a saved position, or its packed copy.
-func reopen(name string, s state) *tail {
+func (f *follower) reopen(name string, s state) *tail {
 	names := siblings(name)
 	for _, n := range names {
 		if info, err := os.Stat(n); err != nil || !info.Mode().IsRegular() || packed(n) {
@@ -220,7 +220,7 @@ func reopen(name string, s state) *tail {
 		}
 		t.close()
 	}
-	return packedCopy(names, s)
+	return f.packedCopy(names, s)
 }
 
 // save keeps the positions of all files of the path, the one that bears the

@@ -65,7 +65,7 @@ type unpacked struct {
 	end   error // why the reader ended
 }
 
-func openPacked(name string) (*unpacked, error) {
+func openPacked(name string, least int64) (*unpacked, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func openPacked(name string) (*unpacked, error) {
 		f.Close()
 		return nil, err
 	}
-	u := &unpacked{f: f, zst: strings.EqualFold(filepath.Ext(name), ".zst"), close: func() {}, size: -1, most: max(unpackedLeast, unpackedMost*info.Size())}
+	u := &unpacked{f: f, zst: strings.EqualFold(filepath.Ext(name), ".zst"), close: func() {}, size: -1, most: max(least, unpackedMost*info.Size())}
 	if err := u.begin(); err != nil {
 		f.Close()
 		return nil, err

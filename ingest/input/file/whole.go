@@ -120,7 +120,7 @@ var errBusy = errors.New("still read as it was before it was packed")
 // was packed left out. What is damaged is named, and read on from there when the
 // file changes.
 func readPacked(ctx context.Context, w *whole) error {
-	u, err := openPacked(w.name)
+	u, err := openPacked(w.name, w.f.wait.unpacked)
 	if err != nil {
 		return err
 	}

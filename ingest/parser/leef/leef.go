@@ -47,7 +47,7 @@ func parse(raw []byte, hint parser.Hint, index parser.ProductIndex) (parser.Pars
 	if len(raw) == 0 || raw[0] == '{' {
 		return parser.Parsed{}, parser.ErrOther
 	}
-	l, body, ok := parser.InSyslog(string(raw), "LEEF:", hint.Received)
+	l, body, ok := parser.InSyslog(raw, "LEEF:", hint.Received)
 	if !ok {
 		return parser.Parsed{}, parser.ErrOther
 	}
