@@ -47,12 +47,14 @@ func TestWaysIn(t *testing.T) {
 	plain, secure := freePort(t), freePort(t)
 	s := newSolo(t, t.TempDir(), "--file", folder, "--syslog", plain, "--syslog-tls", secure, "--syslog-zone", "+05:00")
 	want := map[string]string{"run_from_memory_folder": "", "audit_module_loaded": ""}
-	if corpus := os.Getenv("HOLDFAST_CORPUS"); corpus != "" { // two of SigmaHQ's own
+	if corpus := os.Getenv("HOLDFAST_CORPUS"); corpus != "" { // some of SigmaHQ's own
 		for id, name := range map[string]string{
-			"e4ffe466-6ff8-48d4-94bd-e32d1a6061e2": "process_creation/proc_creation_lnx_nohup.yml",
-			"a5b977d6-8a81-4475-91b9-49dbfcd941f7": "auditd/execve/lnx_auditd_chattr_immutable_removal.yml",
+			"e4ffe466-6ff8-48d4-94bd-e32d1a6061e2": "linux/process_creation/proc_creation_lnx_nohup.yml",
+			"a5b977d6-8a81-4475-91b9-49dbfcd941f7": "linux/auditd/execve/lnx_auditd_chattr_immutable_removal.yml",
+			"d7fb8f0e-bd5f-45c2-b467-19571c490d7e": "network/firewall/net_firewall_cleartext_protocols.yml",
+			"ceb407f6-8277-439b-951f-e4210e3ed956": "network/cisco/aaa/cisco_cli_clear_logs.yml",
 		} {
-			b, err := os.ReadFile(filepath.Join(corpus, "sigma", "rules", "linux", name))
+			b, err := os.ReadFile(filepath.Join(corpus, "sigma", "rules", name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,20 +113,20 @@ func TestWaysIn(t *testing.T) {
 	}
 	defer conn.Close()
 	east := now.In(time.FixedZone("", 5*3600)).Add(-10 * time.Minute)
-	line := fmt.Sprintf("<134>%s fw1 CEF:0|Fortinet|Fortigate|v7|1|traffic:forward deny|3|src=192.0.2.8 dst=198.51.100.1 dpt=23 act=deny", east.Format(time.Stamp))
+	line := fmt.Sprintf("<134>%s fw1 CEF:0|Fortinet|Fortigate|v7|1|traffic:forward accept|3|src=192.0.2.8 dst=198.51.100.1 dpt=23 act=accept", east.Format(time.Stamp))
 	fmt.Fprintf(conn, "%d %s", len(line), line)
 	udp, err := net.Dial("udp", plain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	fmt.Fprintf(udp, "<189>29: *%s: %%SYS-5-CONFIG_I: Configured from console", now.UTC().Format("Jan _2 15:04:05.000 UTC"))
+	fmt.Fprintf(udp, "<189>29: *%s: %%PARSER-5-CFGLOG_LOGGEDCMD: User:admin  logged command:clear logging", now.UTC().Format("Jan _2 15:04:05.000 UTC"))
 	s.wait(15*time.Second, "the firewall's line", func() bool { return len(s.rows("dataset:cef.fortinet.fortigate src:192.0.2.8")) == 1 })
 	row := s.rows("dataset:cef.fortinet.fortigate")[0]
 	if at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(row["time"])); err != nil || at.Sub(east).Abs() > time.Second || row["trouble"] != nil && row["trouble"] != "" {
 		t.Errorf("the firewall's clock was read as %v, not %s: %v", row["time"], east, row["trouble"])
 	}
-	s.wait(15*time.Second, "the router's line", func() bool { return len(s.rows("dataset:cisco msgid:SYS-5-CONFIG_I")) == 1 })
+	s.wait(15*time.Second, "the router's line", func() bool { return len(s.rows("dataset:cisco msgid:PARSER-5-CFGLOG_LOGGEDCMD")) == 1 })
 
 	s.wait(15*time.Second, "the alerts", func() bool {
 		var alerts []holdfast.Alert
