@@ -59,12 +59,18 @@ func Settle(f Framer, lines int) {
 	}
 }
 
-// Share is explained at Keeps. Old may be nil.
-func Share(f, old Framer) {
-	if a, ok := f.(*audit); ok {
-		if b, ok := old.(*audit); ok {
-			a.programs = b.programs
-		}
+// Share is explained at Keeps. Old may be nil. With lines that go on where those of
+// old ended, f also takes over what old holds back.
+func Share(f, old Framer, goOn bool) {
+	a, ok := f.(*audit)
+	b, also := old.(*audit)
+	if !ok || !also {
+		return
+	}
+	a.programs = b.programs
+	if goOn {
+		a.open, a.order, a.line, a.held = b.open, b.order, b.line, b.held
+		b.open, b.order, b.held = map[string]*auditEvent{}, nil, 0
 	}
 }
 

@@ -86,6 +86,9 @@ func (f *follower) live(dir string, each func(*tail) bool) bool {
 // known reports whether there is nothing to read in a file that bears a new
 // name: it is open under another, or was read to its end.
 func (f *follower) known(name string) bool {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return false // opening it might wait for somebody
+	}
 	t, err := openTail(name)
 	if err != nil {
 		return false

@@ -55,7 +55,7 @@ func (t *tail) decide() error {
 	if t.by = frame.For(b); t.by == nil {
 		return nil
 	}
-	frame.Share(t.by, t.before)
+	frame.Share(t.by, t.before, t.off == 0)
 	t.before = nil
 	if t.off > 0 {
 		return t.again()
@@ -85,7 +85,7 @@ func (t *tail) again() error {
 		needed--
 	}
 	frame.Settle(t.by, needed)
-	t.starts = t.starts[len(t.starts)-t.by.Held():]
+	t.starts = t.starts[max(0, len(t.starts)-t.by.Held()):]
 	t.by.Faults()
 	return nil
 }

@@ -147,3 +147,16 @@ func TestParentBeforeRestartAndRotation(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditEventOverRotation has a file renamed in the middle of an event.
+func TestAuditEventOverRotation(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "audit.log")
+	lines := []string{audit("SYSCALL", 1, `pid=1 ppid=0 exe="/bin/a"`), audit("EXECVE", 1, `argc=1 a0="a"`), audit("PROCTITLE", 1, "proctitle=61")}
+	add(t, log, lines[0]+"\n")
+	h := newHost()
+	h.start(t, log, nil)
+	h.expect(t, lines[0])
+	move(t, log, log+".1")
+	add(t, log, lines[1]+"\n"+lines[2]+"\n")
+	h.expect(t, append(lines, strings.Join(lines, "\n"))...)
+}

@@ -62,8 +62,8 @@ func (g *glob) find(pattern string) []string {
 }
 
 // walk looks at what the rest of a pattern stands for below a folder. Below a
-// "**", what begins with a dot is left out, and links to folders are not
-// followed: they may lead back.
+// "**", what begins with a dot is left out, and links are not followed: they may
+// lead back, or to what whoever fills the folder may not read.
 func (g *glob) walk(dir string, rest []string, deep bool) {
 	if g.more {
 		return
@@ -87,7 +87,7 @@ func (g *glob) walk(dir string, rest []string, deep bool) {
 		for _, e := range entries {
 			name := filepath.Join(dir, e.Name())
 			switch {
-			case strings.HasPrefix(e.Name(), "."):
+			case strings.HasPrefix(e.Name(), "."), e.Type()&os.ModeSymlink != 0:
 			case e.IsDir():
 				if !excluded(g.exclude, name) {
 					g.walk(name, rest, true)
@@ -99,7 +99,10 @@ func (g *glob) walk(dir string, rest []string, deep bool) {
 		return
 	}
 	for _, e := range entries {
-		if ok, err := filepath.Match(rest[0], e.Name()); err != nil || !ok || deep && strings.HasPrefix(e.Name(), ".") {
+		if ok, err := filepath.Match(rest[0], e.Name()); err != nil || !ok {
+			continue
+		}
+		if deep && (strings.HasPrefix(e.Name(), ".") || e.Type()&os.ModeSymlink != 0) {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())
@@ -109,7 +112,7 @@ func (g *glob) walk(dir string, rest []string, deep bool) {
 			}
 			continue
 		}
-		if info, err := os.Stat(name); err == nil && info.IsDir() && (!deep || e.Type()&os.ModeSymlink == 0) {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			g.walk(name, rest[1:], deep)
 		}
 	}
