@@ -71,33 +71,34 @@ func read(cfg input.Config) (options, error) {
 		return o, err
 	}
 	for name, value := range cfg.Options {
-		switch name {
-		case "from":
-			if value != "start" && value != "end" {
-				return o, fmt.Errorf("file: option from is start or end, not %q: %w", value, holdfast.ErrInvalid)
-			}
-			o.start = value == "start"
-		case "backfill":
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || n < 0 {
-				return o, fmt.Errorf("file: option backfill is a number of bytes, not %q: %w", value, holdfast.ErrInvalid)
-			}
-			o.backfill = n
-		case "zone":
-			var err error
-			if o.zone, err = logline.Location(value); err != nil {
-				return o, fmt.Errorf("file: option zone: %w: %w", err, holdfast.ErrInvalid)
-			}
-		case "exclude":
-			var err error
-			if o.exclude, err = readExclude(value); err != nil {
-				return o, err
-			}
-		default:
-			return o, fmt.Errorf("file: there is no option %q, only from, backfill, exclude and zone: %w", name, holdfast.ErrInvalid)
+		if err := o.set(name, value); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
+}
+
+func (o *options) set(name, value string) (err error) {
+	switch name {
+	case "from":
+		if value != "start" && value != "end" {
+			return fmt.Errorf("file: option from is start or end, not %q: %w", value, holdfast.ErrInvalid)
+		}
+		o.start = value == "start"
+	case "backfill":
+		if o.backfill, err = strconv.ParseInt(value, 10, 64); err != nil || o.backfill < 0 {
+			return fmt.Errorf("file: option backfill is a number of bytes, not %q: %w", value, holdfast.ErrInvalid)
+		}
+	case "zone":
+		if o.zone, err = logline.Location(value); err != nil {
+			return fmt.Errorf("file: option zone: %w: %w", err, holdfast.ErrInvalid)
+		}
+	case "exclude":
+		o.exclude, err = readExclude(value)
+	default:
+		return fmt.Errorf("file: there is no option %q, only from, backfill, exclude and zone: %w", name, holdfast.ErrInvalid)
+	}
+	return err
 }
 
 // follower follows all files of one pattern.
