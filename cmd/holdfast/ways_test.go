@@ -126,7 +126,7 @@ func TestWaysIn(t *testing.T) {
 	if at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(row["time"])); err != nil || at.Sub(east).Abs() > time.Second || row["trouble"] != nil && row["trouble"] != "" {
 		t.Errorf("the firewall's clock was read as %v, not %s: %v", row["time"], east, row["trouble"])
 	}
-	s.wait(15*time.Second, "the router's line", func() bool { return len(s.rows("dataset:cisco msgid:PARSER-5-CFGLOG_LOGGEDCMD")) == 1 })
+	s.wait(15*time.Second, "the router's line", func() bool { return len(s.rows("dataset:cisco.aaa mnemonic:PARSER-5-CFGLOG_LOGGEDCMD")) == 1 })
 
 	s.wait(15*time.Second, "the alerts", func() bool {
 		var alerts []holdfast.Alert

@@ -4,7 +4,6 @@
 package syslog
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,8 +20,8 @@ func Parser() parser.Parser {
 		Name:        "syslog",
 		Title:       "Syslog",
 		Description: "Lines of any program, as syslog daemons write them to files and send them; the message is kept whole.",
-		References:  []string{"RFC 5424, section 6", "RFC 3164, section 4", "RFC 5427, section 3", "Cisco IOS and ASA system message guides, message format"},
-		Datasets:    []holdfast.Dataset{Dataset(), cisco()},
+		References:  []string{"RFC 5424, section 6", "RFC 3164, section 4", "RFC 5427, section 3"},
+		Datasets:    []holdfast.Dataset{Dataset()},
 		Parse:       parse,
 	}
 }
@@ -38,17 +37,6 @@ func Dataset() holdfast.Dataset {
 			"facility": "log.syslog.facility.name", "severity": "log.syslog.severity.name", "message": "message",
 		},
 	}
-}
-
-// cisco is what Cisco's systems say, known by its code: "%SYS-5-CONFIG_I:".
-func cisco() holdfast.Dataset {
-	d := Dataset()
-	d.Name, d.Title, d.Logsource = "cisco", "Cisco system messages", holdfast.Logsource{Product: "cisco", Service: "syslog"}
-	for _, service := range []string{"aaa", "bgp", "ldp"} {
-		d.Also = append(d.Also, holdfast.Logsource{Product: "cisco", Service: service})
-	}
-	d.ECS["msgid"], d.ECS["program"] = "event.code", "event.module"
-	return d
 }
 
 func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
@@ -73,9 +61,5 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	if fields, err = parser.WithData(fields, l.Data); err != nil {
 		return parser.Parsed{}, fmt.Errorf("structured data: %w", err)
 	}
-	dataset := "syslog"
-	if l.MsgID != "" && bytes.Contains(raw, []byte("%"+l.MsgID+":")) {
-		dataset = "cisco"
-	}
-	return parser.Parsed{Time: l.Time, Host: l.Host, Dataset: dataset, Fields: fields, Trouble: l.Note}, nil
+	return parser.Parsed{Time: l.Time, Host: l.Host, Dataset: "syslog", Fields: fields, Trouble: l.Note}, nil
 }
