@@ -99,6 +99,9 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 		trouble = append(trouble, dead.why)
 		p = parser.Parsed{Dataset: DeadLetter, Fields: parser.Add([]holdfast.Field{{Name: "error", Text: dead.why}}, "parser", dead.parser)}
 	}
+	if p.Trouble != "" {
+		trouble = append(trouble, p.Trouble)
+	}
 	e.Dataset, e.Fields = p.Dataset, p.Fields
 	if !utf8.Valid(raw) {
 		clean(e.Fields)

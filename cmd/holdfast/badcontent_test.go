@@ -145,9 +145,11 @@ func TestBadSettings(t *testing.T) {
 		"inputs:\n  - {kind: file, wher: /x}\n":                 `2:18: an input has no key "wher"; the keys are kind, where`,
 		"inputs:\n  - {kind: fil, where: /x}\n":                 `2:5: there is no input of the kind "fil"; the kinds are file, `,
 		"inputs:\n  - {kind: file, where: x}\n":                 `2:5: file: "x" is no absolute path; write it from the root`,
+		"syslog-zone: [Mars]\n":                                 `1:15: syslog-zone: "Mars" is no time zone; write it as `,
+		"file: [/srv/***/x]\n":                                  `1:8: file: in "/srv/***/x", ** stands for whole folders; write it as `,
 		"- listen\n":                                            `1:1: the settings should be a map of keys; write them as `,
 		"reserve: 1\nreserve: 2\n":                              `2:1: the key "reserve" stands twice; remove one`,
-		"inputs:\n  - {kind: file, where: /x, options: {a: b}}": `2:5: file: there is no option "a", only from and backfill; `,
+		"inputs:\n  - {kind: file, where: /x, options: {a: b}}": `2:5: file: there is no option "a", only from, backfill, exclude and zone; `,
 	} {
 		s.write("holdfast.yaml", text)
 		_, errOut, code := s.run(s.args...)
@@ -156,7 +158,7 @@ func TestBadSettings(t *testing.T) {
 		}
 	}
 	s.write("holdfast.yaml", "# nothing but the defaults\n")
-	for _, c := range [][]string{{"--management", "bogus"}, {"--log-level", "loud"}, {"--listen", "nowhere"}, {"--auto-approve", "action/x"}, {"--reserve", "many"}} {
+	for _, c := range [][]string{{"--management", "bogus"}, {"--log-level", "loud"}, {"--listen", "nowhere"}, {"--auto-approve", "action/x"}, {"--reserve", "many"}, {"--file", "/[", "--no-agent=false"}, {"--file", "/x", "--no-agent"}, {"--syslog-tls", "nowhere"}, {"--syslog-key", "/x"}} {
 		_, errOut, code := s.run(append(slices.Clone(s.args), c...)...)
 		if code != exitUsage || !strings.Contains(errOut, c[0]) {
 			t.Errorf("%v ended with %d: %s", c, code, errOut)

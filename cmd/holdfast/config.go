@@ -38,6 +38,12 @@ type config struct {
 	Listen      string         `koanf:"listen"`
 	Agents      string         `koanf:"agents"`
 	Syslog      []string       `koanf:"syslog"`
+	SyslogTLS   []string       `koanf:"syslog-tls"`
+	SyslogZone  []string       `koanf:"syslog-zone"`
+	SyslogCert  string         `koanf:"syslog-cert"`
+	SyslogKey   string         `koanf:"syslog-key"`
+	SyslogCA    string         `koanf:"syslog-ca"`
+	Files       []string       `koanf:"file"`
 	AutoApprove []string       `koanf:"auto-approve"`
 	Management  []string       `koanf:"management"`
 	Inputs      []input.Config `koanf:"inputs"`
@@ -60,6 +66,12 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.String("listen", c.Listen, "address of console and API; TLS unless it is loopback")
 	f.String("agents", c.Agents, "address for agents (mutual TLS)")
 	f.StringSlice("syslog", nil, "address to take syslog on, UDP and TCP; may stand several times")
+	f.StringSlice("syslog-tls", nil, "address to take syslog over TLS on; may stand several times")
+	f.StringSlice("syslog-zone", nil, "time zone of syslog senders whose clocks have none, such as Europe/Berlin, or of some: 192.0.2.0/24=+02:00; may stand several times")
+	f.String("syslog-cert", "", "certificate file (PEM) of --syslog-tls; default: one of its own making, syslog.crt in the data folder")
+	f.String("syslog-key", "", "key file (PEM) of --syslog-cert")
+	f.String("syslog-ca", "", "certificates (PEM) that syslog senders' must be signed by; without it they need none")
+	f.StringSlice("file", nil, "log file, folder or pattern (/srv/logs/**/*.log) to read on this host, beside its own logs; may stand several times")
 	f.StringSlice("auto-approve", nil, "part that needs no person's approval, such as action/block-address; may stand several times")
 	f.StringSlice("management", nil, "address or prefix that never loses access; may stand several times")
 	f.Bool("no-agent", false, "do not run an agent for this host")
@@ -122,6 +134,18 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.Agents, err = f.GetString(name)
 	case "syslog":
 		c.Syslog, err = f.GetStringSlice(name)
+	case "syslog-tls":
+		c.SyslogTLS, err = f.GetStringSlice(name)
+	case "syslog-zone":
+		c.SyslogZone, err = f.GetStringSlice(name)
+	case "syslog-cert":
+		c.SyslogCert, err = f.GetString(name)
+	case "syslog-key":
+		c.SyslogKey, err = f.GetString(name)
+	case "syslog-ca":
+		c.SyslogCA, err = f.GetString(name)
+	case "file":
+		c.Files, err = f.GetStringSlice(name)
 	case "auto-approve":
 		c.AutoApprove, err = f.GetStringSlice(name)
 	case "management":
@@ -150,15 +174,6 @@ func (c config) level() slog.Level {
 	return l
 }
 
-// inputs are the ways in that the server itself opens.
-func (c config) inputs() []input.Config {
-	var out []input.Config
-	for _, addr := range c.Syslog {
-		out = append(out, input.Config{Kind: "syslog", Where: addr})
-	}
-	return out
-}
-
 // secure reports whether the console must speak TLS: everywhere but on
 // loopback.
 func (c config) secure() bool {
@@ -183,7 +198,7 @@ func serverTLS(c config) (*tls.Config, []byte, error) {
 	path := filepath.Join(c.Data, "console.pem")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if b, err = selfSigned(c.Listen); err == nil {
+		if b, err = selfSigned("Holdfast console", c.Listen); err == nil {
 			err = host.WriteAtomic(path, b, 0o600)
 		}
 	}
@@ -198,7 +213,7 @@ func serverTLS(c config) (*tls.Config, []byte, error) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, public, nil
 }
 
-func selfSigned(listen string) ([]byte, error) {
+func selfSigned(name, listen string) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -209,7 +224,7 @@ func selfSigned(listen string) ([]byte, error) {
 	}
 	now := time.Now()
 	t := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "Holdfast console"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(2, 0, 0),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(2, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true, IsCA: true, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}

@@ -146,10 +146,7 @@ func (h *house) runAgent(ctx context.Context, server string) error {
 	}
 	self := host.New(h.log, h.clock)
 	self.Management = append([]string{"127.0.0.0/8", "::1"}, h.cfg.Management...)
-	cfgs := h.cfg.Inputs
-	if len(cfgs) == 0 {
-		cfgs = inputs.Defaults(self)
-	}
+	cfgs := h.cfg.ownInputs(self)
 	err = agent.Run(ctx, agent.Options{
 		Dir: dir, Server: "https://" + server, Token: token, Inputs: cfgs, InputKinds: inputs.All(), Collectors: collectors.All(),
 		Actions: actions.All(), Artefacts: artefacts.All(), Host: self, Clock: h.clock, Log: h.log, Version: version, Reserve: h.cfg.Reserve, Refuse: agent.Rights(), Watch: []string{exe, agent.WatchCommand},

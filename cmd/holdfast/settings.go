@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -30,7 +31,11 @@ func settings() map[string]func(string) error {
 	known := parts()
 	any := func(string) error { return nil }
 	return map[string]func(string) error{
-		"listen": address, "agents": address, "syslog": address, "management": prefix, "tls-cert": any, "tls-key": any,
+		"listen": address, "agents": address, "syslog": address, "syslog-tls": address, "syslog-cert": any, "syslog-key": any, "syslog-ca": any, "management": prefix, "tls-cert": any, "tls-key": any,
+		"syslog-zone": func(v string) error {
+			return withoutHead(checkInput(input.Config{Kind: "syslog", Where: "127.0.0.1:0", Options: map[string]string{"zone": v}}), "syslog: option zone: ")
+		},
+		"file": func(v string) error { return withoutHead(checkInput(fileInput(v)), "file: ") },
 		"auto-approve": func(v string) error {
 			if _, ok := known[v]; !ok {
 				return fmt.Errorf("there is no part %q; the parts are %s", v, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
@@ -63,7 +68,15 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "auto-approve" || name == "management"
+	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management"
+}
+
+// withoutHead leaves out what an error begins with, where its reader knows that.
+func withoutHead(err error, head string) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.TrimSuffix(strings.TrimPrefix(err.Error(), head), ": "+holdfast.ErrInvalid.Error()))
 }
 
 func address(v string) error {
@@ -103,6 +116,9 @@ func (c *config) check() error {
 		{"listen", []string{c.Listen}},
 		{"agents", []string{c.Agents}},
 		{"syslog", c.Syslog},
+		{"syslog-tls", c.SyslogTLS},
+		{"syslog-zone", c.SyslogZone},
+		{"file", c.Files},
 		{"management", c.Management},
 		{"auto-approve", c.AutoApprove},
 		{"log-level", []string{c.LogLevel}},
@@ -112,6 +128,9 @@ func (c *config) check() error {
 				return errUsage{fmt.Errorf("--%s: %w", x.name, err)}
 			}
 		}
+	}
+	if err := c.checkWays(); err != nil {
+		return errUsage{err}
 	}
 	return nil
 }

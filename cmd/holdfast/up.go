@@ -47,7 +47,9 @@ agent reads:
     - {kind: journald}`,
 		Example: `  holdfast up
   holdfast up --data /srv/holdfast --listen 0.0.0.0:8443 --agents 0.0.0.0:8444
-  holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address`,
+  holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address
+  holdfast up --syslog-tls 0.0.0.0:6514 --syslog-zone 192.0.2.0/24=Europe/Berlin
+  holdfast up --file '/srv/logs/**/*.log' --file /srv/evtx`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(a.data, c.Flags())

@@ -96,6 +96,9 @@ func (h *house) keys(ctx context.Context) error {
 	if h.ca, err = port.LoadCA([]byte(ca)); err != nil {
 		return err
 	}
+	if err := h.cfg.syslogCertificate(); err != nil {
+		return err
+	}
 	if h.cfg.secure() {
 		h.tls, h.certPEM, err = serverTLS(h.cfg)
 	}

@@ -12,6 +12,8 @@ const (
 	maxOpen    = 256
 	maxRecords = 256
 	maxBytes   = 1 << 20
+	// maxHeld bounds all that is held, and what is known of programs.
+	maxHeld = 4 << 20
 	// maxAge is how many lines an event waits that nothing ends.
 	maxAge = 2000
 )
@@ -25,9 +27,25 @@ type audit struct {
 	order []string // by the first record
 	line  int
 	lost  int
+	held  int // bytes of open
 	// programs are the records that say what a process runs, by its pid as it is
-	// written; all are forgotten when there are maxPrograms.
-	programs map[string][]byte
+	// written.
+	programs *programs
+}
+
+// programs are all forgotten when there are maxPrograms, or maxHeld bytes.
+type programs struct {
+	by    map[string][]byte
+	bytes int
+}
+
+func (p *programs) put(pid, line []byte) {
+	if len(p.by) >= maxPrograms || p.bytes+len(line) > maxHeld {
+		clear(p.by)
+		p.bytes = 0
+	}
+	p.bytes += len(pid) + len(line)
+	p.by[string(pid)] = line
 }
 
 const maxPrograms = 20_000
@@ -39,7 +57,9 @@ type auditEvent struct {
 	worth   bool
 }
 
-func newAudit() *audit { return &audit{open: map[string]*auditEvent{}, programs: map[string][]byte{}} }
+func newAudit() *audit {
+	return &audit{open: map[string]*auditEvent{}, programs: &programs{by: map[string][]byte{}}}
+}
 
 func (a *audit) Line(line []byte, emit func([]byte)) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
@@ -77,11 +97,12 @@ func (a *audit) Line(line []byte, emit func([]byte)) {
 		e.records++
 		e.worth = e.worth || kind == "EXECVE" || kind == "SOCKADDR" || kind == "PATH" && bytes.Contains(line, []byte("nametype=CREATE"))
 		e.text = append(append(e.text, line...), '\n')
+		a.held += len(line) + 1
 		if kind == "PROCTITLE" { // always the last
 			a.give(id, emit)
 		}
 	}
-	for len(a.order) > 0 && a.line-a.open[a.order[0]].first > maxAge {
+	for len(a.order) > 0 && (a.held > maxHeld || a.line-a.open[a.order[0]].first > maxAge) {
 		a.give(a.order[0], emit)
 	}
 }
@@ -89,6 +110,9 @@ func (a *audit) Line(line []byte, emit func([]byte)) {
 func (a *audit) give(id string, emit func([]byte)) {
 	e := a.open[id]
 	delete(a.open, id)
+	if e != nil {
+		a.held -= len(e.text)
+	}
 	if i := slices.Index(a.order, id); i >= 0 {
 		a.order = slices.Delete(a.order, i, i+1)
 	}
@@ -118,11 +142,8 @@ func (a *audit) parent(e *auditEvent) {
 	if title := word(rest, " proctitle="); title != nil && len(title) < 4<<10 {
 		line = append(append(line, " proctitle="...), title...)
 	}
-	known := a.programs[string(ppid)]
-	if len(a.programs) >= maxPrograms {
-		clear(a.programs)
-	}
-	a.programs[string(pid)] = line
+	known := a.programs.by[string(ppid)]
+	a.programs.put(pid, line)
 	if len(known) > 0 {
 		e.text = append(append(e.text, known...), '\n')
 	}
@@ -151,6 +172,13 @@ func (a *audit) End(emit func([]byte)) {
 	for len(a.order) > 0 {
 		a.give(a.order[0], emit)
 	}
+}
+
+func (a *audit) Held() int {
+	if len(a.order) == 0 {
+		return 0
+	}
+	return a.line - a.open[a.order[0]].first + 1
 }
 
 func (a *audit) Faults() []string {

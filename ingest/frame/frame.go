@@ -16,6 +16,9 @@ type Framer interface {
 	Line(line []byte, emit func(record []byte))
 	// End gives what is still held back.
 	End(emit func(record []byte))
+	// Held is how many of the last lines are still needed: what is held back
+	// begins with the first of them. 0 if nothing is.
+	Held() int
 	// Faults returns what was lost since it was last asked, for people.
 	Faults() []string
 }
@@ -35,6 +38,44 @@ func For(head []byte) Framer {
 	}
 	return nil
 }
+
+// NewAudit returns the framer of lines among which are records of the Linux
+// audit log.
+func NewAudit() Framer { return newAudit() }
+
+// Keeps reports whether a framer holds lines back, and Share gives it what the
+// framer of the lines before has learned.
+func Keeps(f Framer) bool {
+	_, ok := f.(*audit)
+	return ok
+}
+
+// Settle drops what is held back and begins before the last lines of this number.
+func Settle(f Framer, lines int) {
+	if a, ok := f.(*audit); ok {
+		for a.Held() > lines {
+			a.give(a.order[0], func([]byte) {})
+		}
+	}
+}
+
+// Share is explained at Keeps. Old may be nil. With lines that go on where those of
+// old ended, f also takes over what old holds back.
+func Share(f, old Framer, goOn bool) {
+	a, ok := f.(*audit)
+	b, also := old.(*audit)
+	if !ok || !also {
+		return
+	}
+	a.programs = b.programs
+	if goOn {
+		a.open, a.order, a.line, a.held = b.open, b.order, b.line, b.held
+		b.open, b.order, b.held = map[string]*auditEvent{}, nil, 0
+	}
+}
+
+// IsAudit reports whether a line is a record of the Linux audit log.
+func IsAudit(line []byte) bool { return isAudit(line) }
 
 // maxHeader bounds the lines of a header that are kept.
 const maxHeader = 256 << 10
@@ -78,6 +119,7 @@ func (z *zeek) Line(line []byte, emit func([]byte)) {
 }
 
 func (z *zeek) End(func([]byte)) {}
+func (z *zeek) Held() int        { return 0 }
 
 func (z *zeek) Faults() []string {
 	out := lost(z.before, "lines of data stand before any header")
@@ -123,6 +165,7 @@ func (w *w3c) Line(line []byte, emit func([]byte)) {
 }
 
 func (w *w3c) End(func([]byte)) {}
+func (w *w3c) Held() int        { return 0 }
 
 func (w *w3c) Faults() []string {
 	out := lost(w.before, "lines of data stand before any header")

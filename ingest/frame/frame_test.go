@@ -99,10 +99,17 @@ func FuzzLines(f *testing.F) {
 		}
 		total := 0
 		emit := func(rec []byte) { total += len(rec) }
+		n := 0
 		for line := range bytes.SplitSeq(b, []byte("\n")) {
 			fr.Line(line, emit)
+			if n++; fr.Held() > n {
+				t.Fatalf("%d of %d lines are held", fr.Held(), n)
+			}
 		}
 		fr.End(emit)
+		if fr.Held() != 0 {
+			t.Errorf("%d lines are held at the end", fr.Held())
+		}
 		fr.Faults()
 		if lines := bytes.Count(b, []byte("\n")) + 1; total > (lines+1)*(len(b)+1)*3 {
 			t.Errorf("%d bytes of %d", total, len(b))

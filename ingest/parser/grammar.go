@@ -104,7 +104,7 @@ func FromSyslog(g Grammar) func(raw []byte, hint Hint) (Parsed, error) {
 		if fields, err = WithData(fields, l.Data); err != nil {
 			return Parsed{}, err
 		}
-		return Parsed{Time: l.Time, Host: l.Host, Dataset: dataset, Fields: fields}, nil
+		return Parsed{Time: l.Time, Host: l.Host, Dataset: dataset, Fields: fields, Trouble: l.Note}, nil
 	}
 }
 

@@ -17,6 +17,7 @@ type Parsed struct {
 	Host    string    // the host the record names itself, if it does
 	Dataset string    // one that this parser or another of the catalogue describes
 	Fields  []holdfast.Field
+	Trouble string // what is wrong with the record although it was read: a guessed year
 }
 
 // Parser describes one parser. Parse may be called from many goroutines, keeps

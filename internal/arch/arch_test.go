@@ -28,6 +28,8 @@ var layers = []struct {
 	{"detect/sigma", false, 2, "language"},
 	{"query", true, 2, "language"},
 	{"control/requirement", false, 2, "language"},
+	{"ingest/evtx", true, 2, "format"},
+	{"ingest/frame", true, 2, "format"},
 	{"ingest/input", true, 2, "contract"},
 	{"ingest/parser", true, 2, "contract"},
 	{"assess/collect", true, 2, "contract"},

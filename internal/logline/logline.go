@@ -1,7 +1,7 @@
 // Package logline reads the head that syslog puts before a program's message:
 // RFC 5424, and the dialects of RFC 3164 that are found in files and on the
-// wire, with and without priority. What the message says is left to the
-// parsers of the programs.
+// wire, with and without priority, those of network devices among them. What
+// the message says is left to the parsers of the programs.
 package logline
 
 import (
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 )
+
+const bom = "\ufeff"
 
 // ErrNone says that the bytes carry no such head. Any other error of Read is a
 // head that is damaged.
@@ -25,6 +27,9 @@ type Line struct {
 	MsgID    string
 	Data     []Param // RFC 5424 structured data, in order
 	Message  string
+	// Note says that the time is a guess that may be far off, and why; or that
+	// there is none because the sender's clock is not set.
+	Note string
 }
 
 // Param is one parameter of an element of structured data. An element without
@@ -35,17 +40,25 @@ type Param struct{ Element, Name, Value string }
 // received: the zone of that time, and the year that puts the line nearest
 // before it.
 func Read(s string, received time.Time) (Line, error) {
-	s = strings.TrimRight(s, "\r\n\x00")
+	s = strings.TrimPrefix(strings.TrimRight(s, "\r\n\x00"), bom)
 	var l Line
 	rest, pri, ok := cutPriority(s)
 	if !ok {
 		return l, readOld(&l, s, received)
 	}
 	l.Facility, l.Severity = facility(pri>>3), severity(pri&7)
+	rest = strings.TrimPrefix(rest, bom)
 	if body, ok := cutVersion(rest); ok {
 		return l, readNew(&l, body)
 	}
-	if err := readOld(&l, rest, received); err != nil {
+	if len(rest) > 12 && rest[:2] == "1 " { // Meraki: a version, and seconds since 1970
+		if t, after, ok := cutEpoch(rest[2:]); ok {
+			l.Time = t
+			readBody(&l, after)
+			return l, nil
+		}
+	}
+	if err := readOld(&l, strings.TrimLeft(rest, " "), received); err != nil {
 		// RFC 3164, 4.3.3: with a priority, whatever follows is the message.
 		cutTag(&l, rest)
 	}
@@ -71,34 +84,62 @@ func cutPriority(s string) (rest string, pri int, ok bool) {
 // readOld reads a clock, an optional host and a tag (RFC 3164, 4.1.2 and
 // 4.1.3, and what rsyslog and syslog-ng write).
 func readOld(l *Line, s string, received time.Time) error {
-	t, rest, ok := cutClock(s, received)
+	t, note, rest, ok := Clock(s, received)
 	if !ok {
+		if s != "" && strings.IndexByte("*.%:0123456789", s[0]) >= 0 || strings.Contains(s[:min(len(s), 280)], ": ") {
+			if cutCisco(l, s, received) {
+				return nil
+			}
+		}
 		return ErrNone
 	}
-	l.Time = t
+	l.Time, l.Note = t, note
+	readBody(l, rest)
+	return nil
+}
+
+// readBody reads an optional host, a tag and the message.
+func readBody(l *Line, rest string) {
+	rest = strings.TrimPrefix(rest, ": ") // ASA puts it behind a clock with a zone
 	first, after, more := strings.Cut(rest, " ")
 	if !more {
 		l.Message = rest
-		return nil
+		return
+	}
+	// What AIX passes on names its host in a sentence.
+	if on, ok := strings.CutPrefix(rest, "Message forwarded from "); ok {
+		if host, body, ok := strings.Cut(on, ": "); ok && isHost(host) {
+			l.Host = host
+			cutTag(l, body)
+			return
+		}
 	}
 	// A line made on the host itself names no host: its first word is the tag.
-	if !isHost(first) {
+	if l.Host != "" || !isHost(first) {
 		cutTag(l, rest)
-		return nil
+		return
 	}
 	l.Host = first
+	if n := digits(after); n > 0 && strings.HasPrefix(after[n:], ": ") { // what another daemon put its head before
+		if i := strings.Index(after[:min(len(after), 100)], ": %"); i >= 0 && isCode(after[i+2:]) {
+			after = after[i+2:]
+		}
+	}
 	cutTag(l, after)
-	return nil
 }
 
 // isHost tells a host's name or address from a tag. Tags end in ':' or carry a
 // process id; an IPv6 address ends in neither.
 func isHost(s string) bool {
-	return s != "" && !strings.HasSuffix(s, ":") && !strings.ContainsAny(s, "[]()<>=\"")
+	return s != "" && !strings.HasSuffix(s, ":") && !strings.ContainsAny(s, "[]()<>=|%\"")
 }
 
 // cutTag reads "program[pid]: " or "program: "; without one, all is message.
 func cutTag(l *Line, s string) {
+	if code := strings.TrimPrefix(s, ": "); isCode(code) {
+		cutCode(l, code)
+		return
+	}
 	end := strings.IndexAny(s[:min(len(s), 160)], ":[ ")
 	if end <= 0 || s[end] == ' ' {
 		l.Message = strings.TrimPrefix(s, " ")

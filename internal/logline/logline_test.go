@@ -71,6 +71,82 @@ func TestRead(t *testing.T) {
 			},
 		},
 		"RFC 5424 with nothing": {"<0>1 - - - - - -", logline.Line{Facility: "kern", Severity: "emerg"}},
+		"BOM": {
+			"\ufeff<13>\ufeffNov 23 02:09:06 web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},
+		},
+		"zone by name": {
+			"<13>Nov 23 04:09:06 CEST web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},
+		},
+		"zone by offset": {
+			"<13>Nov 22 21:09:06.123456 -0500 web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06.123456Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},
+		},
+		"ctime": {
+			"Mon Nov 23 02:09:06 2026 web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Host: "web1", Program: "app", Message: "up"},
+		},
+		"ISO with a comma and a zone": {
+			"<13>2026-11-23 03:09:06,123 CET web1 app[1]: up",
+			logline.Line{Time: at("2026-11-23T02:09:06.123Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", PID: "1", Message: "up"},
+		},
+		"ISO with hours only": {
+			"<13>2026-11-23T03:09:06+01 web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},
+		},
+		"blank behind the priority": {
+			"<13> Nov 23 02:09:06 web1 app: up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},
+		},
+		"IOS": {
+			"<189>29: *Nov 23 02:09:06.483 UTC: %SYS-5-CONFIG_I: Configured from console by vty2 (10.34.195.36)",
+			logline.Line{Time: at("2026-11-23T02:09:06.483Z"), Facility: "local7", Severity: "notice", Program: "SYS", MsgID: "SYS-5-CONFIG_I", Message: "Configured from console by vty2 (10.34.195.36)"},
+		},
+		"IOS with a name and a lost server": {
+			"<189>000045: R1: .Nov 23 02:09:06: %LINK-3-UPDOWN: Interface Gi0/1, changed state to up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local7", Severity: "notice", Host: "R1", Program: "LINK", MsgID: "LINK-3-UPDOWN", Message: "Interface Gi0/1, changed state to up"},
+		},
+		"IOS after a start without a clock": {
+			"<189>1: *Mar  1 00:00:12.123: %SYS-5-RESTART: System restarted --",
+			logline.Line{Facility: "local7", Severity: "notice", Program: "SYS", MsgID: "SYS-5-RESTART", Message: "System restarted --", Note: "the sender's clock is not set"},
+		},
+		"IOS in a file": {
+			"Nov 23 02:09:06 10.1.1.1 29: Nov 23 02:09:05: %SEC_LOGIN-5-LOGIN_SUCCESS: Login Success",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Host: "10.1.1.1", Program: "SEC_LOGIN", MsgID: "SEC_LOGIN-5-LOGIN_SUCCESS", Message: "Login Success"},
+		},
+		"IOS without a clock": {
+			"<189>29: %SYS-5-CONFIG_I: Configured",
+			logline.Line{Facility: "local7", Severity: "notice", Program: "SYS", MsgID: "SYS-5-CONFIG_I", Message: "Configured"},
+		},
+		"ASA": {
+			"<166>Nov 23 2026 02:09:06 fw1 : %ASA-6-302013: Built outbound TCP connection",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local4", Severity: "info", Host: "fw1", Program: "ASA", MsgID: "ASA-6-302013", Message: "Built outbound TCP connection"},
+		},
+		"ASA with a zone and no host": {
+			"<166>:Nov 23 02:09:06 UTC: %ASA-session-6-302013: Built",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local4", Severity: "info", Program: "ASA", MsgID: "ASA-session-6-302013", Message: "Built"},
+		},
+		"ASA with nothing": {
+			"<166>%ASA-6-302013: Built",
+			logline.Line{Facility: "local4", Severity: "info", Program: "ASA", MsgID: "ASA-6-302013", Message: "Built"},
+		},
+		"NX-OS": {
+			"<189>: 2026 Nov 23 02:09:06 UTC: %ETHPORT-5-IF_UP: Interface Ethernet1/1 is up",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local7", Severity: "notice", Program: "ETHPORT", MsgID: "ETHPORT-5-IF_UP", Message: "Interface Ethernet1/1 is up"},
+		},
+		"Meraki": {
+			"<134>1 1795399746.123456789 MX84 flows src=192.0.2.1",
+			logline.Line{Time: time.Unix(1795399746, 123456789).UTC(), Facility: "local0", Severity: "info", Host: "MX84", Message: "flows src=192.0.2.1"},
+		},
+		"AIX": {
+			"<38>Nov 23 02:09:06 Message forwarded from aix1: sshd[7]: hello",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "auth", Severity: "info", Host: "aix1", Program: "sshd", PID: "7", Message: "hello"},
+		},
+		"CEF without a host": {
+			"<13>Nov 23 02:09:06 CEF:0|a|b|c|d|e|5|x=y z",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Program: "CEF", Message: "0|a|b|c|d|e|5|x=y z"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := logline.Read(c.line, now)
@@ -98,19 +174,23 @@ func TestReadNot(t *testing.T) {
 }
 
 func TestYearAndZone(t *testing.T) {
-	for name, c := range map[string]struct{ line, received, want string }{
-		"last year's line":     {"Dec 31 23:59:59", "2027-01-01T00:00:05Z", "2026-12-31T23:59:59Z"},
-		"next year's line":     {"Jan  1 00:30:00", "2026-12-31T23:30:05Z", "2026-12-31T23:30:00Z"},
-		"leap day":             {"Feb 29 12:00:00", "2026-11-23T00:00:00Z", "2024-02-29T12:00:00Z"},
-		"zone of the receiver": {"Nov 23 12:00:00", "2026-11-23T12:00:03+02:00", "2026-11-23T10:00:00Z"},
-		"sender in the east":   {"Nov 23 17:30:00", "2026-11-23T12:00:03Z", "2026-11-23T12:00:00Z"},
-		"a clock that is off":  {"Nov 23 12:07:00", "2026-11-23T12:00:00Z", "2026-11-23T12:07:00Z"},
-		"an old line":          {"Nov 20 12:00:00", "2026-11-23T12:00:00Z", "2026-11-20T12:00:00Z"},
+	for name, c := range map[string]struct{ line, received, want, note string }{
+		"last year's line":     {"Dec 31 23:59:59", "2027-01-01T00:00:05Z", "2026-12-31T23:59:59Z", ""},
+		"next year's line":     {"Jan  1 00:30:00", "2026-12-31T23:30:05Z", "2026-12-31T23:30:00Z", "1h0m ahead"},
+		"leap day":             {"Feb 29 12:00:00", "2026-11-23T00:00:00Z", "2024-02-29T12:00:00Z", "2024 was taken"},
+		"zone of the receiver": {"Nov 23 12:00:00", "2026-11-23T12:00:03+02:00", "2026-11-23T10:00:00Z", ""},
+		"sender in the east":   {"Nov 23 17:30:00", "2026-11-23T12:00:03Z", "2026-11-23T12:00:00Z", "5h30m ahead"},
+		"a clock that is off":  {"Nov 23 12:07:00", "2026-11-23T12:00:00Z", "2026-11-23T12:07:00Z", ""},
+		"an old line":          {"Nov 20 12:00:00", "2026-11-23T12:00:00Z", "2026-11-20T12:00:00Z", ""},
+		"last winter's line":   {"Dec 24 18:00:00", "2026-11-23T12:00:00Z", "2025-12-24T18:00:00Z", "2025 was taken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := logline.Read(c.line+" h p: m", at(c.received))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if (l.Note == "") != (c.note == "") || !strings.Contains(l.Note, c.note) {
+				t.Errorf("it says %q", l.Note)
 			}
 			if !l.Time.Equal(at(c.want)) {
 				t.Errorf("got %s, want %s", l.Time, c.want)
@@ -124,6 +204,8 @@ func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		"Nov 23 02:09:06 web1 sshd[812]: x", "<38>Nov  3 02:09:06 sshd: x", "<13>x", "2026-11-23T02:09:06.1+01:00 h p[1]: m",
 		`<165>1 2003-10-11T22:14:15.003Z h a 77 ID47 [a@1 x="1" x="2\"\]\\ \n"][b@1] m`, "<0>1 - - - - - -",
+		"<189>29: *Nov 23 02:09:06.483 UTC: %SYS-5-CONFIG_I: x", "<166>Nov 23 2026 02:09:06 fw1 : %ASA-6-302013: x", "<134>1 1795399746.1 MX84 x",
+		"<189>: 2026 Nov 23 02:09:06 UTC: %ETHPORT-5-IF_UP: x", "<13>Mon Nov 22 21:09:06.1 -0500 2026 h a: x", "<13>2026-11-23 03:09:06,123 GMT+02:00 h a: x",
 	} {
 		f.Add(s)
 	}

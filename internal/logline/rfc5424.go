@@ -54,7 +54,7 @@ func readNew(l *Line, s string) error {
 		return err
 	}
 	rest = strings.TrimPrefix(rest, " ")
-	l.Message = strings.TrimPrefix(rest, "\ufeff")
+	l.Message = strings.TrimPrefix(rest, bom)
 	return nil
 }
 

@@ -6,13 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/logline"
 )
 
 const (
@@ -32,12 +34,15 @@ func Input() input.Input {
 	return input.Input{
 		Name:  "file",
 		Title: "Log file",
-		Description: "Follows files by path or pattern, through rotation by rename and by copy and truncation, " +
-			"and goes on after a restart where it had stopped.",
-		References: []string{"logrotate(8)", "POSIX.1-2017, section 3.206: line"},
+		Description: "Follows files by path, folder or pattern, through rotation by rename and by copy and truncation, " +
+			"and goes on after a restart where it had stopped. Zeek tables, W3C logs and audit events come as whole records; " +
+			"packed files and Windows event logs are read once, from beginning to end.",
+		References: []string{"logrotate(8)", "POSIX.1-2017, section 3.206: line", "RFC 1952", "RFC 8878"},
 		Options: map[string]string{
 			"from":     "where to begin in a file never seen before: end (the default; see backfill) or start",
 			"backfill": "how many bytes before the end to begin, 1048576 unless told otherwise",
+			"exclude":  "patterns of files and folders to leave out, with commas between them: *.old,/srv/logs/debug/**",
+			"zone":     "the time zone of clocks that have none: Europe/Berlin or +02:00",
 		},
 		Example: input.Config{Kind: "file", Where: "/var/log/auth.log"},
 		Check:   check,
@@ -48,6 +53,8 @@ func Input() input.Input {
 type options struct {
 	start    bool
 	backfill int64
+	exclude  []string
+	zone     *time.Location
 }
 
 func check(cfg input.Config) error {
@@ -60,27 +67,38 @@ func read(cfg input.Config) (options, error) {
 	if !filepath.IsAbs(cfg.Where) {
 		return o, fmt.Errorf("file: %q is no absolute path; write it from the root, such as /var/log/auth.log: %w", cfg.Where, holdfast.ErrInvalid)
 	}
-	if _, err := filepath.Match(cfg.Where, ""); err != nil {
-		return o, fmt.Errorf("file: %q is no pattern: %w: %w", cfg.Where, err, holdfast.ErrInvalid)
+	if err := checkPattern(cfg.Where); err != nil {
+		return o, err
 	}
 	for name, value := range cfg.Options {
-		switch name {
-		case "from":
-			if value != "start" && value != "end" {
-				return o, fmt.Errorf("file: option from is start or end, not %q: %w", value, holdfast.ErrInvalid)
-			}
-			o.start = value == "start"
-		case "backfill":
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || n < 0 {
-				return o, fmt.Errorf("file: option backfill is a number of bytes, not %q: %w", value, holdfast.ErrInvalid)
-			}
-			o.backfill = n
-		default:
-			return o, fmt.Errorf("file: there is no option %q, only from and backfill: %w", name, holdfast.ErrInvalid)
+		if err := o.set(name, value); err != nil {
+			return o, err
 		}
 	}
 	return o, nil
+}
+
+func (o *options) set(name, value string) (err error) {
+	switch name {
+	case "from":
+		if value != "start" && value != "end" {
+			return fmt.Errorf("file: option from is start or end, not %q: %w", value, holdfast.ErrInvalid)
+		}
+		o.start = value == "start"
+	case "backfill":
+		if o.backfill, err = strconv.ParseInt(value, 10, 64); err != nil || o.backfill < 0 {
+			return fmt.Errorf("file: option backfill is a number of bytes, not %q: %w", value, holdfast.ErrInvalid)
+		}
+	case "zone":
+		if o.zone, err = logline.Location(value); err != nil {
+			return fmt.Errorf("file: option zone: %w: %w", err, holdfast.ErrInvalid)
+		}
+	case "exclude":
+		o.exclude, err = readExclude(value)
+	default:
+		return fmt.Errorf("file: there is no option %q, only from, backfill, exclude and zone: %w", name, holdfast.ErrInvalid)
+	}
+	return err
 }
 
 // follower follows all files of one pattern.
@@ -88,25 +106,57 @@ type follower struct {
 	cfg   input.Config
 	opt   options
 	env   input.Env
-	paths map[string]*path
+	wait  patience
+	paths map[string]reader
+	names []string // as they were found last
+	been  bool     // there was a run before this
 	notes map[string]string
-	chunk []byte // to read into
+	done  map[string]*done // by folder
+	chunk []byte           // to read into
+}
+
+// reader reads one name of the file system.
+type reader interface {
+	// step looks at the name once and reads what is new. Its only error is ctx's.
+	step(ctx context.Context) error
+	// idle reports whether a name that is not there any more may be forgotten.
+	idle() bool
+	close()
+}
+
+// patience is how long is waited for more, and how much of a packed file is read
+// at least.
+type patience struct {
+	linger, settled, quiet time.Duration
+	unpacked               int64
 }
 
 func run(ctx context.Context, cfg input.Config, env input.Env) error {
+	return follow(ctx, cfg, env, patience{linger, settled, quiet, unpackedLeast})
+}
+
+func follow(ctx context.Context, cfg input.Config, env input.Env, wait patience) error {
 	opt, err := read(cfg)
 	if err != nil {
 		return err
 	}
-	f := &follower{cfg: cfg, opt: opt, env: env, paths: map[string]*path{}, notes: map[string]string{}, chunk: make([]byte, chunk)}
+	f := &follower{cfg: cfg, opt: opt, env: env, wait: wait, paths: map[string]reader{}, notes: map[string]string{}, done: map[string]*done{}, chunk: make([]byte, chunk)}
 	defer f.close()
+	_, f.been = env.Positions.Load("file-begun:" + cfg.Where)
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	var searched time.Time
+	var next time.Time
 	for first := true; ; first = false {
-		if now := time.Now(); first || now.Sub(searched) >= search {
+		if now := time.Now(); first || now.After(next) {
 			f.search(first)
-			searched = now
+			if first && !f.been {
+				if err := env.Positions.Save("file-begun:"+cfg.Where, "1"); err != nil {
+					f.note(cfg.Where, "that it was looked at could not be saved: "+err.Error())
+				}
+			}
+			// A search of a large tree must not take more than a part of the time.
+			took := time.Since(now)
+			next = now.Add(max(search, 20*took))
 		}
 		for _, p := range f.paths {
 			if err := p.step(ctx); err != nil {
@@ -124,33 +174,91 @@ func run(ctx context.Context, cfg input.Config, env input.Env) error {
 // search matches the pattern. Files that appear after the first search are new
 // and read from their start.
 func (f *follower) search(first bool) {
-	names := []string{f.cfg.Where}
-	if strings.ContainsAny(f.cfg.Where, `*?[`) {
-		names, _ = filepath.Glob(f.cfg.Where) // the pattern was checked
-		trouble := ""
-		if len(names) == 0 {
-			trouble = "no file matches " + f.cfg.Where
+	names := f.find()
+	if len(f.paths) > 0 && !slices.Equal(names, f.names) {
+		for name, r := range f.paths {
+			if _, found := slices.BinarySearch(names, name); !found && isPattern(f.cfg.Where) && r.idle() {
+				delete(f.paths, name)
+			}
 		}
-		f.note(f.cfg.Where, trouble)
 	}
+	f.names = names
+	var fresh []string
 	for _, name := range names {
-		if f.paths[name] != nil || packed(name) {
+		switch {
+		case f.paths[name] != nil, otherPacked(name):
 			continue
+		case len(f.paths) >= maxFiles:
+			f.note(f.cfg.Where, fmt.Sprintf("more than %d files match %s; the rest is not read", maxFiles, f.cfg.Where))
+			return
 		}
+		// Names whose positions are known come first: what they opened may bear
+		// another name now, which is then none of a new file.
+		if _, ok := f.env.Positions.Load("file:" + name); ok {
+			f.open(name, first)
+		} else {
+			fresh = append(fresh, name)
+		}
+	}
+	for _, name := range fresh {
 		if len(f.paths) >= maxFiles {
 			f.note(f.cfg.Where, fmt.Sprintf("more than %d files match %s; the rest is not read", maxFiles, f.cfg.Where))
 			return
 		}
+		if packed(name) || eventLog(name) || !f.known(name) {
+			f.open(name, first)
+		}
+	}
+}
+
+// find returns the names that the configuration stands for now.
+func (f *follower) find() []string {
+	where := f.cfg.Where
+	switch info, err := os.Stat(where); {
+	case err == nil && info.IsDir():
+		where = filepath.Join(where, everything)
+	case !isPattern(where):
+		return []string{where}
+	}
+	g := &glob{exclude: f.opt.exclude, max: 4 * maxFiles}
+	names := g.find(where)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch {
+	case g.dirs > maxDirs:
+		f.note(f.cfg.Where, fmt.Sprintf("%s stands for more than %d folders; the rest is not read", f.cfg.Where, maxDirs))
+	case len(names) == 0 && where == f.cfg.Where:
+		f.note(f.cfg.Where, "no file matches "+f.cfg.Where)
+	case g.more:
+		f.note(f.cfg.Where, fmt.Sprintf("more than %d files match %s; the rest is not read", g.max, f.cfg.Where))
+	default:
+		f.note(f.cfg.Where, "")
+	}
+	return names
+}
+
+// open begins to read a name. Packed files that are there at the first start are
+// the past, unless they are asked for.
+func (f *follower) open(name string, first bool) {
+	switch {
+	case eventLog(name):
+		f.paths[name] = newWhole(f, name, false, readEventLog)
+	case packed(name):
+		asked := f.opt.start || packed(f.cfg.Where)
+		f.paths[name] = newWhole(f, name, first && !asked && !f.been, readPacked)
+	default:
 		f.paths[name] = newPath(f, name, first)
 	}
 }
 
-func packed(name string) bool {
-	switch filepath.Ext(name) {
-	case ".gz", ".xz", ".bz2", ".zst", ".lz4":
-		return true
+// received is the time now, in the zone of the file's clocks: parsers take it for
+// those that have none.
+func (f *follower) received() time.Time {
+	now := f.env.Clock.Now()
+	if f.opt.zone != nil {
+		now = now.In(f.opt.zone)
 	}
-	return false
+	return now
 }
 
 // note passes a change of health on.

@@ -15,6 +15,15 @@ type state struct {
 	Part    int    `json:"part,omitempty"` // the next piece of a long line
 	Print   string `json:"print,omitempty"`
 	Printed int64  `json:"printed,omitempty"`
+	End     string `json:"end,omitempty"`  // print of the bytes before Offset
+	Head    int64  `json:"head,omitempty"` // where the header in force begins
+	Back    int64  `json:"back,omitempty"` // how far before Offset a line stands that is still needed
+}
+
+// valid reports whether a state that was read back can be one of ours.
+func (s *state) valid() bool {
+	return s.Offset >= 0 && s.Part >= 0 && s.Gen >= 0 && s.Printed >= 0 && s.Printed <= printBytes &&
+		s.Head >= 0 && s.Head <= s.Offset && s.Back >= 0 && s.Back <= s.Offset
 }
 
 func load(p input.Positions, key string) []state {
@@ -27,7 +36,7 @@ func load(p input.Positions, key string) []state {
 		return nil // not ours, or damaged: begin anew
 	}
 	for _, s := range out {
-		if s.Offset < 0 || s.Part < 0 || s.Printed < 0 || s.Printed > printBytes {
+		if !s.valid() {
 			return nil
 		}
 	}

@@ -27,7 +27,8 @@ const (
 
 // tail is one open file and how far it was read.
 type tail struct {
-	file    *os.File
+	src     source
+	name    string // under which it was opened
 	id      string
 	gen     int
 	off     int64  // where the first line stands that was not handed on
@@ -37,6 +38,11 @@ type tail struct {
 	print   string // of the file's first printLen bytes
 	printed int64
 	changed time.Time // when it last grew, or was moved
+	failed  error     // why nothing more could be read
+	hold    int64     // as it was saved: where the framer's first line stands
+	last    []byte    // the bytes before off, printBytes at most; fewer if they are not known
+	was     state     // as it was asked for last
+	framed
 }
 
 func openTail(name string) (*tail, error) {
@@ -49,30 +55,53 @@ func openTail(name string) (*tail, error) {
 		f.Close()
 		return nil, err
 	}
-	return &tail{file: f, id: idOf(info, f), changed: time.Now()}, nil
+	return &tail{src: plain{f}, name: name, id: idOf(info, f), changed: time.Now()}, nil
 }
 
-func (t *tail) close() { t.file.Close() }
+func (t *tail) close() { t.src.Close() }
 
-func (t *tail) size() int64 {
-	info, err := t.file.Stat()
-	if err != nil {
-		return 0
+// handle is the open file, nil if it is packed.
+func (t *tail) handle() *os.File {
+	if p, ok := t.src.(plain); ok {
+		return p.File
 	}
-	return info.Size()
+	return nil
 }
+
+func (t *tail) size() int64 { return t.src.Size() }
 
 func (t *tail) state() state {
-	return state{ID: t.id, Gen: t.gen, Offset: t.off, Skip: t.skip, Part: t.part, Print: t.print, Printed: t.printed}
+	t.was = state{
+		ID: t.id, Gen: t.gen, Offset: t.off, Skip: t.skip, Part: t.part, Print: t.print, Printed: t.printed,
+		End: t.end(), Head: t.head, Back: t.off - t.holds(),
+	}
+	return t.was
+}
+
+// end is the print of the bytes before off.
+func (t *tail) end() string {
+	if n := min(t.off, printBytes); int64(len(t.last)) < n {
+		t.last = make([]byte, n)
+		if _, err := t.src.ReadAt(t.last, t.off-n); err != nil && !errors.Is(err, io.EOF) {
+			t.last = nil
+		}
+	}
+	return printOf(t.last)
+}
+
+func printOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
 }
 
 func (t *tail) resume(s state) {
 	t.gen, t.off, t.skip, t.part, t.print, t.printed = s.Gen, s.Offset, s.Skip, s.Part, s.Print, s.Printed
+	t.head, t.hold, t.was, t.last = s.Head, s.Offset-s.Back, s, nil
 }
 
 // restart begins a file anew that was truncated.
 func (t *tail) restart(gen int) {
-	*t = tail{file: t.file, id: t.id, gen: gen, changed: time.Now()}
+	*t = tail{src: t.src, name: t.name, id: t.id, gen: gen, changed: time.Now(), framed: framed{before: t.by}}
 }
 
 // truncated reports whether the file is another than it was: shorter than what
@@ -92,18 +121,21 @@ func (t *tail) same() bool {
 	if t.printed == 0 {
 		return true
 	}
-	p, n := t.fingerprint(t.printed)
+	p, n := t.fingerprint(0, t.printed)
 	return n == t.printed && p == t.print
 }
 
-func (t *tail) fingerprint(n int64) (string, int64) {
+func (t *tail) fingerprint(from, n int64) (string, int64) {
+	return fingerprint(t.src, from, n)
+}
+
+func fingerprint(r io.ReaderAt, from, n int64) (string, int64) {
 	b := make([]byte, n)
-	got, err := t.file.ReadAt(b, 0)
+	got, err := r.ReadAt(b, from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", 0
 	}
-	sum := sha256.Sum256(b[:got])
-	return hex.EncodeToString(sum[:16]), int64(got)
+	return printOf(b[:got]), int64(got)
 }
 
 // skipTo goes to the first line that begins at or after off.
@@ -113,15 +145,16 @@ func (t *tail) skipTo(off int64) error {
 	}
 	b := make([]byte, chunk)
 	for at := off - 1; ; {
-		n, err := t.file.ReadAt(b, at)
+		n, err := t.src.ReadAt(b, at)
 		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
 			t.off = at + int64(i) + 1
+			t.hold = t.off
 			return nil
 		}
 		at += int64(n)
 		if errors.Is(err, io.EOF) {
 			// One long unfinished line: what is missing of it is not read.
-			t.off, t.skip = at, true
+			t.off, t.hold, t.skip = at, at, true
 			return nil
 		}
 		if err != nil {
@@ -138,9 +171,8 @@ func (t *tail) read(ctx context.Context, p *path) (end bool, err error) {
 			return true, nil
 		}
 		records, grew, err := t.lines(p)
-		if err != nil {
+		if t.failed = err; err != nil {
 			p.f.note(p.name, lacks(p.name, nil, err))
-			return true, nil
 		}
 		if !grew {
 			return true, nil
@@ -152,7 +184,7 @@ func (t *tail) read(ctx context.Context, p *path) (end bool, err error) {
 			}
 		}
 		if t.printed < printBytes {
-			t.print, t.printed = t.fingerprint(min(printBytes, t.off))
+			t.print, t.printed = t.fingerprint(0, min(printBytes, t.off))
 		}
 		p.save()
 		if ctx.Err() != nil {
@@ -165,22 +197,28 @@ func (t *tail) read(ctx context.Context, p *path) (end bool, err error) {
 func (t *tail) lines(p *path) (records []holdfast.Record, grew bool, err error) {
 	bytesHeld := 0
 	for len(records) < maxPut && bytesHeld < maxPutBytes {
+		if err := t.decide(); err != nil {
+			return records, grew, err
+		}
 		// What is left of the last chunk first: a line may already be whole in it.
 		for len(records) < maxPut && bytesHeld < maxPutBytes {
-			r, ok := t.next(p)
-			if !ok {
+			had := len(records)
+			var ok bool
+			if records, ok = t.next(p, records); !ok {
 				break
 			}
 			grew = true
-			if r != nil {
-				records = append(records, *r)
+			for _, r := range records[had:] {
 				bytesHeld += len(r.Raw)
 			}
 		}
 		if len(records) >= maxPut || bytesHeld >= maxPutBytes {
 			break
 		}
-		n, err := t.file.ReadAt(p.f.chunk, t.off+int64(len(t.buf)))
+		n, err := t.src.ReadAt(p.f.chunk, t.off+int64(len(t.buf)))
+		if n > 0 {
+			err = nil // what is wrong comes again
+		}
 		t.buf = append(t.buf, p.f.chunk[:n]...)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return records, grew, err
@@ -195,46 +233,51 @@ func (t *tail) lines(p *path) (records []holdfast.Record, grew bool, err error) 
 	return records, grew, nil
 }
 
-// next takes one line off buf, or a piece of a long one; nil for one that is
-// empty or whose beginning was not read. ok is false if buf holds neither.
-func (t *tail) next(p *path) (r *holdfast.Record, ok bool) {
+// next takes one line off buf, or a piece of a long one, and adds its records to
+// out: none for one that is empty or whose beginning was not read. ok is false
+// if buf holds neither.
+func (t *tail) next(p *path, out []holdfast.Record) (records []holdfast.Record, ok bool) {
 	i := bytes.IndexByte(t.buf, '\n')
 	if t.skip {
 		switch {
 		case i >= 0:
 			t.advance(i + 1)
 			t.skip = false
-			return nil, true
+			return out, true
 		case len(t.buf) > 0:
 			t.advance(len(t.buf))
-			return nil, true
+			return out, true
 		}
-		return nil, false
+		return out, false
 	}
-	var line []byte
-	cut := false
 	switch {
-	case i > input.MaxRecord || i < 0 && len(t.buf) > input.MaxRecord+1:
-		line, cut = t.buf[:input.MaxRecord], true
-	case i < 0:
-		return nil, false
-	default:
-		line = bytes.TrimSuffix(t.buf[:i], []byte("\r"))
-	}
-	if len(line) > 0 {
-		r = t.record(p, line, cut)
-	}
-	if cut { // the rest follows in pieces
+	case i > input.MaxRecord || i < 0 && len(t.buf) > input.MaxRecord+1: // the rest follows in pieces
+		out = append(out, *t.record(p, t.buf[:input.MaxRecord], true))
 		t.advance(input.MaxRecord)
 		t.part++
-	} else {
-		t.advance(i + 1)
-		t.part = 0
+		return out, true
+	case i < 0:
+		return out, false
 	}
-	return r, true
+	line := bytes.TrimSuffix(t.buf[:i], []byte("\r"))
+	switch {
+	case t.by != nil && t.part == 0:
+		out = t.frames(p, line, out)
+	case len(line) > 0:
+		out = append(out, *t.record(p, line, false))
+	}
+	t.advance(i + 1)
+	t.part = 0
+	return out, true
 }
 
 func (t *tail) advance(n int) {
+	if n >= printBytes {
+		t.last = append(t.last[:0], t.buf[n-printBytes:n]...)
+	} else if int64(len(t.last)) == min(t.off, printBytes) {
+		t.last = append(t.last, t.buf[:n]...)
+		t.last = append(t.last[:0], t.last[max(0, len(t.last)-printBytes):]...)
+	}
 	t.off += int64(n)
 	t.buf = t.buf[n:]
 }
@@ -244,21 +287,39 @@ func (t *tail) record(p *path, line []byte, cut bool) *holdfast.Record {
 		Source:   "file:" + p.name,
 		Position: fmt.Sprintf("%s:%d:%d", t.id, t.gen, t.off),
 		Asset:    p.f.env.Asset, Dataset: p.f.cfg.Dataset,
-		Received: p.f.env.Clock.Now(), Raw: bytes.Clone(line), Truncated: cut, Part: t.part,
+		Received: p.f.received(), Raw: bytes.Clone(line), Truncated: cut, Part: t.part,
 	}
 }
 
 // finish hands on the unfinished last line of a file that nobody writes any
-// more.
+// more, and what was held back for more.
 func (t *tail) finish(ctx context.Context, p *path) error {
-	if len(t.buf) == 0 || t.skip {
+	var out []holdfast.Record
+	if len(t.buf) > 0 && !t.skip {
+		if t.by != nil && t.part == 0 {
+			out = t.frames(p, t.buf, out)
+		} else {
+			out = append(out, *t.record(p, t.buf, false))
+		}
+		t.advance(len(t.buf))
+		t.part = 0
+	}
+	if out = append(out, t.flush(p)...); len(out) == 0 {
 		return nil
 	}
-	r := t.record(p, t.buf, false)
-	if err := p.f.put(ctx, p.name, []holdfast.Record{*r}); err != nil {
-		return err
+	return p.f.put(ctx, p.name, out)
+}
+
+// settle hands on what is held back of a file that has not grown for a while.
+func (t *tail) settle(ctx context.Context, p *path) error {
+	if t.by == nil || t.by.Held() == 0 || time.Since(t.changed) < p.f.wait.quiet {
+		return nil
 	}
-	t.advance(len(t.buf))
-	t.part = 0
+	if out := t.flush(p); len(out) > 0 {
+		if err := p.f.put(ctx, p.name, out); err != nil {
+			return err
+		}
+	}
+	p.save()
 	return nil
 }

@@ -1,6 +1,6 @@
-// Package syslog listens for syslog over UDP and TCP on one address. It takes
-// the frames apart and hands on what stands in them; reading the lines is left
-// to the parsers.
+// Package syslog listens for syslog over UDP, TCP and TLS on one address. It takes
+// the frames apart and hands on what stands in them, audit records of one event
+// also together; reading the lines is left to the parsers.
 package syslog
 
 import (
@@ -30,11 +30,15 @@ func Input() input.Input {
 	return input.Input{
 		Name:        "syslog",
 		Title:       "Syslog listener",
-		Description: "Takes syslog over UDP and TCP on one address, framed by newlines or by counted octets.",
-		References:  []string{"RFC 5426", "RFC 6587, sections 3.4.1 and 3.4.2", "RFC 3164, section 4"},
+		Description: "Takes syslog over UDP and TCP, or over TLS, on one address, framed by newlines or by counted octets.",
+		References:  []string{"RFC 5425", "RFC 5426", "RFC 6587, sections 3.4.1 and 3.4.2", "RFC 3164, section 4"},
 		Options: map[string]string{
-			"proto":       "both (the default), udp or tcp",
+			"proto":       "both (the default), udp, tcp or tls",
 			"connections": "how many TCP connections at once, 256 unless told otherwise; one address gets a quarter",
+			"zone":        "the time zone of clocks that have none: Europe/Berlin or +02:00, or with the senders before it and commas between: 192.0.2.0/24=Europe/Berlin,+02:00",
+			"cert":        "for tls: certificate file (PEM)",
+			"key":         "for tls: key file (PEM), if it is not in the same file",
+			"ca":          "for tls: certificates (PEM) that a sender's must be signed by; without it, a sender needs none",
 		},
 		Lossy:   "UDP has no acknowledgement, and syslog over TCP none that reaches the sending program",
 		Example: input.Config{Kind: "syslog", Where: "127.0.0.1:5514"},
@@ -46,6 +50,8 @@ func Input() input.Input {
 type options struct {
 	udp, tcp    bool
 	connections int
+	tls         *tlsFiles
+	zones       zones
 }
 
 func read(cfg input.Config) (options, error) {
@@ -60,10 +66,15 @@ func read(cfg input.Config) (options, error) {
 	for name, value := range cfg.Options {
 		switch name {
 		case "proto":
-			if value != "both" && value != "udp" && value != "tcp" {
-				return o, fmt.Errorf("syslog: option proto is both, udp or tcp, not %q: %w", value, holdfast.ErrInvalid)
+			if value != "both" && value != "udp" && value != "tcp" && value != "tls" {
+				return o, fmt.Errorf("syslog: option proto is both, udp, tcp or tls, not %q: %w", value, holdfast.ErrInvalid)
 			}
-			o.udp, o.tcp = value != "tcp", value != "udp"
+			o.udp, o.tcp = value == "udp" || value == "both", value != "udp"
+		case "zone":
+			if o.zones, err = readZones(value); err != nil {
+				return o, err
+			}
+		case "cert", "key", "ca":
 		case "connections":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 || n > 10_000 {
@@ -71,10 +82,11 @@ func read(cfg input.Config) (options, error) {
 			}
 			o.connections = n
 		default:
-			return o, fmt.Errorf("syslog: there is no option %q, only proto and connections: %w", name, holdfast.ErrInvalid)
+			return o, fmt.Errorf("syslog: there is no option %q, only proto, connections, zone, cert, key and ca: %w", name, holdfast.ErrInvalid)
 		}
 	}
-	return o, nil
+	o.tls, err = readTLS(cfg.Options)
+	return o, err
 }
 
 // listener is one running input.
@@ -84,6 +96,8 @@ type listener struct {
 	env  input.Env
 	run  string // tells the positions of this run from those of others
 	next atomic.Uint64
+
+	audits atomic.Int32 // connections whose audit records are put together
 
 	mu    sync.Mutex
 	peers map[string]bool
@@ -101,10 +115,18 @@ func run(ctx context.Context, cfg input.Config, env input.Env) error {
 		all.Go(func() { l.keep(ctx, "udp", l.serveUDP) })
 	}
 	if opt.tcp {
-		all.Go(func() { l.keep(ctx, "tcp", l.serveTCP) })
+		all.Go(func() { l.keep(ctx, l.stream(), l.serveTCP) })
 	}
 	all.Wait()
 	return nil
+}
+
+// stream names the protocol of connections.
+func (l *listener) stream() string {
+	if l.opt.tls != nil {
+		return "tls"
+	}
+	return "tcp"
 }
 
 // keep serves again what failed: an address that is taken may become free.
@@ -162,6 +184,6 @@ func (l *listener) source(proto string, at net.Addr) string {
 func (l *listener) record(source string, raw []byte, cut bool) holdfast.Record {
 	return holdfast.Record{
 		Source: source, Position: l.run + ":" + strconv.FormatUint(l.next.Add(1), 10),
-		Dataset: l.cfg.Dataset, Received: l.env.Clock.Now(), Raw: raw, Truncated: cut,
+		Dataset: l.cfg.Dataset, Received: l.opt.zones.in(l.env.Clock.Now(), source), Raw: raw, Truncated: cut,
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -226,55 +224,6 @@ func TestPortTakenAndFreedAgain(t *testing.T) {
 	}
 }
 
-// TestRsyslogd takes what a real rsyslogd forwards, in its three dialects.
-func TestRsyslogd(t *testing.T) {
-	program, err := exec.LookPath("rsyslogd")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("rsyslogd is missing")
-		}
-		t.Skip("needs rsyslogd")
-	}
-	s, where := &sink{}, freePort(t)
-	start(t, s, where, nil)
-	dial(t, where).Close()
-	host, port, _ := net.SplitHostPort(where)
-	dir := t.TempDir()
-	from := filepath.Join(dir, "in.log")
-	if err := os.WriteFile(from, []byte("hello from rsyslog\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	conf := fmt.Sprintf(`module(load="imfile")
-global(workDirectory=%q)
-input(type="imfile" File=%q Tag="app:")
-action(type="omfwd" target=%q port=%q protocol="tcp" tcp_framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format")
-action(type="omfwd" target=%q port=%q protocol="tcp" template="RSYSLOG_TraditionalForwardFormat")
-action(type="omfwd" target=%q port=%q protocol="udp" template="RSYSLOG_ForwardFormat")
-`, dir, from, host, port, host, port, host, port)
-	file := filepath.Join(dir, "rsyslog.conf")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, program, "-n", "-C", "-f", file, "-i", filepath.Join(dir, "pid"))
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	ours := func() []string {
-		return slices.DeleteFunc(s.lines(), func(l string) bool { return !strings.Contains(l, "hello from rsyslog") })
-	}
-	waitFor(t, "the line in three dialects", func() bool { return len(ours()) == 3 })
-	for _, l := range ours() {
-		if !strings.Contains(l, " <133>") {
-			t.Errorf("no priority: %q", l)
-		}
-	}
-}
-
 func TestCheck(t *testing.T) {
 	for _, cfg := range []input.Config{
 		{Where: "514"},
@@ -282,10 +231,60 @@ func TestCheck(t *testing.T) {
 		{Where: ":1", Options: map[string]string{"proto": "sctp"}},
 		{Where: ":1", Options: map[string]string{"connections": "0"}},
 		{Where: ":1", Options: map[string]string{"x": "y"}},
+		{Where: ":1", Options: map[string]string{"proto": "tls"}},
+		{Where: ":1", Options: map[string]string{"cert": "/x"}},
+		{Where: ":1", Options: map[string]string{"zone": "Nowhere/Land"}},
+		{Where: ":1", Options: map[string]string{"zone": "here=UTC"}},
 	} {
 		if err := Input().Check(cfg); !errors.Is(err, holdfast.ErrInvalid) {
 			t.Errorf("%+v: %v", cfg, err)
 		}
+	}
+}
+
+// TestAuditRecordsComeTogether sends the records of one event, each in a syslog
+// line, and another's between them.
+func TestAuditRecordsComeTogether(t *testing.T) {
+	s, where := &sink{}, freePort(t)
+	start(t, s, where, nil)
+	lines := []string{
+		`<46>Nov 23 02:09:06 h audispd: type=SYSCALL msg=audit(1795399746.123:1): syscall=59 success=yes ppid=1 pid=10 exe="/bin/id"`,
+		"<13>Nov 23 02:09:06 h app: between",
+		`<46>Nov 23 02:09:06 h audispd: type=EXECVE msg=audit(1795399746.123:1): argc=1 a0="id"`,
+		"<46>Nov 23 02:09:06 h audispd: type=PROCTITLE msg=audit(1795399746.123:1): proctitle=6964",
+	}
+	whole := strings.Join([]string{lines[0], lines[2], lines[3]}, "\n")
+	conn := dial(t, where)
+	fmt.Fprint(conn, strings.Join(lines, "\n")+"\n")
+	waitFor(t, "the event", func() bool { return slices.Contains(s.lines(), "syslog:tcp:127.0.0.1 "+whole) })
+	udp, err := net.Dial("udp", where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	for _, l := range lines {
+		fmt.Fprint(udp, l)
+	}
+	waitFor(t, "the event in datagrams", func() bool { return slices.Contains(s.lines(), "syslog:udp:127.0.0.1 "+whole) })
+	if n := len(s.lines()); n != 10 {
+		t.Errorf("%d records", n)
+	}
+}
+
+func TestZones(t *testing.T) {
+	z, err := readZones("192.0.2.0/24=Asia/Tokyo, 192.0.2.7=-05:00,+02:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for source, want := range map[string]int{"syslog:udp:192.0.2.1": 9, "syslog:tls:192.0.2.7": -5, "syslog:tcp:2001:db8::1": 2, "syslog:udp:other": 2} {
+		got := z.in(now, source)
+		if _, off := got.Zone(); off != want*3600 || !got.Equal(now) {
+			t.Errorf("%s: %s", source, got)
+		}
+	}
+	if got := zones(nil).in(now, "syslog:udp:192.0.2.1"); got != now {
+		t.Error(got)
 	}
 }
 

@@ -3,8 +3,10 @@ package syslog
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -18,7 +20,14 @@ func (l *listener) serveTCP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.listening("tcp", ln.Addr())
+	var secure *tls.Config
+	if l.opt.tls != nil {
+		if secure, err = l.opt.tls.config(); err != nil {
+			ln.Close()
+			return err
+		}
+	}
+	l.listening(l.stream(), ln.Addr())
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	defer ln.Close()
@@ -33,7 +42,7 @@ func (l *listener) serveTCP(ctx context.Context) error {
 			}
 			return err
 		}
-		source := l.source("tcp", conn.RemoteAddr())
+		source := l.source(l.stream(), conn.RemoteAddr())
 		if why := open.enter(source); why != "" {
 			l.note(source, why)
 			conn.Close()
@@ -41,9 +50,28 @@ func (l *listener) serveTCP(ctx context.Context) error {
 		}
 		all.Go(func() {
 			defer open.leave(source)
+			if secure != nil {
+				if conn = l.shake(ctx, tls.Server(conn, secure), source); conn == nil {
+					return
+				}
+			}
 			l.serve(ctx, conn, source)
 		})
 	}
+}
+
+// shake agrees on TLS, or says why not, and closes the connection.
+func (l *listener) shake(ctx context.Context, conn *tls.Conn, source string) net.Conn {
+	ctx, cancel := context.WithTimeout(ctx, handshake)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+			l.note(source, "a connection was refused: "+err.Error())
+		}
+		return nil
+	}
+	return conn
 }
 
 // limit counts connections, in all and by source.
@@ -85,17 +113,22 @@ func (l *listener) serve(ctx context.Context, conn net.Conn, source string) {
 	defer stop()
 	defer conn.Close()
 	r := bufio.NewReaderSize(conn, 64<<10)
+	audits := &together{l: l, open: &l.audits}
+	defer audits.end(source)
 	for {
 		raw, cut, err := readFrame(r)
 		var batch []holdfast.Record
 		for {
 			if len(raw) > 0 {
-				batch = append(batch, l.record(source, raw, cut))
+				batch = audits.add(batch, l.record(source, raw, cut))
 			}
 			if err != nil || len(batch) >= maxPut || !whole(r) {
 				break
 			}
 			raw, cut, err = readFrame(r)
+		}
+		if err != nil {
+			batch = append(batch, audits.end(source)...)
 		}
 		if len(batch) > 0 && !l.putTCP(ctx, source, batch) {
 			return

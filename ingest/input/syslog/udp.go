@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/ingest/frame"
 )
 
 // waitingUDP bounds the datagrams that wait for the disk; what comes beyond is
@@ -63,6 +64,7 @@ func (l *listener) serveUDP(ctx context.Context) error {
 func (l *listener) sendUDP(ctx context.Context, waiting <-chan holdfast.Record, dropped *atomic.Uint64) {
 	name := "syslog:udp:" + l.cfg.Where
 	var lost uint64
+	audits := map[string]*together{}
 	for first := range waiting {
 		batch := append(make([]holdfast.Record, 0, 64), first)
 	more:
@@ -77,6 +79,7 @@ func (l *listener) sendUDP(ctx context.Context, waiting <-chan holdfast.Record, 
 				break more
 			}
 		}
+		batch = l.audit(audits, batch)
 		// What was received before the end is still handed on.
 		put, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		err := l.env.Sink.Put(put, batch)
@@ -91,4 +94,23 @@ func (l *listener) sendUDP(ctx context.Context, waiting <-chan holdfast.Record, 
 			l.note(name, "")
 		}
 	}
+}
+
+// audit puts the audit records of each sender together.
+func (l *listener) audit(by map[string]*together, batch []holdfast.Record) []holdfast.Record {
+	out := batch[:0:0]
+	for i := range batch {
+		r := &batch[i]
+		t := by[r.Source]
+		if t == nil && frame.IsAudit(r.Raw) && len(by) < maxAudits {
+			t = &together{l: l}
+			by[r.Source] = t
+		}
+		if t == nil {
+			out = append(out, *r)
+			continue
+		}
+		out = t.add(out, *r)
+	}
+	return out
 }

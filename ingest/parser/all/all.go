@@ -7,12 +7,14 @@ import (
 	"holdfast/ingest/parser/account"
 	"holdfast/ingest/parser/application"
 	"holdfast/ingest/parser/auditd"
+	"holdfast/ingest/parser/cef"
 	"holdfast/ingest/parser/cloud"
 	"holdfast/ingest/parser/daemon"
 	"holdfast/ingest/parser/device"
 	"holdfast/ingest/parser/esf"
 	"holdfast/ingest/parser/journal"
 	"holdfast/ingest/parser/json"
+	"holdfast/ingest/parser/leef"
 	"holdfast/ingest/parser/opencanary"
 	"holdfast/ingest/parser/rpcfirewall"
 	"holdfast/ingest/parser/sshd"
@@ -31,6 +33,8 @@ func All() []parser.Parser {
 		auditd.Parser(),
 		winevent.Parser(), // it is known by its first bytes
 		sysmon.Parser(),
+		cef.Parser(), // by what a message begins with, so before those that know programs
+		leef.Parser(),
 		sshd.Parser(),
 		sudo.Parser(),
 		account.Parser(),

@@ -144,6 +144,12 @@ func TestNoRecordTakesLong(t *testing.T) {
 		full(`{"`+string(bytes.Repeat([]byte("k"), 500_000))+`":{"a":{}`, `,"a":{}`),
 		append(full(`{"`+string(bytes.Repeat([]byte("k"), 500_000))+`":{"a":{}`, `,"a":{}`), "}}"...),
 		append(full(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":[1`, ",1"), "]}"...),
+		full("CEF:0|a|b|c|d|e|f|", " a="),
+		full("CEF:0|a|b|c|d|e|f|k=v "+string(bytes.Repeat([]byte("a"), 500_000)), `"=`),
+		full(`CEF:0|a`, `\|`),
+		full("LEEF:2.0|a|b|c|d|^|k=v", "^v"),
+		full("LEEF:1.0|a|b|c|d|", "a=b\t"),
+		full("<13>Nov 23 02:09:06 h 29: ", "Nov 23 02:09:06 h 29: "),
 		full("", "["),
 		full("", " "),
 	} {

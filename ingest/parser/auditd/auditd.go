@@ -73,7 +73,7 @@ func parse(raw []byte) (parser.Parsed, error) {
 		return parser.Parsed{Time: r.time, Host: r.node, Dataset: "linux.auditd", Fields: append(fields, r.fields...)}, nil
 	}
 	var records []record
-	for line := range strings.SplitSeq(text, "\n") {
+	for _, line := range oneEXECVE(strings.Split(text, "\n")) {
 		r, err := read(line)
 		if err != nil {
 			return parser.Parsed{}, err
@@ -84,6 +84,29 @@ func parse(raw []byte) (parser.Parsed, error) {
 		records = append(records, r)
 	}
 	return together(records), nil
+}
+
+// oneEXECVE makes one record of several that hold the arguments of one program:
+// the kernel begins a new one where they would be too long.
+func oneEXECVE(lines []string) []string {
+	out, first := lines[:0], -1
+	var bodies []string
+	for _, line := range lines {
+		head, body, ok := strings.Cut(line, "): ")
+		switch {
+		case !ok || !strings.Contains(head, "type=EXECVE "):
+		case first >= 0:
+			bodies = append(bodies, body)
+			continue
+		default:
+			first, bodies = len(out), []string{line}
+		}
+		out = append(out, line)
+	}
+	if len(bodies) > 1 {
+		out[first] = strings.Join(bodies, " ")
+	}
+	return out
 }
 
 type record struct {
@@ -139,7 +162,7 @@ func read(line string) (record, error) {
 	if r.kind == "SOCKADDR" {
 		r.address()
 	}
-	if len(r.fields) >= parser.MaxFields-4 {
+	if len(r.fields) >= parser.MaxFields-4 && r.kind != "EXECVE" { // some arguments are better than none
 		return r, errors.New("the record has too many fields")
 	}
 	return r, nil

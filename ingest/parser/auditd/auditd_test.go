@@ -19,6 +19,11 @@ var more = []string{
 	`type=SYSCALL msg=audit(1795399746.123:460): arch=c000003e syscall=257 success=yes exit=3 pid=101 uid=0 comm="cp" exe="/usr/bin/cp"` + "\n" +
 		`type=CWD msg=audit(1795399746.123:460): cwd="/etc/cron.d"` + "\n" +
 		`type=PATH msg=audit(1795399746.123:460): item=1 name="./x" nametype=CREATE`,
+	// The kernel parts long arguments over several records.
+	`type=SYSCALL msg=audit(1795399746.123:461): arch=c000003e syscall=59 success=yes pid=101 uid=33 comm="x" exe="/bin/x"` + "\n" +
+		`type=EXECVE msg=audit(1795399746.123:461): argc=4 a0="x" a1_len=8 a1[0]=6120` + "\n" +
+		`type=EXECVE msg=audit(1795399746.123:461): a1[1]=6263 a2="two"` + "\n" +
+		`type=EXECVE msg=audit(1795399746.123:461): a3="three"`,
 }
 
 func TestTogether(t *testing.T) {
@@ -29,6 +34,7 @@ func TestTogether(t *testing.T) {
 		},
 		{"": "linux.network_connection", "Image": "/usr/bin/nc", "DestinationIp": "192.0.2.7", "DestinationPort": "4444", "Initiated": "true"},
 		{"": "linux.file_event", "Image": "/usr/bin/cp", "TargetFilename": "/etc/cron.d/x"},
+		{"": "linux.process_creation", "CommandLine": "x a bc two three"},
 	} {
 		got, err := auditd.Parser().Parse([]byte(more[i]), parser.Hint{})
 		if err != nil {

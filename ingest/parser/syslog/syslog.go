@@ -61,5 +61,5 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	if fields, err = parser.WithData(fields, l.Data); err != nil {
 		return parser.Parsed{}, fmt.Errorf("structured data: %w", err)
 	}
-	return parser.Parsed{Time: l.Time, Host: l.Host, Dataset: "syslog", Fields: fields}, nil
+	return parser.Parsed{Time: l.Time, Host: l.Host, Dataset: "syslog", Fields: fields, Trouble: l.Note}, nil
 }
