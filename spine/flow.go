@@ -146,11 +146,19 @@ func (s *Spine) Detected() uint64 {
 	return s.detected
 }
 
-// keepPlace keeps the detector's place and state when no alert has done so.
+// keepPlace keeps the detector's place and state when no alert has done so
+// lately.
 func (s *Spine) keepPlace(ctx context.Context) error {
+	if !s.snapshotDue() {
+		return nil
+	}
+	return s.keepPlaceNow(ctx)
+}
+
+func (s *Spine) keepPlaceNow(ctx context.Context) error {
 	kept, _, err := s.State.Position(ctx, detectPosition)
-	if err != nil || kept >= s.Detected() || !s.snapshotDue() && ctx.Value(lastTime{}) == nil {
-		return err // nothing new, or kept a moment ago
+	if err != nil || kept >= s.Detected() {
+		return err // nothing new
 	}
 	snapshot, seq, err := s.Detect.SnapshotAt()
 	if err != nil || seq == 0 || s.Detected() < seq {
@@ -163,9 +171,6 @@ func (s *Spine) keepPlace(ctx context.Context) error {
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
 }
-
-// lastTime marks the context of the last steps before the end.
-type lastTime struct{}
 
 // release lets the bus forget what both readers have done.
 func (s *Spine) release(ctx context.Context) error {

@@ -158,7 +158,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, s.keepPlace(context.WithValue(last, lastTime{}, true)), s.CarryEvidence(last))
+	return errors.Join(err, s.keepPlaceNow(last), s.CarryEvidence(last))
 }
 
 // every calls f in a rhythm. An error is logged; the rhythm goes on.
