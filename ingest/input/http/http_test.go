@@ -23,6 +23,7 @@ import (
 	"holdfast/ingest/input"
 	input_http "holdfast/ingest/input/http"
 	"holdfast/internal/clock"
+	"holdfast/internal/intake"
 )
 
 type sink struct {
@@ -42,16 +43,18 @@ func (s *sink) Put(_ context.Context, r []holdfast.Record) error {
 }
 
 func handler(s *sink) http.Handler {
-	env := input.Env{Sink: s, Log: slog.New(slog.DiscardHandler), Clock: clock.System{}}
-	return input_http.Handler(env, func(r *http.Request) (string, error) {
-		switch r.Header.Get("Authorization") {
-		case "Bearer good":
-			return "shipper", nil
-		case "Bearer reader":
-			return "", holdfast.ErrForbidden
-		}
-		return "", errors.New("no token")
-	})
+	return input_http.Handler(intake.New(intake.Options{
+		Sink: s, Log: slog.New(slog.DiscardHandler), Clock: clock.System{},
+		Authorise: func(_ context.Context, secret string) (intake.Sender, error) {
+			switch secret {
+			case "good":
+				return intake.Sender{Name: "shipper", ID: "tok-1"}, nil
+			case "reader":
+				return intake.Sender{}, holdfast.ErrForbidden
+			}
+			return intake.Sender{}, errors.New("no token")
+		},
+	}))
 }
 
 // post sends over a real connection.
@@ -156,7 +159,7 @@ func TestRefusals(t *testing.T) {
 		"too large":   {bytes.Repeat([]byte(strings.Repeat("x", 1023)+"\n"), 33<<10), nil, nil, 413, ""},
 		"many lines":  {bytes.Repeat([]byte("x\n"), 100_001), nil, nil, 413, ""},
 		"long key":    {nil, []string{"Idempotency-Key", strings.Repeat("k", 201)}, nil, 400, ""},
-		"full":        {[]byte("{}"), nil, fmt.Errorf("the disk: %w", holdfast.ErrFull), 503, "5"},
+		"full":        {[]byte("{}"), nil, fmt.Errorf("the disk: %w", holdfast.ErrFull), 429, "5"},
 		"broken":      {[]byte("{}"), nil, errors.New("broken"), 503, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
