@@ -27,6 +27,7 @@ func Input() input.Input {
 			"the bulk API, one answer an item, with a token as password or API key. The server has it on, without configuration.",
 		References: []string{"https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk", "https://www.elastic.co/guide/en/ecs/current/index.html"},
 		Options:    map[string]string{},
+		Send:       `printf '{"create":{}}\n{"message":"hello"}\n' | curl -sS -u "holdfast:$TOKEN" "$URL/elastic/_bulk" -H 'Content-Type: application/x-ndjson' --data-binary @-`,
 		Example:    input.Config{Kind: "elastic", Where: "/elastic"},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {

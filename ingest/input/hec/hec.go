@@ -29,6 +29,7 @@ func Input() input.Input {
 			"https://docs.splunk.com/Documentation/Splunk/latest/Data/TroubleshootHTTPEventCollector",
 		},
 		Options: map[string]string{},
+		Send:    `curl -sS "$URL/services/collector/event" -H "Authorization: Splunk $TOKEN" -d '{"event":"hello","host":"web-01"}'`,
 		Example: input.Config{Kind: "hec", Where: Prefix},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {

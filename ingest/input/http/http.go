@@ -33,6 +33,7 @@ func Input() input.Input {
 			"The server has it on, without configuration.",
 		References: []string{"https://github.com/ndjson/ndjson-spec", "RFC 4180", "RFC 9110, sections 8.4, 10.2.3 and 15", "draft-ietf-httpapi-idempotency-key-header"},
 		Options:    map[string]string{},
+		Send:       `curl -sS "$URL/ingest/v1/events" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/x-ndjson' --data-binary '{"hello":"world"}'`,
 		Example:    input.Config{Kind: "http", Where: Path},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {

@@ -32,6 +32,7 @@ func Input() input.Input {
 			"token in the header authorization. The server has it on, without configuration.",
 		References: []string{"https://opentelemetry.io/docs/specs/otlp/", "https://opentelemetry.io/docs/specs/otel/logs/data-model/"},
 		Options:    map[string]string{},
+		Send:       `curl -sS "$URL/v1/logs" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hello"}}]}]}]}'`,
 		Example:    input.Config{Kind: "otlp", Where: paths[0]},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {
