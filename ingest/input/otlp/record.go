@@ -120,8 +120,10 @@ func (t *taking) record(ctx context.Context, head []byte, r *logs.LogRecord) err
 		b = strconv.AppendInt(append(b, `,"severity_number":`...), int64(n), 10)
 	}
 	for _, x := range [...]struct{ name, value string }{
-		{"severity_text", r.GetSeverityText()}, {"event_name", r.GetEventName()},
-		{"trace_id", id(r.GetTraceId(), 16)}, {"span_id", id(r.GetSpanId(), 8)},
+		{"severity_text", r.GetSeverityText()},
+		{"event_name", r.GetEventName()},
+		{"trace_id", id(r.GetTraceId(), 16)},
+		{"span_id", id(r.GetSpanId(), 8)},
 	} {
 		if x.value != "" {
 			b = append(append(append(b, `,"`...), x.name...), `":`...)

@@ -15,9 +15,14 @@ func (r *reader) winlog() []byte {
 	b = pairs(b, [][2]string{{"Name", r.get("winlog.provider_name", "event.provider")}, {"Guid", r.get("winlog.provider_guid")}})
 	b = append(b, `}},`...)
 	b = pairs(b, [][2]string{
-		{"EventID", r.get("winlog.event_id", "event.code")}, {"Version", r.get("winlog.version")}, {"Level", level(r.get("winlog.level"))},
-		{"Task", r.get("winlog.task")}, {"Opcode", r.get("winlog.opcode")},
-		{"EventRecordID", r.get("winlog.record_id")}, {"Channel", r.get("winlog.channel")}, {"Computer", r.get("winlog.computer_name", "host.name")},
+		{"EventID", r.get("winlog.event_id", "event.code")},
+		{"Version", r.get("winlog.version")},
+		{"Level", level(r.get("winlog.level"))},
+		{"Task", r.get("winlog.task")},
+		{"Opcode", r.get("winlog.opcode")},
+		{"EventRecordID", r.get("winlog.record_id")},
+		{"Channel", r.get("winlog.channel")},
+		{"Computer", r.get("winlog.computer_name", "host.name")},
 	})
 	at := r.get("@timestamp", "winlog.time_created")
 	for _, x := range [...]struct {
@@ -79,13 +84,30 @@ func (r *reader) userData() []holdfast.Field {
 // native are the fields of Sysmon and of the Security log that the pipelines of
 // Winlogbeat move to ECS names, with those names.
 var native = []struct{ name, ecs string }{
-	{"Image", "process.executable"}, {"CommandLine", "process.command_line"}, {"CurrentDirectory", "process.working_directory"},
-	{"ParentImage", "process.parent.executable"}, {"ParentCommandLine", "process.parent.command_line"}, {"OriginalFileName", "process.pe.original_file_name"},
-	{"Company", "process.pe.company"}, {"Description", "process.pe.description"}, {"Product", "process.pe.product"},
-	{"ProcessId", "process.pid"}, {"ParentProcessId", "process.parent.pid"}, {"ProcessGuid", "process.entity_id"}, {"ParentProcessGuid", "process.parent.entity_id"},
-	{"TargetFilename", "file.path"}, {"TargetObject", "registry.path"}, {"ImageLoaded", "dll.path"}, {"QueryName", "dns.question.name"},
-	{"SourceIp", "source.ip"}, {"SourcePort", "source.port"}, {"DestinationIp", "destination.ip"}, {"DestinationPort", "destination.port"},
-	{"DestinationHostname", "destination.domain"}, {"Protocol", "network.transport"}, {"RuleName", "rule.name"},
+	{"Image", "process.executable"},
+	{"CommandLine", "process.command_line"},
+	{"CurrentDirectory", "process.working_directory"},
+	{"ParentImage", "process.parent.executable"},
+	{"ParentCommandLine", "process.parent.command_line"},
+	{"OriginalFileName", "process.pe.original_file_name"},
+	{"Company", "process.pe.company"},
+	{"Description", "process.pe.description"},
+	{"Product", "process.pe.product"},
+	{"ProcessId", "process.pid"},
+	{"ParentProcessId", "process.parent.pid"},
+	{"ProcessGuid", "process.entity_id"},
+	{"ParentProcessGuid", "process.parent.entity_id"},
+	{"TargetFilename", "file.path"},
+	{"TargetObject", "registry.path"},
+	{"ImageLoaded", "dll.path"},
+	{"QueryName", "dns.question.name"},
+	{"SourceIp", "source.ip"},
+	{"SourcePort", "source.port"},
+	{"DestinationIp", "destination.ip"},
+	{"DestinationPort", "destination.port"},
+	{"DestinationHostname", "destination.domain"},
+	{"Protocol", "network.transport"},
+	{"RuleName", "rule.name"},
 }
 
 // renamed adds the native names to the data of a Sysmon event that has lost
@@ -128,10 +150,20 @@ func (r *reader) renamed(data []holdfast.Field) []holdfast.Field {
 func (r *reader) windowsBody() []byte {
 	out := reader{fields: []holdfast.Field{}}
 	for _, x := range [...]struct{ to, from string }{
-		{"winlog.channel", "body.channel"}, {"winlog.computer_name", "body.computer"}, {"winlog.provider_name", "body.provider.name"},
-		{"winlog.provider_guid", "body.provider.guid"}, {"winlog.event_id", "body.event_id.id"}, {"winlog.record_id", "body.record_id"},
-		{"@timestamp", "body.system_time"}, {"winlog.level", "body.level"}, {"winlog.task", "body.task"}, {"winlog.opcode", "body.opcode"}, {"message", "body.message"},
-		{"winlog.process.pid", "body.execution.process_id"}, {"winlog.process.thread.id", "body.execution.thread_id"}, {"winlog.user.identifier", "body.security.user_id"},
+		{"winlog.channel", "body.channel"},
+		{"winlog.computer_name", "body.computer"},
+		{"winlog.provider_name", "body.provider.name"},
+		{"winlog.provider_guid", "body.provider.guid"},
+		{"winlog.event_id", "body.event_id.id"},
+		{"winlog.record_id", "body.record_id"},
+		{"@timestamp", "body.system_time"},
+		{"winlog.level", "body.level"},
+		{"winlog.task", "body.task"},
+		{"winlog.opcode", "body.opcode"},
+		{"message", "body.message"},
+		{"winlog.process.pid", "body.execution.process_id"},
+		{"winlog.process.thread.id", "body.execution.thread_id"},
+		{"winlog.user.identifier", "body.security.user_id"},
 	} {
 		if v := r.get(x.from); v != "" {
 			out.fields = append(out.fields, holdfast.Field{Name: x.to, Text: v})

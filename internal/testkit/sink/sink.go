@@ -71,7 +71,9 @@ func (s *Sink) Refused() int {
 }
 
 // Gate returns a gate before the sink that knows the two tokens.
-func (s *Sink) Gate() *intake.Gate { return s.GateFor(intake.Sender{Name: "shipper", ID: "tok-1"}, clock.System{}) }
+func (s *Sink) Gate() *intake.Gate {
+	return s.GateFor(intake.Sender{Name: "shipper", ID: "tok-1"}, clock.System{})
+}
 
 // GateFor returns one where the token stands for a certain sender.
 func (s *Sink) GateFor(who intake.Sender, c clock.Clock) *intake.Gate {
