@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// MaxBody bounds a request as it comes, MaxPlain what it may unpack to.
-	MaxBody  = 32 << 20
+	// MaxBody bounds a request as it comes.
+	MaxBody = 32 << 20
+	// MaxPlain bounds what it may unpack to.
 	MaxPlain = 128 << 20
 	// MaxRecords bounds the records of one request.
 	MaxRecords = 100_000

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -194,12 +195,12 @@ func FuzzValues(f *testing.F) {
 }
 
 func TestUnpackKnows(t *testing.T) {
-	r := httptest.NewRequest("POST", "/", strings.NewReader("x"))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
 	r.Header.Set("Content-Encoding", "br")
 	if _, _, err := intake.Unpack(httptest.NewRecorder(), r, 10); !errors.Is(err, intake.ErrEncoding) {
 		t.Error(err)
 	}
-	r = httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", 11)))
+	r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 11)))
 	body, done, err := intake.Unpack(httptest.NewRecorder(), r, 10)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func (m *meter) take(s Sender, n int, bytes int64, now time.Time) error {
 		a.at = now
 		if a.credit <= 0 {
 			return &Later{
-				Why: fmt.Sprintf("the token %s may send %g records a second", s.Name, s.Rate),
+				Why: fmt.Sprintf("the token %s may send %.4g records a second", s.Name, s.Rate),
 				In:  time.Duration((1 - a.credit) / s.Rate * float64(time.Second)),
 			}
 		}

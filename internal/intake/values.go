@@ -100,9 +100,10 @@ func (s *scan) pass(text []byte) (int, bool) {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				s.escaped = true
-			} else if c == '"' {
+			case '"':
 				if s.quoted = false; s.depth == 0 {
 					return i + 1, true
 				}

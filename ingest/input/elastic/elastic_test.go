@@ -80,7 +80,7 @@ func TestBeats(t *testing.T) {
 	s := &sink.Sink{}
 	resp, said := ask(t, s, "POST", "/_bulk?filter_path=errors%2Citems.%2A.error%2Citems.%2A.status", gz(t, []byte(beats)),
 		"Content-Encoding", "gzip", "Content-Type", "application/json; charset=UTF-8", "User-Agent", "Elastic-filebeat/8.15.0 (linux; amd64)")
-	if resp.StatusCode != 200 || said != `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}` {
+	if resp.StatusCode != http.StatusOK || said != `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}` {
 		t.Errorf("%d %s", resp.StatusCode, said)
 	}
 	var at []string
@@ -118,7 +118,7 @@ func TestItems(t *testing.T) {
 			Error  struct{ Type, Reason string }
 		}
 	}
-	if err := json.Unmarshal([]byte(said), &got); err != nil || resp.StatusCode != 200 || !got.Errors {
+	if err := json.Unmarshal([]byte(said), &got); err != nil || resp.StatusCode != http.StatusOK || !got.Errors {
 		t.Fatalf("%v %d %s", err, resp.StatusCode, said)
 	}
 	var items []string
@@ -154,14 +154,14 @@ func TestFull(t *testing.T) {
 	s := &sink.Sink{}
 	s.Refuse(full, 0)
 	resp, said := ask(t, s, "POST", "/_bulk", []byte(beats))
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "5" || !strings.Contains(said, "es_rejected_execution_exception") {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "5" || !strings.Contains(said, "es_rejected_execution_exception") {
 		t.Errorf("%d %s", resp.StatusCode, said)
 	}
 	// What fits is taken, and each of the rest is told to come again.
 	s = &sink.Sink{}
 	s.Refuse(full, 1000)
 	resp, said = ask(t, s, "POST", "/_bulk", bytes.Repeat([]byte("{\"create\":{\"_index\":\"x\"}}\n{\"a\":1}\n"), 2500))
-	if resp.StatusCode != 200 || strings.Count(said, `"status":201`) != 1000 || strings.Count(said, `"status":429`) != 1500 || len(s.Records()) != 1000 {
+	if resp.StatusCode != http.StatusOK || strings.Count(said, `"status":201`) != 1000 || strings.Count(said, `"status":429`) != 1500 || len(s.Records()) != 1000 {
 		t.Errorf("%d, %d records: %.500s", resp.StatusCode, len(s.Records()), said)
 	}
 	if s.Refused() != 500 { // the last 500 were not even offered
@@ -169,7 +169,7 @@ func TestFull(t *testing.T) {
 	}
 	s = &sink.Sink{}
 	s.Refuse(errors.New("a secret of ours"), 0)
-	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != 503 || strings.Contains(said, "secret") {
+	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(said, "secret") {
 		t.Errorf("%d %s", resp.StatusCode, said)
 	}
 }
@@ -233,10 +233,10 @@ func TestHandshakes(t *testing.T) {
 	} {
 		s := &sink.Sink{}
 		resp, said := ask(t, s, c.method, c.path, nil, "User-Agent", c.agent, "Accept", "application/vnd.elasticsearch+json; compatible-with=8")
-		if resp.StatusCode != 200 || !strings.Contains(said, c.says) {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(said, c.says) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, resp.StatusCode, said)
 		}
-		if resp, _ := ask(t, s, c.method, c.path, nil, "Authorization", ""); resp.StatusCode != 401 {
+		if resp, _ := ask(t, s, c.method, c.path, nil, "Authorization", ""); resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s %s without a token: %d", c.method, c.path, resp.StatusCode)
 		}
 	}
@@ -249,10 +249,10 @@ func TestHandshakes(t *testing.T) {
 
 func TestOne(t *testing.T) {
 	s := &sink.Sink{}
-	if resp, said := ask(t, s, "PUT", "/idx/_create/7", []byte(`{"a":1}`)); resp.StatusCode != 201 || !strings.Contains(said, `"result":"created"`) {
+	if resp, said := ask(t, s, "PUT", "/idx/_create/7", []byte(`{"a":1}`)); resp.StatusCode != http.StatusCreated || !strings.Contains(said, `"result":"created"`) {
 		t.Errorf("%d %s", resp.StatusCode, said)
 	}
-	if resp, said := ask(t, s, "POST", "/idx/_doc", []byte(`{"a":`)); resp.StatusCode != 400 {
+	if resp, said := ask(t, s, "POST", "/idx/_doc", []byte(`{"a":`)); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("%d %s", resp.StatusCode, said)
 	}
 	if d := cmp.Diff([]string{`{"a":1}`, `{"a":`}, s.Raws()); d != "" {
@@ -266,12 +266,12 @@ func TestTakes(t *testing.T) {
 		"/elastic": true, "/elastic/x": true, "/_bulk": true, "/a/_bulk": true, "/a/_doc/1": true, "/_license": true, "/": false,
 		"/alerts": false, "/api/v1/events": false, "/elastics": false, "/alerts/_x": false, "/v1/logs": false,
 	} {
-		r := httptest.NewRequest("GET", path, nil)
+		r := httptest.NewRequest(http.MethodGet, path, nil)
 		if got := elastic.Takes(r); got != want {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if r.SetBasicAuth("a", "b"); !elastic.Takes(r) {
 		t.Error("/ with a token is the console's")
 	}

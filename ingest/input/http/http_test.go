@@ -191,7 +191,7 @@ func TestArrayAndCSV(t *testing.T) {
 			s := &sink{}
 			resp, said := post(t, s, []byte(c.body), "Content-Type", c.kind)
 			var got input_http.Answer
-			if err := json.Unmarshal(said, &got); err != nil || resp.StatusCode != 200 || got.Accepted != len(c.want) || len(got.Lines) != c.trouble {
+			if err := json.Unmarshal(said, &got); err != nil || resp.StatusCode != http.StatusOK || got.Accepted != len(c.want) || len(got.Lines) != c.trouble {
 				t.Errorf("%v %d %s", err, resp.StatusCode, said)
 			}
 			var raws []string
@@ -205,7 +205,7 @@ func TestArrayAndCSV(t *testing.T) {
 	}
 	wide := strings.Repeat("c,", 10_000)
 	for _, body := range []string{wide + "\n1", strings.Repeat("n", 64<<10) + "\n1", strings.Repeat("x", 2<<20)} {
-		if resp, said := post(t, &sink{}, []byte(body), "Content-Type", "text/csv"); resp.StatusCode != 400 {
+		if resp, said := post(t, &sink{}, []byte(body), "Content-Type", "text/csv"); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%.20s: %d %s", body, resp.StatusCode, said)
 		}
 	}

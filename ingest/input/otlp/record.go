@@ -74,7 +74,7 @@ type partial struct {
 func (p partial) wire() []byte {
 	var in, out []byte
 	if p.rejected > 0 {
-		in = protowire.AppendVarint(protowire.AppendTag(in, 1, protowire.VarintType), uint64(p.rejected)) //nolint:gosec // a count
+		in = protowire.AppendVarint(protowire.AppendTag(in, 1, protowire.VarintType), uint64(p.rejected))
 	}
 	if p.say != "" {
 		in = protowire.AppendString(protowire.AppendTag(in, 2, protowire.BytesType), p.say)
