@@ -132,7 +132,7 @@ func values(text string, max int, elements, slow bool) (out []string, err error)
 		r = iotest.OneByteReader(r)
 	}
 	v := intake.NewValues(r, max, elements)
-	for range len(text) + 2 {
+	for range 2*len(text) + 2 { // a number may end in an empty piece
 		raw, more, err := v.Next()
 		if err != nil {
 			if len(raw) > 0 {
