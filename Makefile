@@ -53,14 +53,19 @@ test: need .ci/packages ## install what the tests need and run all of them
 	$(MAKE) build
 	$(MAKE) test-go test-web
 
-test-go:
+SENDERS := ingest/input/testdata/senders
+$(SENDERS)/node_modules/.package-lock.json: $(SENDERS)/package.json $(SENDERS)/package-lock.json
+	cd $(SENDERS) && npm ci --no-audit --no-fund
+	@touch $@
+
+test-go: $(SENDERS)/node_modules/.package-lock.json
 	go vet ./...
 	HOLDFAST_BIN=$(CURDIR)/bin/holdfast go test -timeout 25m ./...
 
 test-web: web/node_modules/.package-lock.json
 	cd web && npm run test
 
-race: need ## the Go tests under the race detector
+race: need $(SENDERS)/node_modules/.package-lock.json ## the Go tests under the race detector
 	go test -race -p 1 -timeout 40m -short ./...
 
 fuzz: need ## every fuzz target for FUZZTIME

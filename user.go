@@ -38,6 +38,9 @@ type Token struct {
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 	Seen    time.Time `json:"seen,omitzero"`
+	// Rate and Quota bound what an input token may send.
+	Rate  float64 `json:"rate,omitempty"`  // records a second; 0 is no limit
+	Quota int64   `json:"quota,omitempty"` // bytes a day, unpacked; 0 is no limit
 }
 
 // The kinds of token.

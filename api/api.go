@@ -42,11 +42,13 @@ type Options struct {
 	Loop     Loop
 	Evidence EvidenceLog
 	Console  http.Handler // the web console; nil for none
-	Ingest   http.Handler // takes POST /ingest/v1/events with an input token; nil for none
-	Clock    clock.Clock
-	Log      *slog.Logger
-	Version  string
-	Secure   bool // cookies only over TLS
+	// Ingest returns the way in that a request is for, or nil; it looks at the
+	// token itself. It is asked before any route. May be nil.
+	Ingest  func(*http.Request) http.Handler
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Version string
+	Secure  bool // cookies only over TLS
 	// Origin is the address people see, for links.
 	Origin string
 }
@@ -124,7 +126,7 @@ func New(o Options) *API {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
 	config.CreateHooks = nil // no $schema links in bodies
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", namer())
-	a.router.Use(a.headers)
+	a.router.Use(a.headers, a.waysIn)
 	a.huma = humachi.New(a.router, config)
 	a.session()
 	a.status()
@@ -143,9 +145,6 @@ func New(o Options) *API {
 	a.evidence()
 	a.streamRoute()
 	words(a.huma.OpenAPI().Components.Schemas)
-	if o.Ingest != nil {
-		a.router.Handle("/ingest/v1/events", o.Ingest)
-	}
 	if o.Console != nil {
 		a.router.NotFound(o.Console.ServeHTTP)
 	}
@@ -214,6 +213,18 @@ func (a *API) headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) waysIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Ingest != nil {
+			if h := a.Ingest(r); h != nil {
+				h.ServeHTTP(w, r)
+				return
+			}
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"holdfast"
 	"holdfast/api/account"
 	"holdfast/api/authz"
+	"holdfast/internal/intake"
 )
 
 // public is the effect of the routes that anybody may call: logging in.
@@ -139,18 +140,18 @@ func (a *API) can(u holdfast.User) map[string]bool {
 	return out
 }
 
-// Authorise identifies an input token, for the ingest handler.
-func Authorise(acc *account.Accounts, policy *authz.Policy) func(*http.Request) (string, error) {
-	return func(r *http.Request) (string, error) {
-		secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
-			return "", account.ErrLogin
+// Authorise identifies the token of a sender of events, for the ways in.
+func Authorise(acc *account.Accounts, policy *authz.Policy) func(ctx context.Context, secret string) (intake.Sender, error) {
+	return func(ctx context.Context, secret string) (intake.Sender, error) {
+		if secret == "" {
+			return intake.Sender{}, account.ErrLogin
 		}
-		user, token, err := acc.Identify(r.Context(), strings.TrimSpace(secret))
+		user, token, err := acc.Identify(ctx, secret)
 		if err != nil {
-			return "", err
+			return intake.Sender{}, err
 		}
 		p := authz.Principal{Name: user.Name, Roles: user.Roles, Input: token.Kind == holdfast.TokenInput}
-		return user.Name, policy.Allow(p, "event.send", authz.Subject{})
+		s := intake.Sender{Name: user.Name, ID: token.ID, Rate: token.Rate, Quota: token.Quota}
+		return s, policy.Allow(p, "event.send", authz.Subject{})
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"holdfast"
 	"holdfast/api/account"
@@ -99,18 +100,28 @@ func (a *API) token() {
 		Token  holdfast.Token `json:"token"`
 		Secret string         `json:"secret"` // shown once
 	}
-	issue := func(kind string) func(ctx context.Context, in *create) (*One[created], error) {
-		return func(ctx context.Context, in *create) (*One[created], error) {
-			ttl := in.Body.TTL.Std()
-			if ttl <= 0 || ttl > 4*account.TokenTTL {
-				ttl = account.TokenTTL
-			}
-			secret, t, err := a.Accounts.Issue(ctx, kind, who(ctx), in.Body.Name, ttl)
-			return &One[created]{created{t, secret}}, err
+	type createInput struct {
+		Body struct {
+			Name  string            `json:"name" minLength:"1" maxLength:"100"`
+			TTL   holdfast.Duration `json:"ttl,omitempty"`
+			Rate  float64           `json:"rate,omitempty" minimum:"0" doc:"records a second; 0 is no limit"`
+			Quota int64             `json:"quota,omitempty" minimum:"0" doc:"bytes a day, unpacked; 0 is no limit"`
 		}
 	}
-	add(a, route{"POST", "/tokens", "token.create", "A new API token with one's own rights", ""}, issue(holdfast.TokenAPI))
-	add(a, route{"POST", "/inputs/tokens", "input.token", "A token that may only send events", ""}, issue(holdfast.TokenInput))
+	issue := func(ctx context.Context, like holdfast.Token, ttl time.Duration) (*One[created], error) {
+		if ttl <= 0 || ttl > 4*account.TokenTTL {
+			ttl = account.TokenTTL
+		}
+		like.User = who(ctx)
+		secret, t, err := a.Accounts.IssueWith(ctx, like, ttl)
+		return &One[created]{created{t, secret}}, err
+	}
+	add(a, route{"POST", "/tokens", "token.create", "A new API token with one's own rights", ""}, func(ctx context.Context, in *create) (*One[created], error) {
+		return issue(ctx, holdfast.Token{Kind: holdfast.TokenAPI, Name: in.Body.Name}, in.Body.TTL.Std())
+	})
+	add(a, route{"POST", "/inputs/tokens", "input.token", "A token that may only send events", ""}, func(ctx context.Context, in *createInput) (*One[created], error) {
+		return issue(ctx, holdfast.Token{Kind: holdfast.TokenInput, Name: in.Body.Name, Rate: in.Body.Rate, Quota: in.Body.Quota}, in.Body.TTL.Std())
+	})
 	add(a, route{"DELETE", "/tokens/{id}", "token.delete", "Revoke one of one's own tokens", "token"}, func(ctx context.Context, in *ByID) (*struct{}, error) {
 		t, err := a.State.Tokens().Get(ctx, in.ID)
 		if err != nil {

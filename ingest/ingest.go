@@ -274,6 +274,10 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	return seq, doubled, nil
 }
 
+// Refuse notes records that their way in turned away, over a limit of their
+// sender: they count as rejected unless they come again.
+func (in *Ingest) Refuse(records []holdfast.Record) { in.refuse(records) }
+
 // refuse notes records that were turned away unread.
 func (in *Ingest) refuse(records []holdfast.Record) {
 	now := in.o.Clock.Now()

@@ -84,6 +84,12 @@ func HashToken(secret string) string {
 // Issue makes a new secret for a user and keeps its hash. The secret is
 // returned once and cannot be had again.
 func (a *Accounts) Issue(ctx context.Context, kind, user, label string, ttl time.Duration) (secret string, t holdfast.Token, err error) {
+	return a.IssueWith(ctx, holdfast.Token{Kind: kind, User: user, Name: label}, ttl)
+}
+
+// IssueWith makes a new secret for a token of which kind, user, name and limits
+// are given.
+func (a *Accounts) IssueWith(ctx context.Context, like holdfast.Token, ttl time.Duration) (secret string, t holdfast.Token, err error) {
 	var b [32]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", t, fmt.Errorf("token: %w", err)
@@ -91,8 +97,8 @@ func (a *Accounts) Issue(ctx context.Context, kind, user, label string, ttl time
 	secret = base64.RawURLEncoding.EncodeToString(b[:])
 	now := a.clock.Now().UTC()
 	t = holdfast.Token{
-		Hash: HashToken(secret), ID: holdfast.NewID("tok"), Kind: kind, User: user, Name: label,
-		Once: kind == holdfast.TokenLogin || kind == holdfast.TokenEnrol, Created: now, Expires: now.Add(ttl),
+		Hash: HashToken(secret), ID: holdfast.NewID("tok"), Kind: like.Kind, User: like.User, Name: like.Name, Rate: like.Rate, Quota: like.Quota,
+		Once: like.Kind == holdfast.TokenLogin || like.Kind == holdfast.TokenEnrol, Created: now, Expires: now.Add(ttl),
 	}
 	return secret, t, a.book.PutToken(ctx, t)
 }

@@ -83,7 +83,7 @@ type fullDisk struct {
 
 	mu    sync.Mutex
 	acked map[string]bool // lines that HTTP acknowledged
-	busy  int             // answers 503 with Retry-After
+	busy  int             // answers 429 or 503 with Retry-After
 	other []string        // any other answer
 }
 
@@ -125,7 +125,7 @@ func (d *fullDisk) send(stop chan struct{}) {
 				for _, l := range lines {
 					d.acked[l] = true
 				}
-			case status == http.StatusServiceUnavailable && retry != "":
+			case (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && retry != "":
 				d.busy++
 			default:
 				d.other = append(d.other, fmt.Sprint(status, " ", retry, " ", answer))
@@ -228,7 +228,7 @@ func (d *fullDisk) standsStill() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.busy == 0 || len(d.other) > 0 {
-		d.t.Errorf("%d answers 503 with Retry-After, and %q", d.busy, d.other)
+		d.t.Errorf("%d answers 429 or 503 with Retry-After, and %q", d.busy, d.other)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 func (a *app) inputs() *cobra.Command {
 	c := &cobra.Command{
 		Use: "inputs", Short: "The ways in, and how each is doing",
-		Example: "  holdfast inputs\n  holdfast inputs token shipper     a token that may only send events",
-		Args:    exactly(0, "no arguments"),
+		Example: "  holdfast inputs\n  holdfast inputs list              the kinds of way in, and a line to try each\n" +
+			"  holdfast inputs token shipper     a token that may only send events",
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var l list[spine.InputInfo]
 			if err := a.call(c.Context(), "GET", "/inputs", nil, &l); err != nil {
@@ -31,11 +32,13 @@ func (a *app) inputs() *cobra.Command {
 			return a.table("SOURCE ASSET RECEIVED LAST LOSSY TROUBLE", rows)
 		},
 	}
-	c.AddCommand(a.newToken("token NAME", "Make a token that may only send events", "/inputs/tokens"))
+	c.AddCommand(a.inputToken(), a.inputList())
 	return c
 }
 
-func (a *app) newToken(use, say, path string) *cobra.Command {
+// newToken is the command that makes a token of one kind. More may add to what
+// is asked for.
+func (a *app) newToken(use, say, path string, more ...func(ask map[string]any) error) *cobra.Command {
 	var ttl time.Duration
 	c := &cobra.Command{
 		Use: use, Short: say, Args: exactly(1, "a name"),
@@ -44,7 +47,13 @@ func (a *app) newToken(use, say, path string) *cobra.Command {
 				Token  holdfast.Token `json:"token"`
 				Secret string         `json:"secret"`
 			}
-			if err := a.call(c.Context(), "POST", path, map[string]any{"name": args[0], "ttl": holdfast.Duration(ttl)}, &out); err != nil {
+			ask := map[string]any{"name": args[0], "ttl": holdfast.Duration(ttl)}
+			for _, m := range more {
+				if err := m(ask); err != nil {
+					return err
+				}
+			}
+			if err := a.call(c.Context(), "POST", path, ask, &out); err != nil {
 				return err
 			}
 			if a.json {

@@ -26,8 +26,8 @@ import (
 	artefacts "holdfast/control/artefact/all"
 	"holdfast/ingest/input"
 	inputs "holdfast/ingest/input/all"
-	ndjson "holdfast/ingest/input/http"
 	"holdfast/internal/host"
+	"holdfast/internal/intake"
 	actions "holdfast/respond/action/all"
 	"holdfast/spine"
 	"holdfast/web"
@@ -54,7 +54,10 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
 		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
-		Ingest: ndjson.Handler(h.env("http"), api.Authorise(h.accounts, policy)), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
+		Ingest: waysIn(intake.New(intake.Options{
+			Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
+		})),
+		Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
 		CA: h.ca, Backend: spine.Agents{Spine: h.spine}, TaskKey: h.taskKey.Public().(ed25519.PublicKey), Clock: h.clock, Log: h.log,
@@ -85,7 +88,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler, t *tls.Config, log *slog.Logger) error {
 	s := &http.Server{
 		Handler: handler, TLSConfig: t, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Protocols: protocols(), BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() {
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
@@ -105,6 +108,16 @@ func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler, t *tl
 		return nil
 	}
 	return err
+}
+
+// protocols are those of senders too: gRPC needs HTTP/2, also where there is no
+// TLS.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // env is what an input on the server is given. Network inputs keep no

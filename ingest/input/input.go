@@ -62,6 +62,9 @@ type Input struct {
 	Options     map[string]string // name to what it does
 	// Lossy says why this way in cannot promise at-least-once; "" if it does.
 	Lossy string
+	// Send is a line for a shell that sends one record, with the server's address
+	// in $URL and a token in $TOKEN; "" where there is none.
+	Send string
 	// Example is a configuration that works on a common host.
 	Example Config
 	// Check says what is wrong with a configuration, before anything starts.

@@ -7,16 +7,21 @@ import (
 	"path/filepath"
 
 	"holdfast/ingest/input"
+	"holdfast/ingest/input/elastic"
 	"holdfast/ingest/input/file"
+	"holdfast/ingest/input/hec"
 	"holdfast/ingest/input/http"
 	"holdfast/ingest/input/journald"
+	"holdfast/ingest/input/otlp"
 	"holdfast/ingest/input/syslog"
 	"holdfast/internal/host"
 )
 
 // All lists them by name.
 func All() []input.Input {
-	return []input.Input{file.Input(), http.Input(), journald.Input(), syslog.Input()}
+	return []input.Input{
+		elastic.Input(), file.Input(), hec.Input(), http.Input(), journald.Input(), otlp.Input(), syslog.Input(),
+	}
 }
 
 // Defaults returns the inputs for a host's own logs: its journal if systemd

@@ -1,5 +1,6 @@
-// Package http takes NDJSON, or any lines, over HTTP. The listener, TLS and the
-// tokens are the server's; reading the lines is left to the parsers.
+// Package http takes NDJSON, JSON arrays, CSV, or any lines, over HTTP. The
+// listener, TLS and the tokens are the server's; reading the records is left to
+// the parsers.
 package http
 
 import (
@@ -10,41 +11,30 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fastjson"
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/clock"
+	"holdfast/internal/intake"
 )
 
-const (
-	// maxBody bounds a request as it comes, maxPlain what it may unpack to.
-	maxBody  = 32 << 20
-	maxPlain = 128 << 20
-	// maxLines bounds the records of one request.
-	maxLines = 100_000
-	// maxRequests bounds those under way at once.
-	maxRequests = 32
-	// maxTroubles bounds the lines named in an answer.
-	maxTroubles = 100
-	maxPut      = 1000
-	maxPutBytes = 8 << 20
-	// readTime is how long a request may take to arrive.
-	readTime = 2 * time.Minute
-)
+// maxTroubles bounds the lines named in an answer.
+const maxTroubles = 100
 
 // Input describes the input. Its Run only waits: the server mounts Handler.
 func Input() input.Input {
 	return input.Input{
 		Name:  "http",
-		Title: "NDJSON over HTTP",
-		Description: "Takes one record a line by POST, with a token; gzip and zstd bodies; with an Idempotency-Key " +
-			"the same request may be sent again and is stored once. The server has it on, without configuration.",
-		References: []string{"https://github.com/ndjson/ndjson-spec", "RFC 9110, sections 8.4, 10.2.3 and 15", "draft-ietf-httpapi-idempotency-key-header"},
+		Title: "NDJSON, CSV or lines over HTTP",
+		Description: "Takes one record a line by POST, with a token, or the elements of a JSON array, or the rows of CSV with a header; " +
+			"packed by gzip, deflate, zstd or snappy. With an Idempotency-Key the same request may be sent again and is stored once. " +
+			"The server has it on, without configuration.",
+		References: []string{"https://github.com/ndjson/ndjson-spec", "RFC 4180", "RFC 9110, sections 8.4, 10.2.3 and 15", "draft-ietf-httpapi-idempotency-key-header"},
 		Options:    map[string]string{},
-		Example:    input.Config{Kind: "http", Where: "/ingest/v1/events"},
+		Send:       `curl -sS "$URL/ingest/v1/events" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/x-ndjson' --data-binary '{"hello":"world"}'`,
+		Example:    input.Config{Kind: "http", Where: Path},
 		Check: func(cfg input.Config) error {
 			if len(cfg.Options) > 0 {
 				return fmt.Errorf("http: there are no options: %w", holdfast.ErrInvalid)
@@ -54,6 +44,12 @@ func Input() input.Input {
 		Run: func(ctx context.Context, _ input.Config, _ input.Env) error { <-ctx.Done(); return nil },
 	}
 }
+
+// Path is where records are sent to.
+const Path = "/ingest/v1/events"
+
+// Takes reports whether a request is for this way in.
+func Takes(r *http.Request) bool { return r.URL.Path == Path }
 
 // Answer is what the sender hears.
 type Answer struct {
@@ -71,22 +67,15 @@ type Line struct {
 	Trouble string `json:"trouble"`
 }
 
-// Handler returns the handler of POST requests. authorise names the sender, or
-// gives an error that wraps holdfast.ErrForbidden for a token that may not
-// send; any other error means no valid token. The source is "http:NAME"; the
-// query parameter dataset says which kind of record it is.
-func Handler(env input.Env, authorise func(*http.Request) (name string, err error)) http.Handler {
-	h := &handler{env: env, authorise: authorise, slots: make(chan struct{}, maxRequests), run: holdfast.NewID("req")}
+// Handler returns the handler of POST requests. The source is "http:NAME", by
+// the name of the token; the query parameter dataset says which kind of record
+// it is.
+func Handler(gate *intake.Gate) http.Handler {
+	h := &handler{gate}
 	return http.HandlerFunc(h.serve)
 }
 
-type handler struct {
-	env       input.Env
-	authorise func(*http.Request) (string, error)
-	slots     chan struct{}
-	run       string
-	next      atomic.Uint64
-}
+type handler struct{ gate *intake.Gate }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
@@ -94,38 +83,41 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, "send records by POST", nil)
 		return
 	}
-	name, err := h.authorise(r)
+	visit, err := h.gate.Enter(w, r)
 	switch {
 	case errors.Is(err, holdfast.ErrForbidden):
 		problem(w, http.StatusForbidden, "this token may not send events", nil)
+		return
+	case errors.Is(err, intake.ErrBusy):
+		w.Header().Set("Retry-After", "1")
+		problem(w, http.StatusTooManyRequests, err.Error(), nil)
 		return
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		problem(w, http.StatusUnauthorized, "send a token: Authorization: Bearer …", nil)
 		return
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusTooManyRequests, fmt.Sprintf("%d requests are under way", maxRequests), nil)
-		return
+	defer visit.Leave()
+	t := &taking{
+		clock: h.gate.Clock, batch: intake.Batch{Visit: visit},
+		source: "http:" + visit.Name, dataset: r.URL.Query().Get("dataset"), json: isJSON(r),
 	}
-	t := &taking{h: h, source: "http:" + name, dataset: r.URL.Query().Get("dataset"), json: isJSON(r)}
+	t.batch.Done = func(n int, err error) {
+		if err == nil {
+			t.answer.Accepted += n
+		}
+	}
 	if t.key, err = h.key(r); err != nil {
 		problem(w, http.StatusBadRequest, err.Error(), nil)
 		return
 	}
-	// Not every writer can; then the server's own limits hold.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
-	body, done, err := unpacked(w, r)
+	body, done, err := intake.Unpack(w, r, intake.MaxPlain)
 	if err != nil {
 		problem(w, http.StatusUnsupportedMediaType, err.Error(), nil)
 		return
 	}
 	defer done()
-	err = t.take(r.Context(), body)
+	err = t.take(r.Context(), kind(r), body)
 	h.answer(w, t, err)
 }
 
@@ -140,23 +132,24 @@ func (h *handler) key(r *http.Request) (string, error) {
 	if key != "" {
 		return "key:" + key, nil
 	}
-	return h.run + ":" + strconv.FormatUint(h.next.Add(1), 10), nil
+	return h.gate.Key(), nil
 }
 
-func isJSON(r *http.Request) bool {
+func kind(r *http.Request) string {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return strings.HasSuffix(strings.TrimSpace(kind), "json")
+	return strings.ToLower(strings.TrimSpace(kind))
 }
+
+func isJSON(r *http.Request) bool { return strings.HasSuffix(kind(r), "json") }
 
 // taking is one request.
 type taking struct {
-	h       *handler
+	clock   clock.Clock
+	batch   intake.Batch
 	source  string
 	dataset string
 	key     string
 	json    bool
-	batch   []holdfast.Record
-	held    int
 	answer  Answer
 }
 
@@ -170,8 +163,8 @@ func (t *taking) trouble(line int, what string) {
 
 // line takes one line, or a piece of one, which is the record's from now on.
 func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) error {
-	if t.answer.Received >= maxLines {
-		return fmt.Errorf("more than %d lines: %w", maxLines, holdfast.ErrTooLarge)
+	if t.answer.Received >= intake.MaxRecords {
+		return fmt.Errorf("more than %d lines: %w", intake.MaxRecords, holdfast.ErrTooLarge)
 	}
 	t.answer.Received++
 	t.answer.Bytes += len(raw)
@@ -186,51 +179,27 @@ func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) e
 	if part > 0 {
 		position += ":" + strconv.Itoa(part)
 	}
-	t.batch = append(t.batch, holdfast.Record{
+	return t.batch.Add(ctx, holdfast.Record{
 		Source: t.source, Position: position, Dataset: t.dataset,
-		Received: t.h.env.Clock.Now(), Raw: raw, Truncated: more, Part: part,
+		Received: t.clock.Now(), Raw: raw, Truncated: more, Part: part,
 	})
-	t.held += len(raw)
-	if len(t.batch) >= maxPut || t.held >= maxPutBytes {
-		return t.put(ctx)
-	}
-	return nil
 }
-
-func (t *taking) put(ctx context.Context) error {
-	if len(t.batch) == 0 {
-		return nil
-	}
-	if err := t.h.env.Sink.Put(ctx, t.batch); err != nil {
-		return &putError{err}
-	}
-	t.answer.Accepted += len(t.batch)
-	t.batch, t.held = nil, 0
-	return nil
-}
-
-// putError is a failure on our side.
-type putError struct{ err error }
-
-func (e *putError) Error() string { return e.err.Error() }
-func (e *putError) Unwrap() error { return e.err }
 
 func (h *handler) answer(w http.ResponseWriter, t *taking, err error) {
-	var put *putError
-	var large *http.MaxBytesError
+	var put *intake.PutError
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(t.answer)
-	case errors.Is(err, holdfast.ErrFull):
-		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusServiceUnavailable, "there is no room for more events; send the same again later", &t.answer)
 	case errors.As(err, &put):
-		h.env.Log.Warn("records were not taken", "source", t.source, "error", err)
-		w.Header().Set("Retry-After", "1")
-		problem(w, http.StatusServiceUnavailable, "the records could not be stored; send the same again later", &t.answer)
-	case errors.As(err, &large), errors.Is(err, holdfast.ErrTooLarge):
-		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d MiB, %d MiB unpacked, and %d lines", maxBody>>20, maxPlain>>20, maxLines), &t.answer)
+		status := http.StatusServiceUnavailable
+		if errors.Is(err, holdfast.ErrFull) {
+			status = http.StatusTooManyRequests
+		}
+		w.Header().Set("Retry-After", strconv.Itoa(intake.RetryAfter(err)))
+		problem(w, status, intake.Said(err), &t.answer)
+	case intake.TooLarge(err):
+		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d MiB, %d MiB unpacked, and %d lines", intake.MaxBody>>20, intake.MaxPlain>>20, intake.MaxRecords), &t.answer)
 	default:
 		problem(w, http.StatusBadRequest, "the body could not be read to its end: "+err.Error(), &t.answer)
 	}

@@ -23,6 +23,7 @@ import (
 	"holdfast/ingest/input"
 	input_http "holdfast/ingest/input/http"
 	"holdfast/internal/clock"
+	"holdfast/internal/intake"
 )
 
 type sink struct {
@@ -42,16 +43,18 @@ func (s *sink) Put(_ context.Context, r []holdfast.Record) error {
 }
 
 func handler(s *sink) http.Handler {
-	env := input.Env{Sink: s, Log: slog.New(slog.DiscardHandler), Clock: clock.System{}}
-	return input_http.Handler(env, func(r *http.Request) (string, error) {
-		switch r.Header.Get("Authorization") {
-		case "Bearer good":
-			return "shipper", nil
-		case "Bearer reader":
-			return "", holdfast.ErrForbidden
-		}
-		return "", errors.New("no token")
-	})
+	return input_http.Handler(intake.New(intake.Options{
+		Sink: s, Log: slog.New(slog.DiscardHandler), Clock: clock.System{},
+		Authorise: func(_ context.Context, secret string) (intake.Sender, error) {
+			switch secret {
+			case "good":
+				return intake.Sender{Name: "shipper", ID: "tok-1"}, nil
+			case "reader":
+				return intake.Sender{}, holdfast.ErrForbidden
+			}
+			return intake.Sender{}, errors.New("no token")
+		},
+	}))
 }
 
 // post sends over a real connection.
@@ -156,7 +159,7 @@ func TestRefusals(t *testing.T) {
 		"too large":   {bytes.Repeat([]byte(strings.Repeat("x", 1023)+"\n"), 33<<10), nil, nil, 413, ""},
 		"many lines":  {bytes.Repeat([]byte("x\n"), 100_001), nil, nil, 413, ""},
 		"long key":    {nil, []string{"Idempotency-Key", strings.Repeat("k", 201)}, nil, 400, ""},
-		"full":        {[]byte("{}"), nil, fmt.Errorf("the disk: %w", holdfast.ErrFull), 503, "5"},
+		"full":        {[]byte("{}"), nil, fmt.Errorf("the disk: %w", holdfast.ErrFull), 429, "5"},
 		"broken":      {[]byte("{}"), nil, errors.New("broken"), 503, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,6 +173,57 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestArrayAndCSV(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, body string
+		want       []string
+		trouble    int
+	}{
+		"array":        {"application/json", " [{\"a\":1},\n{\"b\":[2]}, nope ]", []string{`{"a":1}`, `{"b":[2]}`, `nope`}, 1},
+		"lines":        {"application/json", "{\"a\":1}\n{\"a\":2}", []string{`{"a":1}`, `{"a":2}`}, 0},
+		"csv":          {"text/csv; charset=utf-8", "\ufeffa,\"b \"\"c\"\"\",\r\n1,\"x,\ny\",3\r\n\n4\n5,6,7,8", []string{`{"a":"1","b \"c\"":"x,\ny","column3":"3"}`, `{"a":"4"}`, `{"a":"5","b \"c\"":"6","column3":"7","column4":"8"}`}, 2},
+		"csv, no rows": {"text/csv", "a,b\n", nil, 0},
+		"csv, quote":   {"text/csv", "a\n\"open\nnever closed", []string{`{"a":"open\nnever closed"}`}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &sink{}
+			resp, said := post(t, s, []byte(c.body), "Content-Type", c.kind)
+			var got input_http.Answer
+			if err := json.Unmarshal(said, &got); err != nil || resp.StatusCode != http.StatusOK || got.Accepted != len(c.want) || len(got.Lines) != c.trouble {
+				t.Errorf("%v %d %s", err, resp.StatusCode, said)
+			}
+			var raws []string
+			for _, r := range s.records {
+				raws = append(raws, string(r.Raw))
+			}
+			if d := cmp.Diff(c.want, raws); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	wide := strings.Repeat("c,", 10_000)
+	for _, body := range []string{wide + "\n1", strings.Repeat("n", 64<<10) + "\n1", strings.Repeat("x", 2<<20)} {
+		if resp, said := post(t, &sink{}, []byte(body), "Content-Type", "text/csv"); resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%.20s: %d %s", body, resp.StatusCode, said)
+		}
+	}
+}
+
+func FuzzCSV(f *testing.F) {
+	f.Add([]byte("a,b\n1,\"x\ny\"\n\"\"\"\n2"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := &sink{}
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer good")
+		r.Header.Set("Content-Type", "text/csv")
+		w := httptest.NewRecorder()
+		handler(s).ServeHTTP(w, r)
+		if !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d, no JSON: %q", w.Code, w.Body)
+		}
+	})
 }
 
 func TestTooManyRequests(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"holdfast/ingest/parser/cloud"
 	"holdfast/ingest/parser/daemon"
 	"holdfast/ingest/parser/device"
+	"holdfast/ingest/parser/envelope"
 	"holdfast/ingest/parser/esf"
 	"holdfast/ingest/parser/journal"
 	"holdfast/ingest/parser/json"
@@ -27,8 +28,14 @@ import (
 	"holdfast/ingest/parser/zeek"
 )
 
-// All lists them, the most particular first, the generic last.
+// All lists them, the most particular first, the generic last. What opens
+// envelopes stands before those that read what is within.
 func All() []parser.Parser {
+	within := within()
+	return append([]parser.Parser{envelope.Parser(within...)}, within...)
+}
+
+func within() []parser.Parser {
 	return []parser.Parser{
 		auditd.Parser(),
 		winevent.Parser(), // it is known by its first bytes

@@ -1231,6 +1231,20 @@ export interface components {
             name: string;
             ttl?: string;
         };
+        CreateInputBody: {
+            name: string;
+            /**
+             * Format: int64
+             * @description bytes a day, unpacked; 0 is no limit
+             */
+            quota?: number;
+            /**
+             * Format: double
+             * @description records a second; 0 is no limit
+             */
+            rate?: number;
+            ttl?: string;
+        };
         Created: {
             link: string;
             user: components["schemas"]["User"];
@@ -1973,6 +1987,10 @@ export interface components {
             kind: string;
             name?: string;
             once?: boolean;
+            /** Format: int64 */
+            quota?: number;
+            /** Format: double */
+            rate?: number;
             /** Format: date-time */
             seen?: string;
             user?: string;
@@ -3483,7 +3501,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody3"];
+                "application/json": components["schemas"]["CreateInputBody"];
             };
         };
         responses: {

@@ -1,0 +1,212 @@
+package intake_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"holdfast"
+	"holdfast/internal/intake"
+)
+
+type hand struct{ now time.Time }
+
+func (h *hand) Now() time.Time { return h.now }
+
+type taken struct{ n, refused int }
+
+func (t *taken) Put(_ context.Context, r []holdfast.Record) error { t.n += len(r); return nil }
+
+func TestLimits(t *testing.T) {
+	clock := &hand{time.Date(2026, 11, 23, 23, 59, 0, 0, time.UTC)}
+	got := &taken{}
+	gate := intake.New(intake.Options{
+		Sink: got, Clock: clock, Log: slog.New(slog.DiscardHandler), Refused: func(r []holdfast.Record) { got.refused += len(r) },
+		Authorise: func(_ context.Context, secret string) (intake.Sender, error) {
+			s := intake.Sender{Name: secret, ID: secret}
+			switch secret {
+			case "rate":
+				s.Rate = 10
+			case "quota":
+				s.Quota = 100
+			}
+			return s, nil
+		},
+	})
+	visit := func(secret string) *intake.Visit {
+		v, err := gate.EnterWith(t.Context(), "Bearer "+secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Leave()
+		return v
+	}
+	put := func(secret string, n, size int) int {
+		r := slices.Repeat([]holdfast.Record{{Raw: make([]byte, size)}}, n)
+		err := visit(secret).Put(t.Context(), r)
+		if err == nil {
+			return 0
+		}
+		if !errors.Is(err, holdfast.ErrFull) {
+			t.Error(err)
+		}
+		return intake.RetryAfter(err)
+	}
+	for i, c := range []struct {
+		who           string
+		n, size, wait int
+		after         time.Duration
+	}{
+		{"rate", 30, 1, 0, 0}, // more than a second's share, once
+		{"rate", 1, 1, 3, 0},
+		{"none", 1000, 1, 0, 0}, // another is not touched
+		{"rate", 1, 1, 0, 3 * time.Second},
+		{"quota", 1, 60, 0, 0},
+		{"quota", 1, 60, 57, 0}, // until midnight
+		{"quota", 1, 40, 0, 0},
+		{"quota", 1, 60, 0, time.Minute},
+	} {
+		clock.now = clock.now.Add(c.after)
+		if wait := put(c.who, c.n, c.size); wait != c.wait {
+			t.Errorf("%d: wait %d s, want %d", i, wait, c.wait)
+		}
+	}
+	if got.n != 1034 || got.refused != 2 {
+		t.Errorf("%d taken, %d refused", got.n, got.refused)
+	}
+}
+
+// TestPlaces: one sender does not take the places of all.
+func TestPlaces(t *testing.T) {
+	gate := intake.New(intake.Options{Authorise: func(_ context.Context, secret string) (intake.Sender, error) { return intake.Sender{ID: secret}, nil }})
+	var in []*intake.Visit
+	for {
+		v, err := gate.EnterWith(t.Context(), "Bearer a")
+		if err != nil {
+			if !errors.Is(err, intake.ErrBusy) {
+				t.Error(err)
+			}
+			break
+		}
+		in = append(in, v)
+	}
+	if _, err := gate.EnterWith(t.Context(), "Bearer b"); err != nil {
+		t.Errorf("with %d of another: %v", len(in), err)
+	}
+	in[0].Leave()
+	in[0].Leave()
+	if _, err := gate.EnterWith(t.Context(), "Bearer a"); err != nil {
+		t.Error(err)
+	}
+	if _, err := gate.EnterWith(t.Context(), "Bearer a"); !errors.Is(err, intake.ErrBusy) {
+		t.Error("a place was given back twice")
+	}
+}
+
+func TestSecret(t *testing.T) {
+	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for header, want := range map[string]string{
+		"Bearer x": "x", "Splunk x": "x", "splunk  x ": "x", "Basic " + b64("u:x"): "x", "Basic " + b64("u:x:y"): "x:y", "Basic ?": "", "Basic " + b64("u"): "",
+		"ApiKey " + b64("id:x"): "x", "ApiKey x": "x", "Digest x": "", "x": "", "": "",
+	} {
+		if got := intake.Secret(header); got != want {
+			t.Errorf("%q: %q", header, got)
+		}
+	}
+}
+
+func values(text string, max int, elements, slow bool) (out []string, err error) {
+	var r io.Reader = strings.NewReader(text)
+	if slow {
+		r = iotest.OneByteReader(r)
+	}
+	v := intake.NewValues(r, max, elements)
+	for range 2*len(text) + 2 { // a number may end in an empty piece
+		raw, more, err := v.Next()
+		if err != nil {
+			if len(raw) > 0 {
+				out = append(out, string(raw))
+			}
+			return out, err
+		}
+		if more {
+			raw = append(raw, "…"...)
+		}
+		out = append(out, string(raw))
+	}
+	return out, errors.New("no end")
+}
+
+func TestValues(t *testing.T) {
+	for _, c := range []struct {
+		text     string
+		elements bool
+		want     []string
+		end      error
+	}{
+		{`{"a":1}{"b":"}\""} [1]`, false, []string{`{"a":1}`, `{"b":"}\""}`, `[1]`}, io.EOF},
+		{`[ {"a":1}, 2,"x", [3] ]`, true, []string{`{"a":1}`, `2`, `"x"`, `[3]`}, io.EOF},
+		{`[1]`, false, []string{`[1]`}, io.EOF},
+		{`{"a":[}`, false, []string{`{"a":[}`}, io.ErrUnexpectedEOF},
+		{`{"a`, false, []string{`{"a`}, io.ErrUnexpectedEOF},
+		{`nonsense{"a":1}} {"b":2}`, false, []string{`nonsense`, `{"a":1}`, `}`, `{"b":2}`}, io.EOF},
+		{`{"long":"0123456789"}{}`, false, []string{`{"long":"01…`, `23456789"}`, `{}`}, io.EOF},
+		{" \n", true, nil, io.EOF},
+	} {
+		for _, slow := range []bool{false, true} {
+			got, err := values(c.text, 11, c.elements, slow)
+			if d := cmp.Diff(c.want, got); d != "" || !errors.Is(err, c.end) {
+				t.Errorf("%s: %v %s", c.text, err, d)
+			}
+		}
+	}
+}
+
+// FuzzValues: the text comes apart the same however it arrives, and nothing of
+// it is lost but what stands between values.
+func FuzzValues(f *testing.F) {
+	f.Add(`[{"a":1},{"b":"\\\""}] x`, true, 9)
+	f.Add(`{"a":1}{"b`, false, 3)
+	f.Fuzz(func(t *testing.T, text string, elements bool, max int) {
+		if max < 1 || max > 100 || len(text) > 4000 {
+			return
+		}
+		fast, ferr := values(text, max, elements, false)
+		slow, serr := values(text, max, elements, true)
+		if d := cmp.Diff(fast, slow); d != "" || !errors.Is(ferr, serr) {
+			t.Errorf("%v, %v: %s", ferr, serr, d)
+		}
+		drop := strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "", ",", "", "[", "", "]", "", "…", "")
+		if got, want := drop.Replace(strings.Join(fast, "")), drop.Replace(text); got != want {
+			t.Errorf("%q became %q", want, got)
+		}
+	})
+}
+
+func TestUnpackKnows(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
+	r.Header.Set("Content-Encoding", "br")
+	if _, _, err := intake.Unpack(httptest.NewRecorder(), r, 10); !errors.Is(err, intake.ErrEncoding) {
+		t.Error(err)
+	}
+	r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 11)))
+	body, done, err := intake.Unpack(httptest.NewRecorder(), r, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if b, err := io.ReadAll(body); len(b) != 10 || !intake.TooLarge(err) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}

@@ -1,0 +1,131 @@
+package intake
+
+import (
+	"bufio"
+	"io"
+)
+
+// Values parts a text into JSON values that follow one another, with or without
+// white space or commas between them, or that are the elements of one array. It
+// looks at brackets and quotes only: whether a value is JSON is the caller's to
+// find out, and damage in one does not touch those that follow it, as long as
+// its brackets are right.
+type Values struct {
+	r     *bufio.Reader
+	max   int
+	array bool
+	begun bool
+	state scan
+}
+
+// scan is where in a value the reader stands.
+type scan struct {
+	in      bool
+	depth   int
+	quoted  bool
+	escaped bool
+	bare    bool // a number or word: it ends at a blank or bracket
+}
+
+// NewValues returns the values of r, in pieces of at most max bytes. With
+// elements set, an array around all of them is taken off.
+func NewValues(r io.Reader, max int, elements bool) *Values {
+	return &Values{r: bufio.NewReaderSize(r, 64<<10), max: max, begun: !elements}
+}
+
+// Next returns a copy of the next value, or of its next bytes if there are more.
+// It returns io.EOF after the last one, and io.ErrUnexpectedEOF with what there
+// is of a value that does not end.
+func (v *Values) Next() (raw []byte, more bool, err error) {
+	if !v.state.in {
+		if err := v.skip(); err != nil {
+			return nil, false, err
+		}
+	}
+	for {
+		if _, err := v.r.Peek(1); err != nil {
+			if err == io.EOF {
+				bare := v.state.bare
+				if v.state = (scan{}); !bare {
+					err = io.ErrUnexpectedEOF
+				} else {
+					err = nil
+				}
+			}
+			return raw, false, err
+		}
+		text, _ := v.r.Peek(v.r.Buffered())
+		text = text[:min(len(text), v.max-len(raw))]
+		n, end := v.state.pass(text)
+		raw = append(raw, text[:n]...)
+		if _, err := v.r.Discard(n); err != nil {
+			return raw, false, err
+		}
+		switch {
+		case end:
+			v.state = scan{}
+			return raw, false, nil
+		case len(raw) >= v.max:
+			return raw, true, nil
+		}
+	}
+}
+
+// skip passes over what stands between values.
+func (v *Values) skip() error {
+	for {
+		c, err := v.r.ReadByte()
+		if err != nil {
+			return err
+		}
+		switch {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',':
+			continue
+		case c == '[' && !v.begun:
+			v.begun, v.array = true, true
+			continue
+		case c == ']' && v.array:
+			continue
+		}
+		v.begun = true
+		return v.r.UnreadByte()
+	}
+}
+
+// pass reads on in a value. It returns how many bytes of text belong to it, and
+// whether it ends there.
+func (s *scan) pass(text []byte) (int, bool) {
+	for i, c := range text {
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case s.quoted:
+			switch c {
+			case '\\':
+				s.escaped = true
+			case '"':
+				if s.quoted = false; s.depth == 0 {
+					return i + 1, true
+				}
+			}
+		case s.bare:
+			switch c {
+			case ' ', '\t', '\r', '\n', ',', '{', '[', ']', '}', '"':
+				return i, true
+			}
+		case c == '"':
+			s.quoted, s.in = true, true
+		case c == '{' || c == '[':
+			s.depth++
+			s.in = true
+		case c == '}' || c == ']':
+			s.in = true
+			if s.depth--; s.depth <= 0 {
+				return i + 1, true
+			}
+		case s.depth == 0:
+			s.bare, s.in = true, true
+		}
+	}
+	return len(text), false
+}
