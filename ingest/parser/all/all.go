@@ -20,6 +20,7 @@ import (
 	"holdfast/ingest/parser/suricata"
 	"holdfast/ingest/parser/syslog"
 	"holdfast/ingest/parser/sysmon"
+	"holdfast/ingest/parser/vpcflow"
 	"holdfast/ingest/parser/web"
 	"holdfast/ingest/parser/winevent"
 	"holdfast/ingest/parser/zeek"
@@ -39,6 +40,7 @@ func All() []parser.Parser {
 		daemon.Parser(),
 		application.Parser(),
 		syslog.Parser(),
+		vpcflow.Parser(),
 		web.Parser(),
 		suricata.Parser(),
 		esf.Parser(),
