@@ -10,6 +10,8 @@ import (
 	"holdfast/ingest/input/file"
 	"holdfast/ingest/input/http"
 	"holdfast/ingest/input/journald"
+	"holdfast/ingest/input/kafka"
+	"holdfast/ingest/input/nats"
 	"holdfast/ingest/input/s3"
 	"holdfast/ingest/input/syslog"
 	"holdfast/internal/host"
@@ -17,7 +19,7 @@ import (
 
 // All lists them by name.
 func All() []input.Input {
-	return []input.Input{file.Input(), http.Input(), journald.Input(), s3.Input(), syslog.Input()}
+	return []input.Input{file.Input(), http.Input(), journald.Input(), kafka.Input(), nats.Input(), s3.Input(), syslog.Input()}
 }
 
 // Defaults returns the inputs for a host's own logs: its journal if systemd
