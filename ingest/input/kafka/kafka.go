@@ -52,9 +52,9 @@ func Input() input.Input {
 }
 
 type options struct {
-	seeds, topics                           []string
+	seeds, topics                        []string
 	group, mechanism, user, passwordFile string
-	tls                                     bool
+	tls                                  bool
 }
 
 func read(cfg input.Config) (options, error) {
