@@ -47,6 +47,7 @@ generate: need web/node_modules/.package-lock.json ## regenerate what is generat
 	go run ./cmd/holdfast openapi > docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
 	cd web && npm run types
+	go test ./ingest/parser/all -run TestTable -update > /dev/null
 
 test: need .ci/packages ## install what the tests need and run all of them
 	@./.ci/packages

@@ -47,7 +47,7 @@ type Env struct {
 
 // Config is one input as the user wrote it.
 type Config struct {
-	Kind    string            `json:"kind"`  // the input's name: "file", "journald", "syslog", "http"
+	Kind    string            `json:"kind"`  // the name of the input: "file", "journald", "s3", …
 	Where   string            `json:"where"` // path or glob, listen address
 	Dataset string            `json:"dataset,omitempty"`
 	Options map[string]string `json:"options,omitempty"`

@@ -12,7 +12,10 @@ import (
 	"holdfast/ingest/input/hec"
 	"holdfast/ingest/input/http"
 	"holdfast/ingest/input/journald"
+	"holdfast/ingest/input/kafka"
+	"holdfast/ingest/input/nats"
 	"holdfast/ingest/input/otlp"
+	"holdfast/ingest/input/s3"
 	"holdfast/ingest/input/syslog"
 	"holdfast/internal/host"
 )
@@ -20,7 +23,7 @@ import (
 // All lists them by name.
 func All() []input.Input {
 	return []input.Input{
-		elastic.Input(), file.Input(), hec.Input(), http.Input(), journald.Input(), otlp.Input(), syslog.Input(),
+		elastic.Input(), file.Input(), hec.Input(), http.Input(), journald.Input(), kafka.Input(), nats.Input(), otlp.Input(), s3.Input(), syslog.Input(),
 	}
 }
 

@@ -56,6 +56,9 @@ func TestEveryInput(t *testing.T) {
 				cfg.Where = filepath.Join(t.TempDir(), "x.log")
 			case "syslog":
 				cfg.Where = "127.0.0.1:0"
+			case "s3":
+				cfg.Where = "http://127.0.0.1:1/1/queue"
+				cfg.Options = map[string]string{"region": "eu-central-1", "endpoint": "http://127.0.0.1:1"}
 			case "journald":
 				cfg.Options = map[string]string{"dir": t.TempDir()}
 			}

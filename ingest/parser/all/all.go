@@ -23,6 +23,7 @@ import (
 	"holdfast/ingest/parser/suricata"
 	"holdfast/ingest/parser/syslog"
 	"holdfast/ingest/parser/sysmon"
+	"holdfast/ingest/parser/vpcflow"
 	"holdfast/ingest/parser/web"
 	"holdfast/ingest/parser/winevent"
 	"holdfast/ingest/parser/zeek"
@@ -50,6 +51,7 @@ func within() []parser.Parser {
 		daemon.Parser(),
 		application.Parser(),
 		syslog.Parser(),
+		vpcflow.Parser(),
 		web.Parser(),
 		suricata.Parser(),
 		esf.Parser(),
