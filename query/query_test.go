@@ -33,7 +33,7 @@ func database(t testing.TB) *sql.DB {
 		if columns[n] == 'i' {
 			typ = "TIMESTAMP"
 		}
-		create += quoted(n) + " " + typ
+		create += DuckDB().quote(n) + " " + typ
 	}
 	if _, err := db.Exec(create + ")"); err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestPipes(t *testing.T) {
 		{`user:root | project src_port | order by src_port asc | project x = src_port`, [][]string{{"50001"}, {"50002"}}},
 		{`events | where time - datetime(2026-03-01T12:00:00Z) > 200 | count`, [][]string{{"1"}}},
 		{`events | where time + 5m > datetime(2026-03-01T12:08:30Z) | count`, [][]string{{"1"}}},
-		{`events | summarize make_set(user) by dataset | where dataset == "linux.sshd" | project make_set_user`, [][]string{{"[alice root]"}}},
+		{`events | summarize make_set(user) by dataset | where dataset == "linux.sshd" | project set_user`, [][]string{{"[alice root]"}}},
 	} {
 		if diff := cmp.Diff(c.want, run(t, db, c.q)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.q, diff)
@@ -223,7 +223,7 @@ func TestFaults(t *testing.T) {
 		{"a ) b", ")", "no opening"},
 		{"events | extend time = 1", "1", "already"},
 		{"events | project a, a", "a", "two columns"},
-		{"events | where x == 'a' ; drop", ";", "stands where"},
+		{"events | where x == 'a' ; drop", "drop", "stands where"},
 		{"events | where #", "#", "no meaning"},
 		{"events | summarize user", "user", "wants an aggregate"},
 		{"events | where time > 'soon'", "time > 'soon'", "a time"},
