@@ -295,10 +295,10 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind := byte(native)
+	kind, fill := byte(native), "filled"
 	switch x.kind {
 	case numbers:
-		kind = numeric
+		kind, fill = numeric, "fillednum"
 	case texts:
 	case text, native:
 		x = &scalar{op: "elements", kind: texts, args: []*scalar{x}}
@@ -313,7 +313,7 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	sc.whole = false
 	sc.set(visible{s.Column.Name, name, kind, kind == numeric})
 	b.scope = sc
-	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, apply("filled", x.kind, x)}}}, nil
+	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, apply(fill, x.kind, x)}}}, nil
 }
 
 func badName(s string) bool { return s == "" || strings.ContainsRune(s, 0) }

@@ -272,7 +272,7 @@ func (p *parser) primary() (Expr, error) {
 	case tokSpan:
 		return Span{at, t.dur}, p.advance()
 	case tokWord:
-		return p.named1(t, at)
+		return p.worded(t, at)
 	case tokSign:
 		return p.signed(t, at)
 	}
@@ -337,7 +337,7 @@ func (p *parser) signed(t token, at span) (Expr, error) {
 	return nil, p.unexpected("a field or a value")
 }
 
-func (p *parser) named1(t token, at span) (Expr, error) {
+func (p *parser) worded(t token, at span) (Expr, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
@@ -350,8 +350,8 @@ func (p *parser) named1(t token, at span) (Expr, error) {
 			return nil, &Error{Pos: t.pos, Len: at.len, What: fmt.Sprintf("%q stands where a field or a value should", t.text), Suggest: "a field of that name is written ['" + t.text + "']"}
 		}
 		if l, ok := p.lets[t.text]; ok {
-			if l.expr == nil {
-				return nil, &Error{Pos: t.pos, Len: at.len, What: fmt.Sprintf("%q is rows, not a value", t.text), Suggest: "use it with join, union or in (" + t.text + ")"}
+			if l.expr == nil { // rows; as a value it is a column of that name
+				return Field{at, t.text}, nil
 			}
 			return moved(l.expr, at), nil
 		}
@@ -365,7 +365,14 @@ func (p *parser) named1(t token, at span) (Expr, error) {
 	case "dynamic":
 		return p.dynamic(t)
 	case "typeof":
-		return nil, &Error{Pos: t.pos, Len: at.len, What: "typeof stands as the last argument of extract only"}
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		f, err := p.name()
+		if err != nil {
+			return nil, err
+		}
+		return Field{at, f.Name}, p.expect(")")
 	}
 	if _, ok := functions[low]; !ok {
 		return nil, &Error{Pos: t.pos, Len: at.len, What: fmt.Sprintf("there is no function %q", t.text), Suggest: suggest(low, functionNames(), "")}

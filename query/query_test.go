@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/duckdb/duckdb-go/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
@@ -16,8 +15,8 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// database holds a few events in a real DuckDB, under the relation's name.
-func database(t testing.TB) *sql.DB {
+// emptyDatabase is a real DuckDB with the relation and nothing in it.
+func emptyDatabase(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
@@ -38,6 +37,13 @@ func database(t testing.TB) *sql.DB {
 	if _, err := db.Exec(create + ")"); err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// database holds a few events in a real DuckDB, under the relation's name.
+func database(t testing.TB) *sql.DB {
+	t.Helper()
+	db := emptyDatabase(t)
 	for i, e := range []struct{ user, ip, dataset, fields, raw string }{
 		{"root", "192.0.2.7", "linux.sshd", `{"action":"login_failed","src_ip":"192.0.2.7","user":"root","src_port":50001}`, "Failed password for root from 192.0.2.7 port 50001 ssh2"},
 		{"root", "192.0.2.7", "linux.sshd", `{"action":"login_failed","src_ip":"192.0.2.7","user":"root","src_port":50002}`, "Failed password for root from 192.0.2.7 port 50002 ssh2"},

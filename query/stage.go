@@ -125,24 +125,9 @@ func (p *parser) summarize() ([]Stage, error) {
 func (p *parser) named() ([]Named, error) {
 	var out []Named
 	for {
-		e, err := p.expr()
+		n, err := p.named1()
 		if err != nil {
 			return nil, err
-		}
-		n := Named{Expr: e}
-		if p.sign("=") {
-			f, ok := e.(Field)
-			if !ok {
-				pos, l := e.At()
-				return nil, &Error{Pos: pos, Len: l, What: "what stands before = is the new column's name"}
-			}
-			if err := p.advance(); err != nil {
-				return nil, err
-			}
-			n.Name = f.Name
-			if n.Expr, err = p.expr(); err != nil {
-				return nil, err
-			}
 		}
 		out = append(out, n)
 		if len(out) > maxColumns {
@@ -157,7 +142,43 @@ func (p *parser) named() ([]Named, error) {
 	}
 }
 
+func (p *parser) named1() (n Named, err error) {
+	if p.names() { // also where let gave the name to something else
+		n.Name = p.tok.text
+		for range 2 {
+			if err := p.advance(); err != nil {
+				return n, err
+			}
+		}
+		n.Expr, err = p.expr()
+		return n, err
+	}
+	if n.Expr, err = p.expr(); err != nil || !p.sign("=") {
+		return n, err
+	}
+	f, ok := n.Expr.(Field)
+	if !ok {
+		return n, fault(n.Expr, "what stands before = is the new column's name", "")
+	}
+	if err := p.advance(); err != nil {
+		return n, err
+	}
+	n.Name = f.Name
+	n.Expr, err = p.expr()
+	return n, err
+}
+
 const maxColumns = 200
+
+// names tells whether a word with = after it stands here.
+func (p *parser) names() bool {
+	if p.tok.kind != tokWord {
+		return false
+	}
+	l := p.lexer
+	t, err := l.next()
+	return err == nil && t.kind == tokSign && t.text == "="
+}
 
 // patterns reads names of columns, which may end in *.
 func (p *parser) patterns() ([]Field, error) {
