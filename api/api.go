@@ -41,8 +41,9 @@ type Options struct {
 	Events   Events
 	Loop     Loop
 	Evidence EvidenceLog
-	Console  http.Handler // the web console; nil for none
-	Ingest   http.Handler // takes POST /ingest/v1/events with an input token; nil for none
+	Console  http.Handler                // the web console; nil for none
+	Ingest   http.Handler                // takes POST /ingest/v1/events with an input token; nil for none
+	Datasets map[string]holdfast.Dataset // whose names searches may use
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Version  string
@@ -114,6 +115,7 @@ type API struct {
 	huma   huma.API
 	router chi.Router
 	stream *stream
+	seen   seen
 }
 
 // New registers every route.
@@ -138,6 +140,7 @@ func New(o Options) *API {
 	a.exception()
 	a.replay()
 	a.event()
+	a.query()
 	a.drill()
 	a.user()
 	a.evidence()

@@ -53,7 +53,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	}
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
-		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
+		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
 		Ingest: ndjson.Handler(h.env("http"), api.Authorise(h.accounts, policy)), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
