@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,8 +42,8 @@ func (a *API) export(h huma.Context, c compiled, format string) {
 		a.Log.Warn("an export broke off", "error", err)
 		panic(http.ErrAbortHandler)
 	}
-	p, ok := problem(err).(*Problem)
-	if !ok {
+	var p *Problem
+	if !errors.As(problem(err), &p) {
 		return
 	}
 	h.SetHeader("Content-Type", "application/problem+json")

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"sort"
 	"strings"
 	"time"
@@ -76,7 +77,8 @@ func scanAll(s string) (toks []token, open int) {
 	for {
 		t, err := l.next()
 		if err != nil {
-			if e, ok := err.(*Error); ok && strings.HasPrefix(e.What, "this text has no closing") {
+			var e *Error
+			if errors.As(err, &e) && strings.HasPrefix(e.What, "this text has no closing") {
 				return toks, e.Pos
 			}
 			if l.pos++; l.pos >= len(s) {

@@ -81,7 +81,7 @@ func glance(x *scalar, depth int) (*scalar, int) {
 // plainJSON tells whether a text stands in JSON as it is. A short one is in
 // every event and not worth a look.
 func plainJSON(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != ' ' && c != '-' && c != '_' && c != '.' && c != ':' && c != ',' && c != '=' {
 			return false

@@ -281,6 +281,9 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	for _, g := range goldens(f) {
+		f.Add(g.query)
+	}
 	db := database(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		q, err := Parse(s, noon)

@@ -28,7 +28,7 @@ func (w *walker) query(q *Query) {
 		case Join:
 			w.source(s.Right)
 		case Append:
-			w.source(Union{s.Of})
+			w.source(Union(s))
 		}
 	}
 }
