@@ -44,11 +44,12 @@ type Options struct {
 	Console  http.Handler // the web console; nil for none
 	// Ingest returns the way in that a request is for, or nil; it looks at the
 	// token itself. It is asked before any route. May be nil.
-	Ingest  func(*http.Request) http.Handler
-	Clock   clock.Clock
-	Log     *slog.Logger
-	Version string
-	Secure  bool // cookies only over TLS
+	Ingest   func(*http.Request) http.Handler
+	Datasets map[string]holdfast.Dataset // whose names searches may use
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Version  string
+	Secure   bool // cookies only over TLS
 	// Origin is the address people see, for links.
 	Origin string
 }
@@ -116,6 +117,7 @@ type API struct {
 	huma   huma.API
 	router chi.Router
 	stream *stream
+	seen   seen
 }
 
 // New registers every route.
@@ -140,6 +142,7 @@ func New(o Options) *API {
 	a.exception()
 	a.replay()
 	a.event()
+	a.query()
 	a.drill()
 	a.user()
 	a.evidence()

@@ -34,6 +34,9 @@ type Found struct {
 	Events    bool            `json:"events"` // the rows are whole events
 	TookMS    float64         `json:"took_ms"`
 	SQL       string          `json:"sql"`
+	Render    string          `json:"render,omitempty" doc:"how the search asks to be shown: table, timechart, barchart and so on"`
+	Rewrites  []string        `json:"rewrites" doc:"what the planner changed"`
+	Hints     []query.Error   `json:"hints" doc:"fields that no event had"`
 	From      time.Time       `json:"from"`
 	To        time.Time       `json:"to"`
 }
@@ -75,43 +78,42 @@ func (a *API) event() {
 }
 
 func (a *API) find(ctx context.Context, in *search) (Found, error) {
-	r := a.queryRange(in.Body.From, in.Body.To)
-	q, err := query.Parse(in.Body.Q, a.Clock.Now())
-	if err != nil {
-		return Found{}, err
-	}
 	limit := in.Body.Limit
 	if limit == 0 {
 		limit = 200
 	}
-	st, err := query.Compile(q, r, limit)
+	c, err := a.compile(ctx, in.Body.Q, in.Body.From, in.Body.To, limit)
 	if err != nil {
 		return Found{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: r.From, To: r.To, MaxRows: limit})
+	res, err := a.Events.Query(ctx, c.statement())
 	if err != nil {
 		return Found{}, err
 	}
 	return Found{
-		Columns: res.Columns, Rows: filled(res.Rows), Truncated: res.Truncated, Events: st.Events,
-		TookMS: float64(res.Took.Microseconds()) / 1000, SQL: st.SQL, From: r.From, To: r.To,
+		Columns: res.Columns, Rows: filled(res.Rows), Truncated: res.Truncated, Events: c.Events, Render: c.Render, Rewrites: filled(c.Rewrites), Hints: filled(c.Hints),
+		TookMS: float64(res.Took.Microseconds()) / 1000, SQL: c.SQL, From: c.span.From, To: c.span.To,
 	}, nil
 }
 
 func (a *API) histogram(ctx context.Context, in *search) (Histogram, error) {
-	r := a.queryRange(in.Body.From, in.Body.To)
 	q, err := query.Parse(in.Body.Q, a.Clock.Now())
 	if err != nil {
 		return Histogram{}, err
 	}
+	o := a.options(in.Body.From, in.Body.To)
+	if since, ok := query.Since(q); ok && in.Body.From.IsZero() && since.Before(o.Range.From) {
+		o.Range.From = since
+	}
+	r := o.Range
 	buckets := in.Body.Buckets
 	if buckets == 0 {
 		buckets = 60
 	}
 	step := niceStep(r.To.Sub(r.From) / time.Duration(buckets))
-	st, err := query.Histogram(q, r, step)
+	st, err := query.HistogramWith(q, o, step)
 	if err != nil {
 		return Histogram{}, err
 	}

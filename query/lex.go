@@ -42,7 +42,7 @@ type lexer struct {
 }
 
 var signs = []string{
-	"==", "!=", "=~", "!~", "<=", ">=", "..", "|", "(", ")", "[", "]", ",", "<", ">", "=", "+", "-", "*", "/", "%", ";",
+	"==", "!=", "=~", "!~", "<=", ">=", "..", "|", ":", "(", ")", "[", "]", ",", "<", ">", "=", "+", "-", "*", "/", "%", ";",
 }
 
 func (l *lexer) next() (token, error) {
@@ -169,6 +169,9 @@ func (l *lexer) text() (token, error) {
 var units = map[string]time.Duration{
 	"microsecond": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute,
 	"h": time.Hour, "d": 24 * time.Hour,
+	"microseconds": time.Microsecond, "millisecond": time.Millisecond, "milliseconds": time.Millisecond, "sec": time.Second, "second": time.Second,
+	"seconds": time.Second, "min": time.Minute, "minute": time.Minute, "minutes": time.Minute, "hr": time.Hour, "hour": time.Hour, "hours": time.Hour,
+	"day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
 func (l *lexer) number() (token, error) {

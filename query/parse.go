@@ -9,63 +9,167 @@ import (
 )
 
 // Parse reads a query. The text is either terms (`failed user:root -src_ip:10.*`),
-// or a pipe that starts with events, or terms followed by a pipe. The error is
-// an *Error. Now is what ago() and now() count from.
+// or a pipe that starts with events, a union, a datatable or a name that let
+// gave, or terms followed by a pipe, or sql and a SELECT. The error is an
+// *Error. Now is what ago() and now() count from.
 func Parse(text string, now time.Time) (*Query, error) {
 	if len(text) > MaxText {
 		return nil, &Error{Pos: MaxText, Len: len(text) - MaxText, What: fmt.Sprintf("a query has at most %d bytes", MaxText)}
 	}
-	p := &parser{lexer: lexer{s: text}, now: now}
-	q := &Query{Text: text}
+	p := &parser{lexer: lexer{s: text}, now: now, lets: map[string]let{}}
 	p.blank()
-	rest := text[p.pos:]
-	switch {
-	case rest == "" || strings.HasPrefix(rest, "|"):
-	case startsPipe(rest):
-		p.pos += len("events")
-	default:
-		cond, err := p.terms()
-		if err != nil {
+	if rest, ok := cutWord(text[p.pos:], "sql"); ok && startsSelect(rest) {
+		return &Query{Text: text, SQL: strings.TrimSuffix(strings.TrimSpace(rest), ";")}, nil
+	}
+	for startsLet(text[p.pos:]) {
+		if err := p.let(); err != nil {
 			return nil, err
 		}
-		if cond != nil {
-			q.Stages = append(q.Stages, Where{cond})
-		}
+		p.blank()
 	}
-	if err := p.advance(); err != nil {
+	q := &Query{Text: text, From: Events{}}
+	if err := p.start(q); err != nil {
 		return nil, err
 	}
-	for p.tok.kind != tokEnd {
-		if !p.sign("|") {
-			return nil, p.unexpected("| and the next step")
-		}
+	if err := p.pipe(q); err != nil {
+		return nil, err
+	}
+	if p.sign(";") {
 		if err := p.advance(); err != nil {
 			return nil, err
 		}
-		s, err := p.stage()
-		if err != nil {
-			return nil, err
-		}
-		q.Stages = append(q.Stages, s...)
+	}
+	if p.tok.kind != tokEnd {
+		return nil, p.unexpected("| and the next step")
 	}
 	return q, nil
 }
 
-func startsPipe(s string) bool {
-	after, ok := strings.CutPrefix(s, "events")
+// cutWord cuts a word off the front if a blank or the end follows it.
+func cutWord(s, word string) (string, bool) {
+	if len(s) < len(word) || !strings.EqualFold(s[:len(word)], word) {
+		return s, false
+	}
+	rest := s[len(word):]
+	return rest, rest == "" || strings.ContainsAny(rest[:1], " \t\r\n")
+}
+
+func startsSelect(s string) bool {
+	s = strings.TrimSpace(s)
+	if _, ok := cutWord(s, "select"); ok {
+		return true
+	}
+	_, ok := cutWord(s, "with")
+	return ok
+}
+
+// startsLet tells let x = … from a search for the word let.
+func startsLet(s string) bool {
+	rest, ok := cutWord(s, "let")
 	if !ok {
 		return false
 	}
-	after = strings.TrimLeft(after, " \t\r\n")
-	return after == "" || after[0] == '|' || strings.HasPrefix(after, "//")
+	l := lexer{s: rest}
+	name, err := l.next()
+	if err != nil || name.kind != tokWord {
+		return false
+	}
+	eq, err := l.next()
+	return err == nil && eq.kind == tokSign && eq.text == "="
 }
+
+// start reads what stands before the first | of the main query: a source, or
+// terms over the events.
+func (p *parser) start(q *Query) error {
+	rest := p.s[p.pos:]
+	if rest == "" || strings.HasPrefix(rest, "|") {
+		return p.advance()
+	}
+	if p.startsSource(rest) {
+		if err := p.advance(); err != nil {
+			return err
+		}
+		var err error
+		q.From, err = p.tabular()
+		return err
+	}
+	cond, err := p.terms()
+	if err != nil {
+		return err
+	}
+	if cond != nil {
+		q.Stages = append(q.Stages, Where{cond})
+	}
+	return p.advance()
+}
+
+// startsSource tells a source from search terms: what follows the name must be
+// a step, or what belongs to it.
+func (p *parser) startsSource(s string) bool {
+	l := lexer{s: s}
+	name, err := l.next()
+	if err != nil || name.kind != tokWord {
+		return false
+	}
+	after, err := l.next()
+	if err != nil {
+		return false
+	}
+	_, let := p.lets[name.text]
+	switch {
+	case name.text == "events" || let:
+		return after.kind == tokEnd || after.kind == tokSign && (after.text == "|" || after.text == ";")
+	case name.text == "union":
+		return after.kind == tokWord || after.kind == tokSign && after.text == "("
+	case name.text == "datatable":
+		return after.kind == tokSign && after.text == "("
+	}
+	return false
+}
+
+// pipe reads | steps up to something else.
+func (p *parser) pipe(q *Query) error {
+	for p.sign("|") {
+		if err := p.advance(); err != nil {
+			return err
+		}
+		if q.Render != "" {
+			return p.unexpected("the end, because render is the last step,")
+		}
+		if p.word("render") {
+			if err := p.render(q); err != nil {
+				return err
+			}
+			continue
+		}
+		s, err := p.stage()
+		if err != nil {
+			return err
+		}
+		if p.steps++; p.steps > maxSteps {
+			return &Error{Pos: p.tok.pos, Len: 1, What: fmt.Sprintf("a query has at most %d steps", maxSteps)}
+		}
+		q.Stages = append(q.Stages, s...)
+	}
+	return nil
+}
+
+const maxSteps = 200
 
 type parser struct {
 	lexer
 	tok   token
 	last  int // where the token before tok ended
 	depth int
+	steps int
 	now   time.Time
+	lets  map[string]let
+}
+
+// let is a name for a value or for rows.
+type let struct {
+	expr Expr
+	from Source
 }
 
 func (p *parser) advance() (err error) {
@@ -91,63 +195,29 @@ func (p *parser) expect(sign string) error {
 	return p.advance()
 }
 
-var operators = []string{"where", "extend", "project", "summarize", "distinct", "order", "sort", "top", "take", "limit", "count"}
+// expectWord takes a word that must stand here.
+func (p *parser) expectWord(w string) error {
+	if !p.word(w) {
+		return p.unexpected(w)
+	}
+	return p.advance()
+}
 
-func (p *parser) stage() ([]Stage, error) {
-	if p.tok.kind != tokWord {
-		return nil, p.unexpected("one of " + strings.Join(operators, ", "))
+// name reads the name of a column: a word, or ['anything'].
+func (p *parser) name() (Field, error) {
+	t := p.tok
+	if p.sign("[") {
+		e, err := p.signed(t, span{t.pos, t.end - t.pos})
+		f, ok := e.(Field)
+		if err == nil && !ok {
+			err = &Error{Pos: t.pos, Len: 1, What: "the name of a column should stand here"}
+		}
+		return f, err
 	}
-	op := p.tok
-	if err := p.advance(); err != nil {
-		return nil, err
+	if t.kind != tokWord {
+		return Field{}, p.unexpected("the name of a column")
 	}
-	switch strings.ToLower(op.text) {
-	case "where":
-		e, err := p.expr()
-		return []Stage{Where{e}}, err
-	case "extend":
-		cols, err := p.named(true)
-		return []Stage{Extend{cols}}, err
-	case "project":
-		cols, err := p.named(false)
-		return []Stage{Project{cols}}, err
-	case "distinct":
-		cols, err := p.named(false)
-		return []Stage{Summarize{By: cols}}, err
-	case "summarize":
-		return p.summarize()
-	case "order", "sort":
-		if !p.word("by") {
-			return nil, p.unexpected("by")
-		}
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		keys, err := p.keys()
-		return []Stage{Order{keys}}, err
-	case "top":
-		n, err := p.rows()
-		if err != nil {
-			return nil, err
-		}
-		if !p.word("by") {
-			return nil, p.unexpected("by")
-		}
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		keys, err := p.keys()
-		return []Stage{Order{keys}, Take{n}}, err
-	case "take", "limit":
-		n, err := p.rows()
-		return []Stage{Take{n}}, err
-	case "count":
-		return []Stage{Count{}}, nil
-	}
-	return nil, &Error{
-		Pos: op.pos, Len: op.end - op.pos, What: fmt.Sprintf("%q is no step of the pipe", op.text),
-		Suggest: suggest(op.text, operators, "the steps are "+strings.Join(operators, ", ")),
-	}
+	return Field{span{t.pos, t.end - t.pos}, t.text}, p.advance()
 }
 
 func (p *parser) rows() (int64, error) {
@@ -159,112 +229,6 @@ func (p *parser) rows() (int64, error) {
 		return 0, &Error{Pos: p.tok.pos, Len: p.tok.end - p.tok.pos, What: "a number of rows is a whole number"}
 	}
 	return n, p.advance()
-}
-
-func (p *parser) summarize() ([]Stage, error) {
-	var s Summarize
-	var err error
-	if !p.word("by") {
-		if s.Aggregates, err = p.named(false); err != nil {
-			return nil, err
-		}
-	}
-	if p.word("by") {
-		if err = p.advance(); err != nil {
-			return nil, err
-		}
-		if s.By, err = p.named(false); err != nil {
-			return nil, err
-		}
-	}
-	return []Stage{s}, nil
-}
-
-func (p *parser) named(mustName bool) ([]Named, error) {
-	var out []Named
-	for {
-		e, err := p.expr()
-		if err != nil {
-			return nil, err
-		}
-		n := Named{Expr: e}
-		if p.sign("=") {
-			f, ok := e.(Field)
-			if !ok {
-				pos, l := e.At()
-				return nil, &Error{Pos: pos, Len: l, What: "what stands before = is the new column's name"}
-			}
-			if err := p.advance(); err != nil {
-				return nil, err
-			}
-			n.Name = f.Name
-			if n.Expr, err = p.expr(); err != nil {
-				return nil, err
-			}
-		} else if mustName {
-			pos, l := e.At()
-			return nil, &Error{Pos: pos, Len: l, What: "a column needs a name", Suggest: "write name = expression"}
-		}
-		if n.Name == "" {
-			n.Name = defaultName(n.Expr, len(out))
-		}
-		for _, o := range out {
-			if o.Name == n.Name {
-				pos, l := n.Expr.At()
-				return nil, &Error{Pos: pos, Len: l, What: fmt.Sprintf("two columns are called %q", n.Name), Suggest: "give one another name: name = expression"}
-			}
-		}
-		out = append(out, n)
-		if !p.sign(",") {
-			return out, nil
-		}
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// defaultName is what Kusto calls a column without a name.
-func defaultName(e Expr, i int) string {
-	switch e := e.(type) {
-	case Field:
-		return e.Name
-	case Call:
-		if len(e.Args) > 0 {
-			if f, ok := e.Args[0].(Field); ok {
-				if e.Name == "bin" {
-					return f.Name
-				}
-				return e.Name + "_" + f.Name
-			}
-		}
-		return e.Name + "_"
-	}
-	return "Column" + strconv.Itoa(i+1)
-}
-
-func (p *parser) keys() ([]Key, error) {
-	var out []Key
-	for {
-		e, err := p.expr()
-		if err != nil {
-			return nil, err
-		}
-		k := Key{Expr: e, Desc: true} // Kusto sorts descending unless told otherwise
-		if p.word("asc") || p.word("desc") {
-			k.Desc = p.word("desc")
-			if err := p.advance(); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, k)
-		if !p.sign(",") {
-			return out, nil
-		}
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-	}
 }
 
 func (p *parser) instant(s string, at span) (Expr, error) {

@@ -1,10 +1,12 @@
 // Package query is Holdfast's search language: bare field:value terms and a
-// subset of the Kusto query language, read into a tree and compiled to one
-// parameterised SQL statement over the relation "events". Running the
-// statement, its memory and its segments are left to store/events.
+// subset of the Kusto query language, read into a tree, bound to columns, planned
+// and printed as one parameterised SQL statement over the relation "events", for
+// DuckDB or ClickHouse. Running the statement, its memory and its segments are
+// left to store/events.
 //
 // References: Kusto query language (tabular operators where, extend, project,
-// summarize, distinct, order, top, take, count; scalar operators and functions);
+// summarize, distinct, order, top, take, count, join, union, let, parse,
+// mv-expand, render; scalar operators, functions and aggregates);
 // Elastic Common Schema for entity names.
 package query
 
@@ -35,24 +37,61 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Query is a query as read.
+// Query is a query as read: a source of rows and what is done with them.
 type Query struct {
-	Text   string
+	Text string
+	// SQL is the text after "sql", for which there are no stages.
+	SQL    string
+	From   Source
 	Stages []Stage
+	// Render is what the reader asked to see: table, timechart, barchart and so on.
+	Render string
 }
 
-// Stage is one step of the pipe: Where, Extend, Project, Summarize, Order,
-// Take or Count.
+// Source is where rows come from: Events, Sub, Union or Table.
+type Source interface{ source() }
+
+// The sources.
+type (
+	// Events are the events of the time range.
+	Events struct{}
+	// Sub is another query, in parentheses or under a name given by let.
+	Sub struct{ Query *Query }
+	// Union is the rows of several.
+	Union struct{ Of []Source }
+	// Table is a datatable: rows written in the query.
+	Table struct {
+		span
+		Columns []TableColumn
+		Rows    [][]Expr
+	}
+)
+
+func (Events) source() {}
+func (Sub) source()    {}
+func (Union) source()  {}
+func (Table) source()  {}
+
+// TableColumn is a column of a datatable.
+type TableColumn struct{ Name, Type string }
+
+// Stage is one step of the pipe.
 type Stage interface{ stage() }
 
 // The stages.
 type (
 	// Where keeps the rows for which Cond holds.
 	Where struct{ Cond Expr }
-	// Extend adds columns.
+	// Extend adds columns, or computes those anew that have the name.
 	Extend struct{ Columns []Named }
 	// Project replaces the columns.
 	Project struct{ Columns []Named }
+	// Away removes columns.
+	Away struct{ Patterns []Field }
+	// Reorder brings columns to the front.
+	Reorder struct{ Patterns []Field }
+	// Rename gives columns other names; each Expr is a Field.
+	Rename struct{ Columns []Named }
 	// Summarize groups rows. Without By it makes one row. Distinct is a
 	// Summarize without Aggregates.
 	Summarize struct{ Aggregates, By []Named }
@@ -62,15 +101,43 @@ type (
 	Take struct{ N int64 }
 	// Count makes one row with the number of rows.
 	Count struct{}
+	// Join joins with the rows of Right.
+	Join struct {
+		span
+		Kind  string
+		Right Source
+		On    []Pair
+	}
+	// Append is the rows so far and those of others.
+	Append struct{ Of []Source }
+	// ParseBy takes columns out of a text by the literals around them.
+	ParseBy struct {
+		Of      Expr
+		Pattern string
+		Columns []TableColumn
+		At      []span
+	}
+	// Expand makes a row of each element of a list.
+	Expand struct{ Column Named }
 )
 
 func (Where) stage()     {}
 func (Extend) stage()    {}
 func (Project) stage()   {}
+func (Away) stage()      {}
+func (Reorder) stage()   {}
+func (Rename) stage()    {}
 func (Summarize) stage() {}
 func (Order) stage()     {}
 func (Take) stage()      {}
 func (Count) stage()     {}
+func (Join) stage()      {}
+func (Append) stage()    {}
+func (ParseBy) stage()   {}
+func (Expand) stage()    {}
+
+// Pair is one condition of a join: a value of the left row and one of the right.
+type Pair struct{ Left, Right Expr }
 
 // Named is an expression under a column name.
 type Named struct {
@@ -141,13 +208,36 @@ type (
 		span
 		Of Expr
 	}
-	// In is membership of a list; Fold ignores case.
+	// In is membership of a list, or of the first column of From; Fold ignores
+	// case.
 	In struct {
 		span
 		Of   Expr
 		List []Expr
+		From Source
 		Fold bool
 	}
+	// Any is a text operator over several texts, of which one or All must fit.
+	Any struct {
+		span
+		Op   string
+		Of   Expr
+		List []Expr
+		All  bool
+	}
+	// List is a list literal: dynamic(["a", "b"]).
+	List struct {
+		span
+		Items []Expr
+	}
+	// Index is one element of a list.
+	Index struct {
+		span
+		Of Expr
+		N  int
+	}
+	// Star is all columns, in distinct * and arg_max(time, *).
+	Star struct{ span }
 	// Between is low <= of <= high.
 	Between struct {
 		span

@@ -164,12 +164,56 @@ func (p *parser) fieldTerm(f Field) (Expr, error) {
 	if p.pos < len(p.s) && p.s[p.pos] == '(' && op == "" {
 		return p.fieldList(f)
 	}
+	if p.pos < len(p.s) && (p.s[p.pos] == '[' || p.s[p.pos] == '{') && op == "" {
+		if e, err := p.fieldRange(f); e != nil || err != nil {
+			return e, err
+		}
+	}
 	from := p.pos
 	v := p.bare(false)
 	if v == "" {
 		return nil, &Error{Pos: f.pos, Len: max(at-f.pos, 1), What: fmt.Sprintf("field %q has no value", f.Name), Suggest: "write " + f.Name + `:value, or ` + f.Name + ":* for any"}
 	}
 	return p.fieldValue(f, op, v, span{from, len(v)}, true)
+}
+
+// fieldRange reads field:[low TO high], with { or } where an end is left out of
+// the range and * where there is none. What has no TO is a plain value.
+func (p *parser) fieldRange(f Field) (Expr, error) {
+	inside := p.s[p.pos+1:]
+	end := strings.IndexAny(inside, "]}")
+	if end < 0 || strings.ContainsAny(inside[:end], "|[{") || len(strings.Fields(inside[:end])) != 3 || strings.Fields(inside[:end])[1] != "TO" {
+		return nil, nil
+	}
+	parts := strings.Fields(inside[:end])
+	ops := [2]string{">=", "<="}
+	if p.s[p.pos] == '{' {
+		ops[0] = ">"
+	}
+	if inside[end] == '}' {
+		ops[1] = "<"
+	}
+	at := span{p.pos, end + 2}
+	p.pos += end + 2
+	var out Expr
+	for i, v := range []string{parts[0], parts[2]} {
+		if v == "*" {
+			continue
+		}
+		e, err := p.fieldValue(f, ops[i], strings.Trim(v, `"`), at, false)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = e
+		} else {
+			out = Binary{join(out, e), "and", out, e}
+		}
+	}
+	if out == nil {
+		return Like{span{f.pos, at.pos + at.len - f.pos}, f, "*"}, nil
+	}
+	return out, nil
 }
 
 // fieldList reads field:(a b OR c): any of the values.
@@ -238,3 +282,5 @@ func isNumber(s string) bool {
 	}
 	return s != ""
 }
+
+func trimLeft(s string) string { return strings.TrimLeft(s, " \t\r\n") }

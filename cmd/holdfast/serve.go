@@ -53,7 +53,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	}
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
-		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
+		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
 		Ingest: waysIn(intake.New(intake.Options{
 			Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
 		})),

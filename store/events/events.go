@@ -19,6 +19,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -51,6 +52,8 @@ type Store struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	db       *sql.DB
+
+	asked atomic.Int32 // searches that run or wait
 
 	mu     sync.Mutex
 	doomed []doomed
@@ -87,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.db.SetMaxOpenConns(4)
 	// Searches may read the segments and nothing else of this machine.
 	for _, q := range []string{
-		"SET memory_limit = " + literal(o.Memory), "SET threads = 2", "SET temp_directory = ''",
+		"SET memory_limit = " + literal(o.Memory), "SET threads = 2", "SET temp_directory = ''", lateColumns,
 		"SET autoinstall_known_extensions = false", "SET autoload_known_extensions = false",
 		"SET allowed_directories = [" + literal(dir+"/") + "]", "SET enable_external_access = false", "SET TimeZone = 'UTC'", "SET lock_configuration = true",
 	} {
@@ -137,6 +140,7 @@ type Column struct {
 type Statement struct {
 	SQL      string
 	Args     []any
+	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int
 }
@@ -147,55 +151,6 @@ type Result struct {
 	Rows      [][]any
 	Truncated bool // there were more than MaxRows
 	Took      time.Duration
-}
-
-// Query runs a search. It ends when ctx does.
-func (s *Store) Query(ctx context.Context, st Statement) (Result, error) {
-	start := time.Now()
-	rel, err := s.relation(ctx, st.From, st.To)
-	if err != nil {
-		return Result{}, err
-	}
-	text := "WITH events AS (" + rel + ") " + st.SQL
-	if err := s.onlySelect(ctx, text); err != nil {
-		return Result{}, err
-	}
-	rows, err := s.db.QueryContext(ctx, text, st.Args...)
-	if err != nil {
-		return Result{}, queryError(ctx, err)
-	}
-	defer rows.Close()
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return Result{}, queryError(ctx, err)
-	}
-	var r Result
-	for _, t := range types {
-		r.Columns = append(r.Columns, Column{t.Name(), kindOf(t.DatabaseTypeName())})
-	}
-	for rows.Next() {
-		if len(r.Rows) == st.MaxRows {
-			r.Truncated = true
-			break
-		}
-		vals := make([]any, len(types))
-		into := make([]any, len(types))
-		for i := range vals {
-			into[i] = &vals[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			return Result{}, queryError(ctx, err)
-		}
-		for i := range vals {
-			vals[i] = plain(vals[i])
-		}
-		r.Rows = append(r.Rows, vals)
-	}
-	if err := rows.Err(); err != nil {
-		return Result{}, queryError(ctx, err)
-	}
-	r.Took = time.Since(start)
-	return r, nil
 }
 
 // onlySelect asks DuckDB's own parser, which makes a tree of SELECTs and of

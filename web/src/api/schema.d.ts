@@ -722,6 +722,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What may stand at the cursor of a search */
+        post: operations["post-query-complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How a search would be run, without running it */
+        post: operations["post-query-explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The answer of a search as a file: Parquet, NDJSON or CSV */
+        post: operations["post-query-export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query/histogram": {
         parameters: {
             query?: never;
@@ -733,6 +784,23 @@ export interface paths {
         put?: never;
         /** Count the events of a search over time */
         post: operations["post-query-histogram"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Search events; lines of JSON: columns, then rows as they come, then the end */
+        post: operations["post-query-stream"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1162,6 +1230,12 @@ export interface components {
             /** Format: date-time */
             time: string;
         };
+        Candidate: {
+            detail?: string;
+            /** @description operator, function, field, value or keyword */
+            kind: string;
+            text: string;
+        };
         ChangeBody: {
             new: string;
             old?: string;
@@ -1207,6 +1281,25 @@ export interface components {
         Column: {
             name: string;
             type: string;
+        };
+        CompletingBody: {
+            /**
+             * Format: int64
+             * @description the byte of q that the cursor stands before
+             */
+            cursor: number;
+            /** Format: date-time */
+            from?: string;
+            q: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        Completion: {
+            /** Format: int64 */
+            from: number;
+            items: components["schemas"]["Candidate"][] | null;
+            /** Format: int64 */
+            to: number;
         };
         Coverage: {
             /** Format: date-time */
@@ -1285,6 +1378,14 @@ export interface components {
             kind: string;
             value: string;
         };
+        Error: {
+            /** Format: int64 */
+            len: number;
+            /** Format: int64 */
+            pos: number;
+            suggest?: string;
+            what: string;
+        };
         ErrorDetail: {
             /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
             location?: string;
@@ -1360,6 +1461,31 @@ export interface components {
             rule: string;
             where: string;
         };
+        Explained: {
+            args: string[] | null;
+            /** Format: date-time */
+            from: string;
+            /** @description fields that no event had */
+            hints: components["schemas"]["Error"][] | null;
+            /** @description the steps, the last one first */
+            plan: string;
+            /** @description what the planner changed */
+            rewrites: string[] | null;
+            sql: string;
+            /** Format: date-time */
+            to: string;
+        };
+        ExportingBody: {
+            /** @enum {string} */
+            format: "parquet" | "ndjson" | "csv";
+            /** Format: date-time */
+            from?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
+            /** Format: date-time */
+            to?: string;
+        };
         Facet: {
             /** Format: date-time */
             at?: string;
@@ -1399,6 +1525,12 @@ export interface components {
             events: boolean;
             /** Format: date-time */
             from: string;
+            /** @description fields that no event had */
+            hints: components["schemas"]["Error"][] | null;
+            /** @description how the search asks to be shown: table, timechart, barchart and so on */
+            render?: string;
+            /** @description what the planner changed */
+            rewrites: string[] | null;
             rows: (unknown[] | null)[] | null;
             sql: string;
             /** Format: date-time */
@@ -1928,6 +2060,15 @@ export interface components {
         Step: {
             do: string;
             undo?: string;
+        };
+        StreamedBody: {
+            /** Format: date-time */
+            from?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
+            /** Format: date-time */
+            to?: string;
         };
         Table: {
             /** Format: date-time */
@@ -3587,6 +3728,103 @@ export interface operations {
             };
         };
     };
+    "post-query-complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompletingBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Completion"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explained"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportingBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-query-histogram": {
         parameters: {
             query?: never;
@@ -3608,6 +3846,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Histogram"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamedBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {

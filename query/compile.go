@@ -1,0 +1,140 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Range is the span of event time a query looks at, From inclusive, To
+// exclusive. Both are always set.
+type Range struct{ From, To time.Time }
+
+// Statement is a query compiled: one SELECT over the relation "events", with
+// its arguments. Nothing a person wrote stands in SQL but through an argument;
+// names of columns are ours, and theirs only in quotes at the very end.
+type Statement struct {
+	SQL  string
+	Args []any
+	// Events says that the rows are whole events, with the columns of EventColumns.
+	Events bool
+	// Raw is the SELECT of a query that starts with sql. It is not ours: whoever
+	// runs it lets its engine check that it reads "events" and nothing else.
+	Raw     string
+	Columns []string
+	Render  string
+	// Rewrites says what the planner changed, and Plan is what came of it.
+	Rewrites []string
+	Plan     string
+	// Hints are fields that nobody has seen, with what may have been meant.
+	Hints []Error
+}
+
+// Options say how to compile.
+type Options struct {
+	Range   Range
+	MaxRows int
+	Dialect Dialect // DuckDB if nil
+	// Names gives the native fields behind an ECS name or an alias; nil for none.
+	Names func(name string) []string
+	// Known are the fields seen; when set, others are named in Hints.
+	Known []string
+	// Plain leaves the plan as it was written.
+	Plain bool
+}
+
+// Compile makes the statement for DuckDB for a query over a range, with at most
+// maxRows+1 rows, so that the reader can tell that there were more. Faults (an
+// unknown column, an aggregate out of place) are *Error.
+func Compile(q *Query, r Range, maxRows int) (Statement, error) {
+	return CompileWith(q, Options{Range: r, MaxRows: maxRows})
+}
+
+// CompileWith is Compile with a choice of dialect and names.
+func CompileWith(q *Query, o Options) (Statement, error) {
+	if o.Dialect == nil {
+		o.Dialect = DuckDB()
+	}
+	if q.SQL != "" {
+		return compileSQL(q, o)
+	}
+	b := newBinder(o)
+	rel, sc, err := b.query(q)
+	if err != nil {
+		return Statement{}, err
+	}
+	keys := b.sorted
+	if sc.whole && len(keys) == 0 {
+		at, _ := sc.find("time")
+		id, _ := sc.find("id")
+		keys = []sortKey{{at.physical, true}, {id.physical, false}}
+	}
+	top := &relation{op: "limit", in: []*relation{rel}, keys: keys, n: int64(o.MaxRows) + 1}
+	var pl planner
+	if !o.Plain {
+		top = pl.plan(top)
+	}
+	p := printer{dialect: o.Dialect, span: o.Range}
+	sql := p.final(top, sc)
+	if p.tooLong {
+		return Statement{}, &Error{What: "this query becomes too long", Suggest: "use fewer steps, unions or names given by let"}
+	}
+	return Statement{
+		SQL: sql, Args: p.args, Events: sc.whole && len(sc.cols) == len(columns), Columns: sc.names(), Render: q.Render,
+		Rewrites: pl.notes, Plan: describe(top), Hints: b.hints,
+	}, nil
+}
+
+func compileSQL(q *Query, o Options) (Statement, error) {
+	p, _ := cutWord(trimLeft(q.SQL), "sql")
+	return Statement{
+		SQL: "SELECT * FROM (\n" + p + "\n) LIMIT " + fmt.Sprint(o.MaxRows+1), Raw: p,
+		Plan: "sql, as written, over the events of the time range\n",
+	}, nil
+}
+
+// Histogram counts the events of a query in buckets of step, up to the first
+// step of its pipe that is no longer about events.
+func Histogram(q *Query, r Range, step time.Duration) (Statement, error) {
+	return HistogramWith(q, Options{Range: r}, step)
+}
+
+// HistogramWith is Histogram with a choice of dialect and names.
+func HistogramWith(q *Query, o Options, step time.Duration) (Statement, error) {
+	if _, ok := q.From.(Events); !ok {
+		return Statement{}, &Error{What: "a histogram counts events, and this query starts with something else"}
+	}
+	short := &Query{From: q.From}
+	for _, s := range q.Stages {
+		switch s.(type) {
+		case Where, Extend:
+			short.Stages = append(short.Stages, s)
+			continue
+		}
+		break
+	}
+	step = max(step, time.Microsecond)
+	at := span{}
+	short.Stages = append(short.Stages,
+		Summarize{
+			Aggregates: []Named{{"count", Call{at, "count", nil}}},
+			By:         []Named{{"bucket", Call{at, "bin", []Expr{Field{at, "time"}, Span{at, step}}}}},
+		},
+		Order{[]Key{{Field{at, "bucket"}, false}}})
+	o.MaxRows = 100_000
+	return CompileWith(short, o)
+}
+
+// Since is the earliest time that the query itself asks for, where it compares
+// the time of events with a constant.
+func Since(q *Query) (time.Time, bool) {
+	w := walker{}
+	w.query(q)
+	return w.since, !w.since.IsZero()
+}
+
+// IsFault reports whether err is a fault of the query's text.
+func IsFault(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
