@@ -17,7 +17,7 @@ import (
 	collectall "holdfast/assess/collect/all"
 	artefactall "holdfast/control/artefact/all"
 	"holdfast/ingest/input"
-	inputall "holdfast/ingest/input/all"
+	inputall "holdfast/ingest/input/all/hosts"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
 	actionall "holdfast/respond/action/all"

@@ -92,7 +92,9 @@ func allowed(from, to string) string {
 		return "the agent reaches neither store, api nor web"
 	case path.Base(from) == "all" && child(path.Dir(from), to):
 		return "" // a catalogue's list names its leaves
-	case path.Base(to) == "all" && fl < 4:
+	case path.Base(path.Dir(from)) == "all" && child(path.Dir(path.Dir(from)), to):
+		return "" // a part of that list
+	case (path.Base(to) == "all" || path.Base(path.Dir(to)) == "all") && fl < 4:
 		return "only the joints and cmd are handed a catalogue's list"
 	case tl < fl:
 		return ""

@@ -17,6 +17,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/input"
 	"holdfast/ingest/input/all"
+	"holdfast/ingest/input/all/hosts"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
 )
@@ -26,6 +27,15 @@ type nothing struct{}
 func (nothing) Put(context.Context, []holdfast.Record) error { return nil }
 func (nothing) Load(string) (string, bool)                   { return "", false }
 func (nothing) Save(string, string) error                    { return nil }
+
+// TestHosts: what an agent may open is on the list of all, under the same name.
+func TestHosts(t *testing.T) {
+	for _, in := range hosts.All() {
+		if !slices.ContainsFunc(all.All(), func(x input.Input) bool { return x.Name == in.Name }) {
+			t.Errorf("%s is not on the list of all", in.Name)
+		}
+	}
+}
 
 // TestEveryInput holds each input to its contract: described, its own example
 // accepted, an option it does not name refused, and gone when told to.
