@@ -10,13 +10,14 @@ import (
 
 	"holdfast"
 	"holdfast/respond"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
 const detectPosition = "detect"
 
 // write is the bus's first reader: blocks to segments.
-func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error {
+func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *holdfast.Block) error {
 	s.mu.Lock()
 	for i := range b.Events {
 		if e := &b.Events[i]; e.Asset != "" && e.Received.After(s.lastSeen[e.Asset]) {
@@ -27,13 +28,13 @@ func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error 
 		}
 	}
 	s.mu.Unlock()
-	return s.writer.Add(ctx, seq, b)
+	return w.Add(ctx, seq, b)
 }
 
 // detect is the bus's second reader: blocks to alerts, alerts to incidents and
 // proposals. All that a block causes is kept in one transaction with its place
 // on the bus and the state of correlations, so a restart doubles nothing.
-func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error {
+func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfast.Block) error {
 	for i := range b.Events {
 		if d := b.Events[i].Drill; d != "" && d != ProbeDrill {
 			s.Drills.SawEvent(&b.Events[i])
@@ -41,15 +42,13 @@ func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error
 	}
 	alerts := slices.DeleteFunc(s.Detect.Process(seq, b), func(a holdfast.Alert) bool { return a.Drill == ProbeDrill })
 	if len(alerts) == 0 {
-		s.mu.Lock()
-		s.detected = seq
-		s.mu.Unlock()
+		s.setDetected(seq)
 		return nil
 	}
 	var incidents []holdfast.Incident
 	for {
 		incidents = nil
-		err := s.keep(ctx, seq, alerts, &incidents)
+		err := s.keep(ctx, l, seq, alerts, &incidents)
 		if err == nil {
 			break
 		}
@@ -70,12 +69,15 @@ func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error
 	return nil
 }
 
-func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
+func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
 	snapshot, err := s.Detect.Snapshot()
 	if err != nil {
 		return err
 	}
 	err = s.State.Tx(ctx, func(tx *state.Tx) error {
+		if err := tx.Holds(ctx, l); err != nil {
+			return err
+		}
 		for i := range alerts {
 			in, err := s.triage(ctx, tx, &alerts[i])
 			if err != nil {
@@ -88,11 +90,15 @@ func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, i
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
 	if err == nil {
-		s.mu.Lock()
-		s.detected = seq
-		s.mu.Unlock()
+		s.setDetected(seq)
 	}
 	return err
+}
+
+func (s *Spine) setDetected(seq uint64) {
+	s.mu.Lock()
+	s.detected = seq
+	s.mu.Unlock()
 }
 
 // triage puts one alert into its incident, and proposes what it calls for.
@@ -180,7 +186,7 @@ func (s *Spine) Detected() uint64 {
 }
 
 // keepPlace keeps the detector's place and state when no alert has done so.
-func (s *Spine) keepPlace(ctx context.Context) error {
+func (s *Spine) keepPlace(ctx context.Context, l state.Lease) error {
 	snapshot, seq, err := s.Detect.SnapshotAt()
 	if err != nil || seq == 0 {
 		return err
@@ -190,6 +196,9 @@ func (s *Spine) keepPlace(ctx context.Context) error {
 		return err
 	}
 	return s.State.Tx(ctx, func(tx *state.Tx) error {
+		if err := tx.Holds(ctx, l); err != nil {
+			return err
+		}
 		if now, _, err := tx.Position(ctx, detectPosition); err != nil || now >= seq {
 			return err
 		}
@@ -203,7 +212,8 @@ func (s *Spine) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if done := min(detected, s.writer.Position()); done > 0 {
+	written, _ := s.written(ctx)
+	if done := min(detected, written); done > 0 {
 		return s.Bus.Release(ctx, done)
 	}
 	return nil
@@ -213,6 +223,9 @@ func (s *Spine) release(ctx context.Context) error {
 // soon after it was recorded. The log knows its keys, so what is carried twice
 // is there once.
 func (s *Spine) CarryEvidence(ctx context.Context) error {
+	if s.Evidence == nil {
+		return nil // the node that has the log carries it
+	}
 	for {
 		list, last, err := s.State.Outbox(ctx, 200)
 		if err != nil || len(list) == 0 {
@@ -245,7 +258,11 @@ func (s *Spine) stand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := s.Control.Standings(assets, s.evidenceFor(verdicts, actions, ran), s.Clock.Now().UTC())
+	ev := s.evidenceFor(verdicts, actions, ran)
+	if err := s.seenElsewhere(ctx, ev.Sources); err != nil {
+		return err
+	}
+	next := s.Control.Standings(assets, ev, s.Clock.Now().UTC())
 	before, err := s.State.Standings().All(ctx, nil)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"holdfast/respond"
 	actions "holdfast/respond/action/all"
 	"holdfast/spine"
+	"holdfast/store/bus"
 )
 
 // settings are the keys of the configuration file, each with what one value of
@@ -30,7 +31,9 @@ func settings() map[string]func(string) error {
 	known := parts()
 	any := func(string) error { return nil }
 	return map[string]func(string) error{
-		"listen": address, "agents": address, "syslog": address, "management": prefix, "tls-cert": any, "tls-key": any,
+		"listen": address, "agents": address, "syslog": address, "management": prefix, "tls-cert": any, "tls-key": any, "events": any,
+		"state": stateAddress, "bus": bus.CheckAddress,
+		"role": func(v string) error { _, err := spine.ParseRoles([]string{v}); return err },
 		"auto-approve": func(v string) error {
 			if _, ok := known[v]; !ok {
 				return fmt.Errorf("there is no part %q; the parts are %s", v, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
@@ -63,7 +66,7 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "auto-approve" || name == "management"
+	return name == "syslog" || name == "auto-approve" || name == "management" || name == "role"
 }
 
 func address(v string) error {
@@ -106,6 +109,9 @@ func (c *config) check() error {
 		{"management", c.Management},
 		{"auto-approve", c.AutoApprove},
 		{"log-level", []string{c.LogLevel}},
+		{"role", c.Role},
+		{"state", given(c.State)},
+		{"bus", given(c.Bus)},
 	} {
 		for _, v := range x.values {
 			if err := checks[x.name](v); err != nil {
@@ -113,7 +119,14 @@ func (c *config) check() error {
 			}
 		}
 	}
-	return nil
+	return c.checkCluster()
+}
+
+func given(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
 }
 
 // settingsFile is one configuration file under examination.

@@ -47,7 +47,8 @@ agent reads:
     - {kind: journald}`,
 		Example: `  holdfast up
   holdfast up --data /srv/holdfast --listen 0.0.0.0:8443 --agents 0.0.0.0:8444
-  holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address`,
+  holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address
+  holdfast up --state postgres://holdfast@db/holdfast --bus nats://a:4222,b:4222,c:4222 --events /shared/events --role detect`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(a.data, c.Flags())
@@ -79,6 +80,7 @@ type house struct {
 	taskKey  ed25519.PrivateKey
 	tls      *tls.Config
 	certPEM  []byte
+	node     node
 }
 
 func (a *app) serve(ctx context.Context, cfg config) (err error) {

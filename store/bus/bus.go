@@ -228,6 +228,10 @@ func (b *Bus) Last(ctx context.Context) (seq, size uint64, err error) {
 	return info.State.LastSeq, info.State.Bytes, nil
 }
 
+// Made is when the stream was made. The numbers of blocks mean nothing on a
+// stream that was made at another time.
+func (b *Bus) Made() time.Time { return b.current().stream.CachedInfo().Created }
+
 func (b *Bus) current() *inner {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
