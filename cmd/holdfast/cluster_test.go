@@ -109,8 +109,9 @@ func waited(st *state.DB) uint64 {
 }
 
 // clusterSender posts batches, one after the other, each until it is
-// acknowledged by one of the nodes. Batch n has a record of each of the
-// addresses n to n+5, so that each address has six failed logins in six batches.
+// acknowledged by one of the nodes. Every tenth batch has a failed login of six
+// addresses, five of which are in the one before, so that each address has six
+// in as many batches.
 type clusterSender struct {
 	t     *testing.T
 	to    []*solo
@@ -122,7 +123,10 @@ type clusterSender struct {
 	again int // tries without an answer
 }
 
-const loginsOfOne = 6
+const (
+	loginsOfOne = 6
+	oneIn       = 10
+)
 
 func addressOf(n int) string { return fmt.Sprintf("10.9.%d.%d", n/250, 1+n%250) }
 
@@ -142,7 +146,11 @@ func (c *clusterSender) run() {
 		var body bytes.Buffer
 		now := time.Now().Format(time.Stamp)
 		for i := range loginsOfOne {
-			fmt.Fprintf(&body, "%s web-01 sshd[%d]: Failed password for root from %s port %d ssh2\n", now, n+1, addressOf(n+i), 1024+i)
+			if n%oneIn == 0 {
+				fmt.Fprintf(&body, "%s web-01 sshd[%d]: Failed password for root from %s port %d ssh2\n", now, n+1, addressOf(n/oneIn+i), 1024+i)
+			} else {
+				fmt.Fprintf(&body, "%s web-01 sshd[%d]: Accepted publickey for deploy from 192.0.2.9 port %d ssh2\n", now, n+1, 1024+i)
+			}
 		}
 		for try := n; ; try++ {
 			status, _, _ := c.to[try%len(c.to)].post(c.token, "batch-"+strconv.Itoa(n), body.Bytes())
@@ -170,7 +178,7 @@ func everyRecordOnce(t *testing.T, s *solo, send *clusterSender) {
 	s.wait(60*time.Second, fmt.Sprintf("%d records are found", sent), func() bool {
 		clear(seen)
 		total := 0
-		for _, row := range s.rows("action:login_failed | summarize n=count() by raw") {
+		for _, row := range s.rows("dataset:linux.sshd | summarize n=count() by raw") {
 			n, _ := row["n"].(float64)
 			raw, _ := row["raw"].(string)
 			seen[raw] = int(n)
@@ -191,8 +199,8 @@ func everyRecordOnce(t *testing.T, s *solo, send *clusterSender) {
 
 func everyAlertOnce(t *testing.T, st *state.DB, send *clusterSender) {
 	t.Helper()
-	// The first and the last addresses have fewer logins than the rule asks for.
-	want := send.count() - loginsOfOne + 1
+	// The first and the last addresses have fewer logins than the rule's five.
+	first, last := loginsOfOne-2, (send.count()-1)/oneIn+1
 	got := map[string]int{}
 	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		alerts, err := st.Alerts().All(context.Background(), map[string]string{"rule": "ssh_bruteforce"})
@@ -205,14 +213,17 @@ func everyAlertOnce(t *testing.T, st *state.DB, send *clusterSender) {
 				got[e.Value]++
 			}
 		}
-		if len(got) >= want || time.Now().After(end) {
+		if len(got) > last-first || time.Now().After(end) {
 			break
 		}
 	}
-	for n := loginsOfOne - 1; n < send.count(); n++ {
+	for n := first; n <= last; n++ {
 		if got[addressOf(n)] != 1 {
 			t.Errorf("%d alerts for %s", got[addressOf(n)], addressOf(n))
 		}
 	}
 	t.Logf("%d alerts", len(got))
+	if len(got) != last-first+1 {
+		t.Errorf("%d addresses have an alert, %d should", len(got), last-first+1)
+	}
 }

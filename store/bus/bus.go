@@ -266,12 +266,14 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 	if err != nil {
 		return err
 	}
-	msgs, err := c.Messages(jetstream.PullMaxMessages(64))
+	msgs, err := c.Messages(append(b.pulling(), jetstream.PullMaxMessages(64))...)
 	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, msgs.Stop)
 	defer func() { stop(); msgs.Stop() }()
+	reached := newReached(*after)
+	defer b.watch(ctx, reached, msgs.Stop)()
 	for {
 		m, err := msgs.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
@@ -288,6 +290,7 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 		if seq <= *after {
 			continue
 		}
+		reached.begin()
 		block, err := b.unpack(m.Data())
 		if err != nil {
 			b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
@@ -304,6 +307,7 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 			wait(ctx, pause)
 		}
 		*after = seq
+		reached.set(seq)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,6 +116,72 @@ func (in *inner) publish(ctx context.Context, id string, packed []byte) (uint64,
 			return 0, false, fmt.Errorf("bus: %w", err)
 		}
 	}
+}
+
+const (
+	// A server says so often that it is there; a reader looks for another one
+	// after two times of silence.
+	heartbeat = time.Second
+	// stuck is how long a reader may stand still where there is more to read.
+	stuck = 4 * time.Second
+)
+
+// pulling are the options of a reader.
+func (b *Bus) pulling() []jetstream.PullMessagesOpt {
+	if b.opt.URL == "" {
+		return nil
+	}
+	return []jetstream.PullMessagesOpt{jetstream.PullExpiry(5 * time.Second), jetstream.PullHeartbeat(heartbeat)}
+}
+
+// reached is how far a reader has come.
+type reached struct {
+	seq  atomic.Uint64
+	busy atomic.Bool // a block is being worked on, which may take any time
+}
+
+func newReached(seq uint64) *reached {
+	r := &reached{}
+	r.seq.Store(seq)
+	return r
+}
+
+func (r *reached) begin() { r.busy.Store(true) }
+
+func (r *reached) set(seq uint64) {
+	r.seq.Store(seq)
+	r.busy.Store(false)
+}
+
+// watch stops a reader of a cluster that stands still although there are more
+// blocks, as happens when the server that fed it dies at a bad moment; it is
+// then begun anew. The function that it returns ends the watch.
+func (b *Bus) watch(ctx context.Context, r *reached, stop func()) func() {
+	if b.opt.URL == "" {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for before := r.seq.Load(); ; {
+			wait(ctx, stuck)
+			if ctx.Err() != nil {
+				return
+			}
+			at := r.seq.Load()
+			if at == before && !r.busy.Load() {
+				one, done := context.WithTimeout(ctx, try)
+				last, _, err := b.Last(one)
+				done()
+				if err == nil && last > at && r.seq.Load() == at && !r.busy.Load() {
+					b.opt.Log.Warn("the reader of the bus stands still and is begun anew", "at", at, "last", last)
+					stop()
+					return
+				}
+			}
+			before = at
+		}
+	}()
+	return cancel
 }
 
 // noStorage is JSStorageResourcesExceededErr of the server's list of errors.
