@@ -270,13 +270,16 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer func() { stop(); msgs.Stop() }()
+	defer msgs.Stop()
 	reached := newReached(*after)
-	defer b.watch(ctx, reached, msgs.Stop)()
+	// A Stop while the iterator looks for another server may be missed, so it is
+	// the context of Next that ends it.
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	b.watch(reading, reached, stop)
 	for {
-		m, err := msgs.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+		m, err := msgs.Next(jetstream.NextContext(reading))
+		if reading.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return ctx.Err()
 		}
 		if err != nil {

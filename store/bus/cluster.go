@@ -155,12 +155,11 @@ func (r *reached) set(seq uint64) {
 
 // watch stops a reader of a cluster that stands still although there are more
 // blocks, as happens when the server that fed it dies at a bad moment; it is
-// then begun anew. The function that it returns ends the watch.
-func (b *Bus) watch(ctx context.Context, r *reached, stop func()) func() {
+// then begun anew. The watch ends with the context.
+func (b *Bus) watch(ctx context.Context, r *reached, stop func()) {
 	if b.opt.URL == "" {
-		return func() {}
+		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		for before := r.seq.Load(); ; {
 			wait(ctx, stuck)
@@ -181,7 +180,6 @@ func (b *Bus) watch(ctx context.Context, r *reached, stop func()) func() {
 			before = at
 		}
 	}()
-	return cancel
 }
 
 // noStorage is JSStorageResourcesExceededErr of the server's list of errors.
