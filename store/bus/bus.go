@@ -122,7 +122,7 @@ func (in *inner) open(ctx context.Context, replicas int) (err error) {
 	}
 	in.stream, err = in.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: stream, Subjects: []string{subject}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
-		Duplicates: twice, MaxMsgSize: maxBlock + 1<<16, Replicas: replicas, AllowDirect: true,
+		Duplicates: twice, MaxMsgSize: maxBlock + 1<<16, Replicas: replicas, AllowDirect: in.server != nil,
 	})
 	return err
 }
@@ -250,8 +250,12 @@ func (b *Bus) Release(ctx context.Context, upto uint64) error {
 // An error of fn is tried again, at first soon, then every five seconds. A
 // block that is damaged is logged and passed over.
 func (b *Bus) Consume(ctx context.Context, after uint64, fn func(seq uint64, block *holdfast.Block) error) error {
+	read := b.consume
+	if b.opt.URL != "" {
+		read = b.follow
+	}
 	for ctx.Err() == nil {
-		if err := b.consume(ctx, &after, fn); err != nil && ctx.Err() == nil {
+		if err := read(ctx, &after, fn); err != nil && ctx.Err() == nil {
 			b.opt.Log.Warn("reading the bus", "after", after, "error", err)
 			wait(ctx, 200*time.Millisecond)
 		}
@@ -266,20 +270,15 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 	if err != nil {
 		return err
 	}
-	msgs, err := c.Messages(append(b.pulling(), jetstream.PullMaxMessages(64))...)
+	msgs, err := c.Messages(jetstream.PullMaxMessages(64))
 	if err != nil {
 		return err
 	}
-	defer msgs.Stop()
-	reached := newReached(*after)
-	// A Stop while the iterator looks for another server may be missed, so it is
-	// the context of Next that ends it.
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	b.watch(reading, reached, stop)
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer func() { stop(); msgs.Stop() }()
 	for {
-		m, err := msgs.Next(jetstream.NextContext(reading))
-		if reading.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+		m, err := msgs.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return ctx.Err()
 		}
 		if err != nil {
@@ -293,24 +292,29 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 		if seq <= *after {
 			continue
 		}
-		reached.begin()
-		block, err := b.unpack(m.Data())
-		if err != nil {
-			b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
-			block = &holdfast.Block{}
-		}
-		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			if err = fn(seq, block); err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			b.opt.Log.Warn("a block waits", "seq", seq, "error", err)
-			wait(ctx, pause)
+		if err := b.deliver(ctx, seq, m.Data(), fn); err != nil {
+			return err
 		}
 		*after = seq
-		reached.set(seq)
+	}
+}
+
+// deliver calls fn with a block until it is taken.
+func (b *Bus) deliver(ctx context.Context, seq uint64, data []byte, fn func(uint64, *holdfast.Block) error) error {
+	block, err := b.unpack(data)
+	if err != nil {
+		b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
+		block = &holdfast.Block{}
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		if err = fn(seq, block); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.opt.Log.Warn("a block waits", "seq", seq, "error", err)
+		wait(ctx, pause)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -118,68 +117,30 @@ func (in *inner) publish(ctx context.Context, id string, packed []byte) (uint64,
 	}
 }
 
-const (
-	// A server says so often that it is there; a reader looks for another one
-	// after two times of silence.
-	heartbeat = time.Second
-	// stuck is how long a reader may stand still where there is more to read.
-	stuck = 4 * time.Second
-)
+// look is how often a reader that has read everything asks for more.
+const look = 50 * time.Millisecond
 
-// pulling are the options of a reader.
-func (b *Bus) pulling() []jetstream.PullMessagesOpt {
-	if b.opt.URL == "" {
-		return nil
-	}
-	return []jetstream.PullMessagesOpt{jetstream.PullExpiry(5 * time.Second), jetstream.PullHeartbeat(heartbeat)}
-}
-
-// reached is how far a reader has come.
-type reached struct {
-	seq  atomic.Uint64
-	busy atomic.Bool // a block is being worked on, which may take any time
-}
-
-func newReached(seq uint64) *reached {
-	r := &reached{}
-	r.seq.Store(seq)
-	return r
-}
-
-func (r *reached) begin() { r.busy.Store(true) }
-
-func (r *reached) set(seq uint64) {
-	r.seq.Store(seq)
-	r.busy.Store(false)
-}
-
-// watch stops a reader of a cluster that stands still although there are more
-// blocks, as happens when the server that fed it dies at a bad moment; it is
-// then begun anew. The watch ends with the context.
-func (b *Bus) watch(ctx context.Context, r *reached, stop func()) {
-	if b.opt.URL == "" {
-		return
-	}
-	go func() {
-		for before := r.seq.Load(); ; {
-			wait(ctx, stuck)
-			if ctx.Err() != nil {
-				return
-			}
-			at := r.seq.Load()
-			if at == before && !r.busy.Load() {
-				one, done := context.WithTimeout(ctx, try)
-				last, _, err := b.Last(one)
-				done()
-				if err == nil && last > at && r.seq.Load() == at && !r.busy.Load() {
-					b.opt.Log.Warn("the reader of the bus stands still and is begun anew", "at", at, "last", last)
-					stop()
-					return
-				}
-			}
-			before = at
+// follow asks the leader of the stream for one block after the other. It keeps
+// no consumer on the servers, which would die with the server that has it.
+func (b *Bus) follow(ctx context.Context, after *uint64, fn func(uint64, *holdfast.Block) error) error {
+	for {
+		one, stop := context.WithTimeout(ctx, try)
+		m, err := b.current().stream.GetMsg(one, *after+1, jetstream.WithGetMsgSubject(subject))
+		stop()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			wait(ctx, look)
+			continue
+		case err != nil:
+			return err
 		}
-	}()
+		if err := b.deliver(ctx, m.Sequence, m.Data, fn); err != nil {
+			return err
+		}
+		*after = m.Sequence
+	}
 }
 
 // noStorage is JSStorageResourcesExceededErr of the server's list of errors.
