@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
 const detectPosition = "detect"
 
 // write is the bus's first reader: blocks to segments.
-func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error {
+func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *holdfast.Block) error {
 	s.mu.Lock()
 	for i := range b.Events {
 		if e := &b.Events[i]; e.Asset != "" && e.Received.After(s.lastSeen[e.Asset]) {
@@ -26,13 +27,13 @@ func (s *Spine) write(ctx context.Context, seq uint64, b *holdfast.Block) error 
 		}
 	}
 	s.mu.Unlock()
-	return s.writer.Add(ctx, seq, b)
+	return w.Add(ctx, seq, b)
 }
 
 // detect is the bus's second reader: blocks to alerts, alerts to incidents and
 // proposals. All that a block causes is kept in one transaction with its place
 // on the bus and the state of correlations, so a restart doubles nothing.
-func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error {
+func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfast.Block) error {
 	for i := range b.Events {
 		if d := b.Events[i].Drill; d != "" && d != ProbeDrill {
 			s.Drills.SawEvent(&b.Events[i])
@@ -40,15 +41,13 @@ func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error
 	}
 	alerts := slices.DeleteFunc(s.Detect.Process(seq, b), func(a holdfast.Alert) bool { return a.Drill == ProbeDrill })
 	if len(alerts) == 0 {
-		s.mu.Lock()
-		s.detected = seq
-		s.mu.Unlock()
+		s.setDetected(seq)
 		return nil
 	}
 	var incidents []holdfast.Incident
 	for {
 		incidents = nil
-		err := s.keep(ctx, seq, alerts, &incidents)
+		err := s.keep(ctx, l, seq, alerts, &incidents)
 		if err == nil {
 			break
 		}
@@ -74,7 +73,7 @@ func (s *Spine) detect(ctx context.Context, seq uint64, b *holdfast.Block) error
 // ids, when their blocks are looked at again after a crash.
 const snapshotEvery = time.Second
 
-func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
+func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
 	due := s.snapshotDue()
 	var snapshot []byte
 	var err error
@@ -84,6 +83,9 @@ func (s *Spine) keep(ctx context.Context, seq uint64, alerts []holdfast.Alert, i
 		}
 	}
 	err = s.State.Tx(ctx, func(tx *state.Tx) error {
+		if err := tx.Holds(ctx, l); err != nil {
+			return err
+		}
 		t := triaging{s: s, tx: tx, assets: map[string]about{}}
 		for i := range alerts {
 			in, err := t.triage(ctx, &alerts[i])
@@ -117,6 +119,12 @@ func (s *Spine) snapshotDue() bool {
 	return since >= snapshotEvery || since < 0
 }
 
+func (s *Spine) setDetected(seq uint64) {
+	s.mu.Lock()
+	s.detected = seq
+	s.mu.Unlock()
+}
+
 func (s *Spine) recordAlert(ctx context.Context, tx *state.Tx, a *holdfast.Alert) error {
 	stage := a.Stages[len(a.Stages)-1]
 	detail, err := json.Marshal(map[string]any{"group": a.Group, "why": stage.Why, "count": a.Count, "drill": a.Drill, "incident": a.Incident})
@@ -148,14 +156,14 @@ func (s *Spine) Detected() uint64 {
 
 // keepPlace keeps the detector's place and state when no alert has done so
 // lately.
-func (s *Spine) keepPlace(ctx context.Context) error {
+func (s *Spine) keepPlace(ctx context.Context, l state.Lease) error {
 	if !s.snapshotDue() {
 		return nil
 	}
-	return s.keepPlaceNow(ctx)
+	return s.keepPlaceNow(ctx, l)
 }
 
-func (s *Spine) keepPlaceNow(ctx context.Context) error {
+func (s *Spine) keepPlaceNow(ctx context.Context, l state.Lease) error {
 	kept, _, err := s.State.Position(ctx, detectPosition)
 	if err != nil || kept >= s.Detected() {
 		return err // nothing new
@@ -165,6 +173,9 @@ func (s *Spine) keepPlaceNow(ctx context.Context) error {
 		return err
 	}
 	return s.State.Tx(ctx, func(tx *state.Tx) error {
+		if err := tx.Holds(ctx, l); err != nil {
+			return err
+		}
 		if now, _, err := tx.Position(ctx, detectPosition); err != nil || now >= seq {
 			return err
 		}
@@ -178,7 +189,8 @@ func (s *Spine) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if done := min(detected, s.writer.Position()); done > 0 {
+	written, _ := s.written(ctx)
+	if done := min(detected, written); done > 0 {
 		return s.Bus.Release(ctx, done)
 	}
 	return nil
@@ -188,6 +200,9 @@ func (s *Spine) release(ctx context.Context) error {
 // soon after it was recorded. The log knows its keys, so what is carried twice
 // is there once.
 func (s *Spine) CarryEvidence(ctx context.Context) error {
+	if s.Evidence == nil {
+		return nil // the node that has the log carries it
+	}
 	for {
 		list, last, err := s.State.Outbox(ctx, 200)
 		if err != nil || len(list) == 0 {
@@ -220,7 +235,11 @@ func (s *Spine) stand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := s.Control.Standings(assets, s.evidenceFor(verdicts, actions, ran), s.Clock.Now().UTC())
+	ev := s.evidenceFor(verdicts, actions, ran)
+	if err := s.seenElsewhere(ctx, ev.Sources); err != nil {
+		return err
+	}
+	next := s.Control.Standings(assets, ev, s.Clock.Now().UTC())
 	before, err := s.State.Standings().All(ctx, nil)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,7 +44,7 @@ type Options struct {
 	State    *state.DB
 	Bus      *bus.Bus
 	Events   *events.Store
-	Evidence *evidence.Log
+	Evidence *evidence.Log // nil where another node keeps it
 	Ingest   *ingest.Ingest
 	Detect   *detect.Detector
 	Assess   Assessor
@@ -58,6 +59,10 @@ type Options struct {
 	Log      *slog.Logger
 	Version  string
 	DataDir  string
+	// Node is the name of this run of this node where several share state, bus
+	// and events; "" for a node alone. Roles are what it does.
+	Node  string
+	Roles Roles
 	// Troubles are those of the program around the loop. May be nil.
 	Troubles func() []Trouble
 }
@@ -66,7 +71,8 @@ type Options struct {
 type Spine struct {
 	Options
 	started time.Time
-	writer  *events.Writer
+	writer  atomic.Pointer[events.Writer] // while this node writes
+	blank   []byte                        // the state of a detector that has seen nothing
 
 	mu       sync.Mutex
 	detected uint64
@@ -78,6 +84,7 @@ type Spine struct {
 	changed     *signal // something standings rest on has changed
 	outbox      *signal
 	names       *signal
+	excepted    *signal
 	probes      probes
 	except      sync.Mutex        // held while exceptions change
 	byName      map[string]string // host name to asset
@@ -88,28 +95,29 @@ type Spine struct {
 func New(ctx context.Context, o Options) (*Spine, error) {
 	s := &Spine{
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
-		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), running: ctx,
+		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), excepted: newSignal(), running: ctx,
 	}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
-	var err error
-	if s.writer, err = o.Events.NewWriter(ctx, o.Ingest.Entities); err != nil {
-		return nil, err
+	if o.Node == "" {
+		s.Roles = allRoles()
 	}
-	seq, snapshot, err := o.State.Position(ctx, detectPosition)
-	if err != nil {
+	var err error
+	if s.blank, err = o.Detect.Snapshot(); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
 	}
-	if snapshot != nil {
-		if err := o.Detect.Restore(snapshot); err != nil {
-			o.Log.Error("the state of correlations cannot be read; it begins anew", "error", err)
-		}
+	seq, _, err := o.State.Position(ctx, detectPosition)
+	if err != nil {
+		return nil, fmt.Errorf("spine: %w", err)
 	}
 	s.detected = seq
 	if err := s.loadExceptions(ctx); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
 	}
 	o.State.OnChange(s.onChange)
+	if !s.Roles.Serve {
+		return s, nil
+	}
 	return s, s.Drills.Recover(ctx)
 }
 
@@ -126,23 +134,21 @@ func (s *Spine) Run(ctx context.Context) error {
 		})
 	}
 	// ingest → store
-	do(func(ctx context.Context) error { s.writer.Run(ctx); return nil })
-	do(func(ctx context.Context) error {
-		return s.Bus.Consume(ctx, s.writer.Position(), func(seq uint64, b *holdfast.Block) error { return s.write(ctx, seq, b) })
-	})
-	do(func(ctx context.Context) error { s.Events.Compact(ctx); return nil })
+	if s.Roles.Ingest {
+		do(func(ctx context.Context) error { return s.duty(ctx, "store", s.store) })
+	}
 	// ingest → detect → respond
-	do(func(ctx context.Context) error {
-		return s.Bus.Consume(ctx, s.Detected(), func(seq uint64, b *holdfast.Block) error { return s.detect(ctx, seq, b) })
-	})
-	do(func(ctx context.Context) error { return s.every(ctx, 500*time.Millisecond, s.keepPlace) })
-	do(func(ctx context.Context) error { return s.every(ctx, 10*time.Second, s.release) })
-	// respond
-	do(func(ctx context.Context) error { return s.every(ctx, time.Second, s.Respond.Tick) })
-	do(func(ctx context.Context) error { return s.every(ctx, time.Minute, s.endOverrides) })
-	// control
-	do(func(ctx context.Context) error { return s.on(ctx, s.changed, time.Minute, s.stand) })
+	if s.Roles.Detect {
+		do(func(ctx context.Context) error { return s.duty(ctx, "detect", s.detectDuty) })
+	}
+	// respond, control
+	if s.Roles.Serve {
+		do(func(ctx context.Context) error { return s.duty(ctx, "move", s.move) })
+	}
 	do(func(ctx context.Context) error { return s.on(ctx, s.names, time.Minute, s.nameAssets) })
+	if s.Node != "" {
+		do(func(ctx context.Context) error { return s.on(ctx, s.excepted, time.Minute, s.loadExceptions) })
+	}
 	// evidence
 	do(func(ctx context.Context) error { return s.on(ctx, s.outbox, 5*time.Second, s.CarryEvidence) })
 	// what people write
@@ -158,7 +164,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, s.keepPlaceNow(last), s.CarryEvidence(last))
+	return errors.Join(err, s.CarryEvidence(last))
 }
 
 // every calls f in a rhythm. An error is logged; the rhythm goes on.
@@ -211,6 +217,8 @@ func (s *Spine) onChange(noun, _ string) {
 		s.changed.give()
 	case "asset":
 		s.names.give()
+	case "exception":
+		s.excepted.give()
 	}
 }
 

@@ -27,7 +27,8 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 	if st.Bus.Last, st.Bus.Bytes, err = s.Bus.Last(ctx); err != nil {
 		st.Notes = append(st.Notes, Trouble{"bus", err.Error(), now})
 	}
-	st.Bus.Written, st.Bus.Detected = s.writer.Position(), s.Detected()
+	st.Bus.Written, _ = s.written(ctx)
+	st.Bus.Detected = s.looked(ctx)
 	stats, err := s.Events.Stats(ctx)
 	if err != nil {
 		return st, err
@@ -58,7 +59,7 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 
 // ledger adds what is on its way to what is kept.
 func (s *Spine) ledger(ctx context.Context) ([]holdfast.LedgerRow, error) {
-	waiting := s.writer.Waiting()
+	_, waiting := s.written(ctx)
 	rows, err := s.State.Ledger(ctx)
 	if err != nil {
 		return nil, err

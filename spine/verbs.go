@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -263,6 +264,9 @@ func (s *Spine) CloseAlert(ctx context.Context, who, id, because string) (a hold
 
 // RunDrill starts a drill; it goes on after this returns.
 func (s *Spine) RunDrill(ctx context.Context, who, kind, asset, incident string) (holdfast.Drill, error) {
+	if s.Node != "" {
+		return holdfast.Drill{}, fmt.Errorf("a drill watches the events of its own process, and here several nodes share the work; run drills from a node alone: %w", holdfast.ErrRefused)
+	}
 	x, err := s.State.Assets().Get(ctx, asset)
 	if err != nil {
 		return holdfast.Drill{}, err
@@ -312,4 +316,19 @@ func (s *Spine) evidenceFor(verdicts []holdfast.Verdict, actions []holdfast.Acti
 	maps.Copy(e.Sources, s.lastSeen)
 	s.mu.Unlock()
 	return e
+}
+
+// seenElsewhere adds when assets were last heard of by the nodes that take
+// records in, as far as the ledger tells.
+func (s *Spine) seenElsewhere(ctx context.Context, sources map[string]time.Time) error {
+	if s.Node == "" {
+		return nil
+	}
+	rows, err := s.State.Ledger(ctx)
+	for _, r := range rows {
+		if asset, _, ok := strings.Cut(r.Source, "/"); ok && r.Last.After(sources[asset]) {
+			sources[asset] = r.Last
+		}
+	}
+	return err
 }

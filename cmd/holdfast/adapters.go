@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"holdfast"
@@ -68,14 +69,30 @@ func (c checks) Checks() []spine.CheckInfo {
 	return out
 }
 
-// evidenceLog shows the log as the API wants it.
+// evidenceLog shows the log as the API wants it. Log is nil where another node
+// keeps it.
 type evidenceLog struct {
 	*evidence.Log
 	carry func(context.Context) error
+	home  string // the node that keeps it
+}
+
+func (l evidenceLog) elsewhere() error {
+	if l.Log != nil {
+		return nil
+	}
+	return fmt.Errorf("the evidence log is kept by the node %q; ask that one: %w", l.home, holdfast.ErrNotFound)
+}
+
+func (l evidenceLog) Checkpoint() (string, uint64, error) {
+	if err := l.elsewhere(); err != nil {
+		return "", 0, err
+	}
+	return l.Log.Checkpoint()
 }
 
 func (l evidenceLog) List(ctx context.Context, before uint64, limit int) ([]api.EvidenceEntry, error) {
-	if err := l.carry(ctx); err != nil {
+	if err := errors.Join(l.elsewhere(), l.carry(ctx)); err != nil {
 		return nil, err
 	}
 	list, err := l.Log.List(before, limit)
@@ -87,6 +104,9 @@ func (l evidenceLog) List(ctx context.Context, before uint64, limit int) ([]api.
 }
 
 func (l evidenceLog) Export(ctx context.Context, w io.Writer) error {
+	if err := l.elsewhere(); err != nil {
+		return err
+	}
 	return errors.Join(l.carry(ctx), l.Log.Export(w)) // what is in the log goes out in any case
 }
 

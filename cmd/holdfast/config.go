@@ -51,6 +51,10 @@ type config struct {
 	OwnRules    bool           `koanf:"own-rules"`
 	LogLevel    string         `koanf:"log-level"`
 	Reserve     uint64         `koanf:"reserve"`
+	State       string         `koanf:"state"`
+	Bus         string         `koanf:"bus"`
+	Events      string         `koanf:"events"`
+	Role        []string       `koanf:"role"`
 	TLSCert     string         `koanf:"tls-cert"`
 	TLSKey      string         `koanf:"tls-key"`
 
@@ -78,6 +82,10 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.Bool("own-rules", false, "load only the rules of the data folder, not the shipped ones")
 	f.String("log-level", c.LogLevel, "debug, info, warn or error")
 	f.Uint64("reserve", c.Reserve, "bytes of disk that stay free; below it events are refused")
+	f.String("state", "", "a PostgreSQL database for the state, postgres://user@host/db; default: a file in the data folder")
+	f.String("bus", "", "a NATS JetStream cluster for the bus, nats://a:4222,b:4222,c:4222; default: embedded; needs --state and --events")
+	f.String("events", "", "the folder of events; one that all nodes share if there are several; default: in the data folder")
+	f.StringSlice("role", nil, "what this node does of ingest, detect and serve; may stand several times; default: all")
 	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
 	f.String("tls-key", "", "key file (PEM) of --tls-cert")
 }
@@ -158,6 +166,14 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.LogLevel, err = f.GetString(name)
 	case "reserve":
 		c.Reserve, err = f.GetUint64(name)
+	case "state":
+		c.State, err = f.GetString(name)
+	case "bus":
+		c.Bus, err = f.GetString(name)
+	case "events":
+		c.Events, err = f.GetString(name)
+	case "role":
+		c.Role, err = f.GetStringSlice(name)
 	case "tls-cert":
 		c.TLSCert, err = f.GetString(name)
 	case "tls-key":

@@ -53,7 +53,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	}
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
-		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence}, Console: web.Handler(),
+		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence, h.node.evidence}, Console: web.Handler(),
 		Ingest: waysIn(intake.New(intake.Options{
 			Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
 		})),
@@ -68,11 +68,13 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.spine.Run(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, console, handler, h.tls, h.log) })
-	g.Go(func() error { return p.Serve(ctx, agents) })
-	for _, in := range h.cfg.inputs() {
-		g.Go(func() error { return h.runInput(ctx, in) })
+	if h.node.roles.Ingest {
+		g.Go(func() error { return p.Serve(ctx, agents) })
+		for _, in := range h.cfg.inputs() {
+			g.Go(func() error { return h.runInput(ctx, in) })
+		}
 	}
-	if !h.cfg.NoAgent {
+	if !h.cfg.NoAgent && h.node.roles.Ingest {
 		g.Go(func() error { return h.runAgent(ctx, agents.Addr().String()) })
 	}
 	if err := a.welcome(ctx, h, origin); err != nil {
@@ -153,7 +155,11 @@ func (h *house) runAgent(ctx context.Context, server string) error {
 	dir := filepath.Join(h.cfg.Data, "agent")
 	token := ""
 	if st, err := agent.ReadStatus(dir, h.clock); err != nil || st.Asset == "" {
-		if token, err = h.spine.Enrol(ctx, "holdfast", spine.LocalToken, time.Hour); err != nil {
+		name := spine.LocalToken
+		if h.node.run != "" {
+			name = "" // local to this node, not to the one that looks at hosts
+		}
+		if token, err = h.spine.Enrol(ctx, "holdfast", name, time.Hour); err != nil {
 			return err
 		}
 	}

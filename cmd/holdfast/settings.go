@@ -23,6 +23,7 @@ import (
 	"holdfast/respond"
 	actions "holdfast/respond/action/all"
 	"holdfast/spine"
+	"holdfast/store/bus"
 )
 
 // settings are the keys of the configuration file, each with what one value of
@@ -31,11 +32,13 @@ func settings() map[string]func(string) error {
 	known := parts()
 	any := func(string) error { return nil }
 	return map[string]func(string) error{
-		"listen": address, "agents": address, "syslog": address, "syslog-tls": address, "syslog-cert": any, "syslog-key": any, "syslog-ca": any, "management": prefix, "tls-cert": any, "tls-key": any,
+		"listen": address, "agents": address, "syslog": address, "syslog-tls": address, "syslog-cert": any, "syslog-key": any, "syslog-ca": any, "management": prefix, "tls-cert": any, "tls-key": any, "events": any,
 		"syslog-zone": func(v string) error {
 			return withoutHead(checkInput(input.Config{Kind: "syslog", Where: "127.0.0.1:0", Options: map[string]string{"zone": v}}), "syslog: option zone: ")
 		},
-		"file": func(v string) error { return withoutHead(checkInput(fileInput(v)), "file: ") },
+		"file":  func(v string) error { return withoutHead(checkInput(fileInput(v)), "file: ") },
+		"state": stateAddress, "bus": bus.CheckAddress,
+		"role": func(v string) error { _, err := spine.ParseRoles([]string{v}); return err },
 		"auto-approve": func(v string) error {
 			if _, ok := known[v]; !ok {
 				return fmt.Errorf("there is no part %q; the parts are %s", v, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
@@ -68,7 +71,7 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management"
+	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role"
 }
 
 // withoutHead leaves out what an error begins with, where its reader knows that.
@@ -122,6 +125,9 @@ func (c *config) check() error {
 		{"management", c.Management},
 		{"auto-approve", c.AutoApprove},
 		{"log-level", []string{c.LogLevel}},
+		{"role", c.Role},
+		{"state", given(c.State)},
+		{"bus", given(c.Bus)},
 	} {
 		for _, v := range x.values {
 			if err := checks[x.name](v); err != nil {
@@ -132,7 +138,14 @@ func (c *config) check() error {
 	if err := c.checkWays(); err != nil {
 		return errUsage{err}
 	}
-	return nil
+	return c.checkCluster()
+}
+
+func given(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
 }
 
 // settingsFile is one configuration file under examination.

@@ -49,7 +49,8 @@ agent reads:
   holdfast up --data /srv/holdfast --listen 0.0.0.0:8443 --agents 0.0.0.0:8444
   holdfast up --syslog 127.0.0.1:5514 --auto-approve action/block-address
   holdfast up --syslog-tls 0.0.0.0:6514 --syslog-zone 192.0.2.0/24=Europe/Berlin
-  holdfast up --file '/srv/logs/**/*.log' --file /srv/evtx`,
+  holdfast up --file '/srv/logs/**/*.log' --file /srv/evtx
+  holdfast up --state postgres://holdfast@db/holdfast --bus nats://a:4222,b:4222,c:4222 --events /shared/events --role detect`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(a.data, c.Flags())
@@ -81,6 +82,7 @@ type house struct {
 	taskKey  ed25519.PrivateKey
 	tls      *tls.Config
 	certPEM  []byte
+	node     node
 }
 
 func (a *app) serve(ctx context.Context, cfg config) (err error) {

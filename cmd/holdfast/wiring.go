@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -27,21 +26,27 @@ import (
 	"holdfast/store/bus"
 	"holdfast/store/events"
 	"holdfast/store/evidence"
-	"holdfast/store/state"
 )
 
 // open opens the stores and stages, from below.
 func (h *house) open(ctx context.Context) (err error) {
 	in := func(name string) string { return filepath.Join(h.cfg.Data, name) }
-	if h.state, err = state.Open(ctx, in("state.db"), h.clock); err != nil {
+	if err = h.openState(ctx); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.state.Close)
-	if h.bus, err = bus.Open(ctx, bus.Options{Dir: in("bus"), Reserve: h.cfg.Reserve, Log: h.log}); err != nil {
+	if h.bus, err = bus.Open(ctx, bus.Options{Dir: in("bus"), URL: h.cfg.Bus, Reserve: h.cfg.Reserve, Log: h.log}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.bus.Close)
-	if h.events, err = events.Open(ctx, events.Options{Dir: in("events"), Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
+	if err := h.joinCluster(ctx); err != nil {
+		return err
+	}
+	where := in("events")
+	if h.cfg.Events != "" {
+		where = h.cfg.Events
+	}
+	if h.events, err = events.Open(ctx, events.Options{Dir: where, Shared: h.node.run != "", Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.events.Close)
@@ -56,21 +61,10 @@ func (h *house) open(ctx context.Context) (err error) {
 
 // keys reads the server's keys, or makes them at the first start.
 func (h *house) keys(ctx context.Context) error {
-	private, err := h.secret(ctx, "evidence.key", func() (string, error) {
-		private, public, err := evidence.NewKey()
-		if err != nil {
-			return "", err
-		}
-		return private, host.WriteAtomic(filepath.Join(h.cfg.Data, evidencePublic), []byte(public+"\n"), 0o644)
-	})
-	if err != nil {
+	if err := h.openEvidence(ctx); err != nil {
 		return err
 	}
-	if h.evidence, err = evidence.Open(filepath.Join(h.cfg.Data, "evidence"), private); err != nil {
-		return err
-	}
-	h.close = append(h.close, h.evidence.Close)
-	task, err := h.secret(ctx, "task.key", func() (string, error) {
+	task, err := h.state.SettingOr(ctx, "task.key", func() (string, error) {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return base64.StdEncoding.EncodeToString(key), err
 	})
@@ -82,7 +76,7 @@ func (h *house) keys(ctx context.Context) error {
 		return fmt.Errorf("the task key in the state is damaged: %w", holdfast.ErrInvalid)
 	}
 	h.taskKey = raw
-	ca, err := h.secret(ctx, "agents.ca", func() (string, error) {
+	ca, err := h.state.SettingOr(ctx, "agents.ca", func() (string, error) {
 		ca, err := port.NewCA(h.clock.Now())
 		if err != nil {
 			return "", err
@@ -105,15 +99,26 @@ func (h *house) keys(ctx context.Context) error {
 	return err
 }
 
-func (h *house) secret(ctx context.Context, name string, make func() (string, error)) (string, error) {
-	v, err := h.state.Setting(ctx, name)
-	if !errors.Is(err, holdfast.ErrNotFound) {
-		return v, err
+// openEvidence opens the evidence log if this node keeps it.
+func (h *house) openEvidence(ctx context.Context) error {
+	if h.node.evidence != h.node.id {
+		return nil
 	}
-	if v, err = make(); err != nil {
-		return "", err
+	private, err := h.state.SettingOr(ctx, "evidence.key", func() (string, error) {
+		private, public, err := evidence.NewKey()
+		if err != nil {
+			return "", err
+		}
+		return private, host.WriteAtomic(filepath.Join(h.cfg.Data, evidencePublic), []byte(public+"\n"), 0o644)
+	})
+	if err != nil {
+		return err
 	}
-	return v, h.state.SetSetting(ctx, name, v)
+	if h.evidence, err = evidence.Open(filepath.Join(h.cfg.Data, "evidence"), private); err != nil {
+		return err
+	}
+	h.close = append(h.close, h.evidence.Close)
+	return nil
 }
 
 func (h *house) stages(ctx context.Context) error {
@@ -163,7 +168,7 @@ func (h *house) stages(ctx context.Context) error {
 	h.spine, err = spine.New(ctx, spine.Options{
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
 		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
-		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data,
+		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, Roles: h.node.roles,
 		Troubles: func() []spine.Trouble { return h.cfg.drifted(h.clock.Now().UTC()) },
 	})
 	return err

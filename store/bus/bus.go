@@ -1,7 +1,8 @@
-// Package bus makes blocks durable and hands them on in order: NATS JetStream
-// embedded in the process, one stream, every write synced before it is
-// acknowledged. What is in a block, and how far each reader has come, is left
-// to others.
+// Package bus makes blocks durable and hands them on in order: NATS JetStream,
+// one stream, embedded in the process with every write synced before it is
+// acknowledged, or a cluster elsewhere that keeps each block on a majority of
+// its nodes. What is in a block, and how far each reader has come, is left to
+// others.
 package bus
 
 import (
@@ -36,9 +37,10 @@ const (
 // DefaultReserve is the free space below which nothing is taken in: 64 MiB.
 const DefaultReserve = 64 << 20
 
-// Options say where the bus lies.
+// Options say where the bus lies: in a folder, or at URL.
 type Options struct {
 	Dir     string
+	URL     string // of a NATS cluster: nats://host:4222,host:4222; see OpenCluster
 	Reserve uint64 // free bytes that must stay; DefaultReserve for 0
 	Log     *slog.Logger
 }
@@ -54,7 +56,7 @@ type Bus struct {
 }
 
 type inner struct {
-	server *server.Server
+	server *server.Server // nil for a cluster
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
@@ -74,7 +76,12 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{opt: o, enc: enc, dec: dec}
-	if b.in, err = start(ctx, o); err != nil {
+	if o.URL != "" {
+		b.in, err = join(ctx, o)
+	} else {
+		b.in, err = start(ctx, o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -105,12 +112,17 @@ func (in *inner) connect(ctx context.Context) (err error) {
 	if in.conn, err = nats.Connect("", nats.InProcessServer(in.server), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond)); err != nil {
 		return err
 	}
+	return in.open(ctx, 1)
+}
+
+// open makes the stream if it is not there.
+func (in *inner) open(ctx context.Context, replicas int) (err error) {
 	if in.js, err = jetstream.New(in.conn); err != nil {
 		return err
 	}
 	in.stream, err = in.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: stream, Subjects: []string{subject}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
-		Duplicates: twice, MaxMsgSize: maxBlock + 1<<16, Replicas: 1, AllowDirect: true,
+		Duplicates: twice, MaxMsgSize: maxBlock + 1<<16, Replicas: replicas, AllowDirect: in.server != nil,
 	})
 	return err
 }
@@ -118,6 +130,9 @@ func (in *inner) connect(ctx context.Context) (err error) {
 func (in *inner) close() {
 	if in.conn != nil {
 		in.conn.Close()
+	}
+	if in.server == nil {
+		return
 	}
 	in.server.Shutdown()
 	in.server.WaitForShutdown()
@@ -132,8 +147,12 @@ func (b *Bus) Close() error {
 	return nil
 }
 
-// Room returns ErrFull when less than the reserve is free.
+// Room returns ErrFull when less than the reserve is free. The room of a cluster
+// is its own matter: it refuses blocks by itself.
 func (b *Bus) Room() error {
+	if b.opt.URL != "" {
+		return nil
+	}
 	free, _, err := host.Disk(b.opt.Dir)
 	if err != nil {
 		return fmt.Errorf("bus: %w", err)
@@ -148,8 +167,8 @@ func (b *Bus) Room() error {
 func (b *Bus) Reserve() uint64 { return b.opt.Reserve }
 
 // Publish makes a block durable. When it returns nil the block is synced to
-// disk; doubled says that a block of the same ID was there already, and seq is
-// then that one's.
+// disk, or kept by a majority of the cluster; doubled says that a block of the
+// same ID was there already, and seq is then that one's.
 func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, doubled bool, err error) {
 	if err := b.Room(); err != nil {
 		return 0, false, err
@@ -165,6 +184,9 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	b.mu.RLock()
 	in := b.in
 	b.mu.RUnlock()
+	if in.server == nil {
+		return in.publish(ctx, block.ID, packed)
+	}
 	ack, err := in.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: packed}, jetstream.WithMsgID(block.ID))
 	if err == nil {
 		return ack.Sequence, ack.Duplicate, nil
@@ -206,6 +228,10 @@ func (b *Bus) Last(ctx context.Context) (seq, size uint64, err error) {
 	return info.State.LastSeq, info.State.Bytes, nil
 }
 
+// Made is when the stream was made. The numbers of blocks mean nothing on a
+// stream that was made at another time.
+func (b *Bus) Made() time.Time { return b.current().stream.CachedInfo().Created }
+
 func (b *Bus) current() *inner {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -224,8 +250,12 @@ func (b *Bus) Release(ctx context.Context, upto uint64) error {
 // An error of fn is tried again, at first soon, then every five seconds. A
 // block that is damaged is logged and passed over.
 func (b *Bus) Consume(ctx context.Context, after uint64, fn func(seq uint64, block *holdfast.Block) error) error {
+	read := b.consume
+	if b.opt.URL != "" {
+		read = b.follow
+	}
 	for ctx.Err() == nil {
-		if err := b.consume(ctx, &after, fn); err != nil && ctx.Err() == nil {
+		if err := read(ctx, &after, fn); err != nil && ctx.Err() == nil {
 			b.opt.Log.Warn("reading the bus", "after", after, "error", err)
 			wait(ctx, 200*time.Millisecond)
 		}
@@ -262,22 +292,29 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 		if seq <= *after {
 			continue
 		}
-		block, err := b.unpack(m.Data())
-		if err != nil {
-			b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
-			block = &holdfast.Block{}
-		}
-		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			if err = fn(seq, block); err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			b.opt.Log.Warn("a block waits", "seq", seq, "error", err)
-			wait(ctx, pause)
+		if err := b.deliver(ctx, seq, m.Data(), fn); err != nil {
+			return err
 		}
 		*after = seq
+	}
+}
+
+// deliver calls fn with a block until it is taken.
+func (b *Bus) deliver(ctx context.Context, seq uint64, data []byte, fn func(uint64, *holdfast.Block) error) error {
+	block, err := b.unpack(data)
+	if err != nil {
+		b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
+		block = &holdfast.Block{}
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		if err = fn(seq, block); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.opt.Log.Warn("a block waits", "seq", seq, "error", err)
+		wait(ctx, pause)
 	}
 }
 

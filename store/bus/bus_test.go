@@ -60,8 +60,7 @@ func collect(t testing.TB, b *Bus, after uint64, n int) map[uint64]*holdfast.Blo
 	return got
 }
 
-func TestBlocksComeInOrderAndOnce(t *testing.T) {
-	b := open(t, t.TempDir(), 1)
+func blocksInOrderAndOnce(t *testing.T, b *Bus) {
 	ctx := context.Background()
 	for i := range 5 {
 		if seq, doubled, err := b.Publish(ctx, block(fmt.Sprint(i), 3)); seq != uint64(i+1) || doubled || err != nil {
@@ -89,8 +88,7 @@ func TestBlocksComeInOrderAndOnce(t *testing.T) {
 	}
 }
 
-func TestConsumerTriesAgain(t *testing.T) {
-	b := open(t, t.TempDir(), 1)
+func consumerTriesAgain(t *testing.T, b *Bus) {
 	if _, _, err := b.Publish(context.Background(), block("a", 1)); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error)
 		return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time))
 	})
 	first, last := list[0], list[len(old)-1]
-	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d-c", first.Day, first.First, last.Last), Day: first.Day, First: first.First, Last: last.Last, Made: s.clock.Now().UTC()}
+	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d-c", first.Day, first.First, last.Last) + s.mark, Day: first.Day, First: first.First, Last: last.Last, Made: s.clock.Now().UTC()}
 	seg.Path = seg.Day + "/" + seg.ID + ".parquet"
 	if slices.Contains(old, seg.ID) { // a compacted one, alone at both ends
 		seg.ID += "c"

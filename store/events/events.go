@@ -40,9 +40,12 @@ type Manifest interface {
 type Options struct {
 	Dir      string
 	Manifest Manifest
-	Memory   string // DuckDB's limit; "512MB" if empty
-	Clock    clock.Clock
-	Log      *slog.Logger
+	// Shared says that other nodes write into the folder, too, one at a time:
+	// see Succeed.
+	Shared bool
+	Memory string // DuckDB's limit; "512MB" if empty
+	Clock  clock.Clock
+	Log    *slog.Logger
 }
 
 // Store keeps events. It may be used from many goroutines.
@@ -52,6 +55,7 @@ type Store struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	db       *sql.DB
+	mark     string // ends the names of this writer's segments
 
 	asked atomic.Int32 // searches that run or wait
 
@@ -79,8 +83,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Memory = "512MB"
 	}
 	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log}
-	if err := s.sweep(ctx); err != nil {
-		return nil, err
+	if !o.Shared {
+		if err := s.sweep(ctx); err != nil {
+			return nil, err
+		}
 	}
 	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {

@@ -177,7 +177,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	}
 	now := w.store.clock.Now().UTC()
 	day := now.Format(time.DateOnly)
-	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.first, w.last), Day: day, First: w.first, Last: w.last, Made: now}
+	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.first, w.last) + w.store.mark, Day: day, First: w.first, Last: w.last, Made: now}
 	seg.Path = day + "/" + seg.ID + ".parquet"
 	if len(w.rows) > 0 {
 		var err error

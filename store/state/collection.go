@@ -172,7 +172,7 @@ func (c Collection[T]) rows(ctx context.Context, rest string, args ...any) ([]T,
 
 func (c Collection[T]) exec(ctx context.Context, id, q string, args ...any) error {
 	return c.s.run.writing(ctx, func(tx *Tx) error {
-		if _, err := tx.run.(inside).t.ExecContext(ctx, q, args...); err != nil {
+		if _, err := tx.run.reader().ExecContext(ctx, q, args...); err != nil {
 			return fmt.Errorf("%s: %w", c.n.table, full(err))
 		}
 		*tx.changed = append(*tx.changed, change{c.n.name, id})

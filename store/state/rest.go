@@ -14,7 +14,7 @@ import (
 // write runs one statement in the transaction at hand, or in one of its own.
 func (s store) write(ctx context.Context, q string, args ...any) error {
 	return s.run.writing(ctx, func(tx *Tx) error {
-		if _, err := tx.run.(inside).t.ExecContext(ctx, q, args...); err != nil {
+		if _, err := tx.run.reader().ExecContext(ctx, q, args...); err != nil {
 			return fmt.Errorf("state: %w", full(err))
 		}
 		return nil
@@ -151,7 +151,7 @@ func (s store) CommitSegment(ctx context.Context, seg holdfast.Segment, position
 			err := tx.write(ctx, `INSERT INTO ledger (source, received, stored, rejected, dead, doubled, last) VALUES ($1, $2, $3, $4, $5, $6, $7)
 				ON CONFLICT (source) DO UPDATE SET received = ledger.received + excluded.received, stored = ledger.stored + excluded.stored,
 				rejected = ledger.rejected + excluded.rejected, dead = ledger.dead + excluded.dead, doubled = ledger.doubled + excluded.doubled,
-				last = max(ledger.last, excluded.last)`, r.Source, r.Received, r.Stored, r.Rejected, r.DeadLettered, r.Doubled, micros(r.Last))
+				last = CASE WHEN excluded.last > ledger.last THEN excluded.last ELSE ledger.last END`, r.Source, r.Received, r.Stored, r.Rejected, r.DeadLettered, r.Doubled, micros(r.Last))
 			if err != nil {
 				return err
 			}

@@ -1,10 +1,11 @@
 // Package state keeps what Holdfast knows but events: nouns, positions, the
-// manifest of segments, the ledger and the outbox of evidence, in SQLite, with
-// one transaction around all that must be true together. Deciding anything is
-// left to the stages.
+// manifest of segments, the ledger, leases and the outbox of evidence, in SQLite
+// or PostgreSQL, with one transaction around all that must be true together.
+// Deciding anything is left to the stages.
 //
-// The SQL keeps to what SQLite and PostgreSQL share, so that one code path can
-// serve both.
+// The SQL keeps to what both engines share, so that one code path serves them.
+// Transactions that write run one at a time on either, on PostgreSQL those of
+// all nodes.
 package state
 
 import (
@@ -31,9 +32,10 @@ var migrations embed.FS
 // write run one at a time.
 type DB struct {
 	store
-	write *sql.DB // one connection
+	write *sql.DB // of SQLite: one connection
 	read  *sql.DB
 	clock clock.Clock
+	pg    *server // nil for SQLite
 
 	mu       sync.Mutex
 	onChange []func(noun, id string)
@@ -59,6 +61,8 @@ type store struct {
 type runner interface {
 	reader() querier
 	writing(ctx context.Context, do func(*Tx) error) error
+	// now is the time that leases go by, in microseconds.
+	now(ctx context.Context) (int64, error)
 }
 
 type change struct{ noun, id string }
@@ -76,11 +80,7 @@ func Open(ctx context.Context, path string, c clock.Clock) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, write, sub)
-	if err == nil {
-		_, err = p.Up(ctx)
-	}
-	if err != nil {
+	if err := migrate(ctx, goose.DialectSQLite3, write, sub); err != nil {
 		write.Close()
 		return nil, fmt.Errorf("state %s: %w; restore it from a copy, or move it away to begin anew", path, err)
 	}
@@ -95,8 +95,22 @@ func Open(ctx context.Context, path string, c clock.Clock) (*DB, error) {
 	return db, nil
 }
 
+func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, from fs.FS) error {
+	p, err := goose.NewProvider(d, db, from)
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	return err
+}
+
 // Close closes the state.
-func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
+func (db *DB) Close() error {
+	if db.pg != nil {
+		db.pg.stop()
+		return db.write.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}
 
 // OnChange has f called after each commit with every noun that changed. f must
 // be quick and must not call back.
@@ -115,9 +129,15 @@ func (db *DB) Tx(ctx context.Context, do func(*Tx) error) error {
 	}
 	defer t.Rollback() //nolint:errcheck // after Commit it has nothing to do
 	var changed []change
-	tx := &Tx{}
-	tx.store = store{run: inside{t, tx}, changed: &changed}
-	if err := do(tx); err != nil {
+	in := inside{t, &Tx{}, db}
+	in.tx.store = store{run: in, changed: &changed}
+	if err := db.pg.begin(ctx, t); err != nil {
+		return err
+	}
+	if err := do(in.tx); err != nil {
+		return err
+	}
+	if err := db.pg.notify(ctx, t, changed); err != nil {
 		return err
 	}
 	if err := t.Commit(); err != nil {
@@ -146,21 +166,50 @@ func (db *DB) tell(changed []change) {
 	}
 }
 
-func (db *DB) reader() querier { return db.read }
+func (db *DB) reader() querier {
+	if db.pg != nil {
+		return plainText{db.read}
+	}
+	return db.read
+}
 
 func (db *DB) writing(ctx context.Context, do func(*Tx) error) error { return db.Tx(ctx, do) }
+
+func (db *DB) now(ctx context.Context) (int64, error) {
+	if db.pg != nil {
+		return serverNow(ctx, db.read)
+	}
+	return db.clock.Now().UnixMicro(), nil
+}
 
 type inside struct {
 	t  *sql.Tx
 	tx *Tx
+	db *DB
 }
 
-func (i inside) reader() querier { return i.t }
+func (i inside) reader() querier {
+	if i.db.pg != nil {
+		return plainText{i.t}
+	}
+	return i.t
+}
 
 func (i inside) writing(_ context.Context, do func(*Tx) error) error { return do(i.tx) }
 
-// full marks SQLite's "no room" as ErrFull.
+func (i inside) now(ctx context.Context) (int64, error) {
+	if i.db.pg != nil {
+		return serverNow(ctx, i.t)
+	}
+	return i.db.clock.Now().UnixMicro(), nil
+}
+
+// full marks "no room" of either engine as ErrFull.
 func full(err error) error {
+	var pg interface{ SQLState() string }
+	if errors.As(err, &pg) && pg.SQLState() == postgresFull {
+		return fmt.Errorf("%w: %w", err, holdfast.ErrFull)
+	}
 	var code interface{ Code() int }
 	if errors.As(err, &code) && code.Code()&0xff == sqliteFull {
 		return fmt.Errorf("%w: %w", err, holdfast.ErrFull)
@@ -170,3 +219,6 @@ func full(err error) error {
 
 // sqliteFull is SQLITE_FULL of sqlite3.h: the disk has no room.
 const sqliteFull = 13
+
+// postgresFull is disk_full of PostgreSQL's list of error codes.
+const postgresFull = "53100"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,10 +26,11 @@ func open(t testing.TB, path string) *DB {
 	return db
 }
 
-func TestNounsComeBack(t *testing.T) {
+func errorSays(err error, text string) bool { return strings.Contains(err.Error(), text) }
+
+func nounsComeBack(t *testing.T, open place) {
 	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db := open(t, path)
+	db := open(t)
 	u := holdfast.User{Name: "alice", Roles: []holdfast.Role{holdfast.Engineer}, Password: "$argon2id$…", Created: at}
 	tok := holdfast.Token{ID: "tok-1", Hash: "abc", Kind: holdfast.TokenLogin, User: "alice", Created: at, Expires: at}
 	inc := holdfast.Incident{ID: "inc-1", Status: holdfast.IncidentOpen, Rank: 5, Updated: at}
@@ -39,7 +41,7 @@ func TestNounsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	db = open(t, path)
+	db = open(t)
 	if got, err := db.Users().Get(ctx, "alice"); err != nil || !cmp.Equal(got, u) {
 		t.Errorf("%v %s", err, cmp.Diff(u, got))
 	}
@@ -65,9 +67,9 @@ func TestNounsComeBack(t *testing.T) {
 	}
 }
 
-func TestTransactionIsWholeOrNothing(t *testing.T) {
+func wholeOrNothing(t *testing.T, open place) {
 	ctx := context.Background()
-	db := open(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t)
 	var told []string
 	db.OnChange(func(noun, id string) { told = append(told, noun+" "+id) })
 	stop := errors.New("stop")
@@ -111,9 +113,9 @@ func TestTransactionIsWholeOrNothing(t *testing.T) {
 	}
 }
 
-func TestSegmentPositionAndLedgerAreOne(t *testing.T) {
+func segmentPositionLedger(t *testing.T, open place) {
 	ctx := context.Background()
-	db := open(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t)
 	for i := range 2 {
 		seg := holdfast.Segment{ID: string(rune('a' + i)), Events: 5, Oldest: at, Newest: at.Add(time.Minute), First: uint64(i), Last: uint64(i)}
 		row := holdfast.LedgerRow{Source: "file", Received: 7, Stored: 5, DeadLettered: 1, Rejected: 1, Last: at}
@@ -147,9 +149,9 @@ func TestSegmentPositionAndLedgerAreOne(t *testing.T) {
 	}
 }
 
-func TestOutboxKeepsOrder(t *testing.T) {
+func outboxOrder(t *testing.T, open place) {
 	ctx := context.Background()
-	db := open(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t)
 	for _, k := range []string{"a", "b", "c"} {
 		if err := db.Record(ctx, holdfast.Evidence{Key: k, At: at}); err != nil {
 			t.Fatal(err)
@@ -167,9 +169,9 @@ func TestOutboxKeepsOrder(t *testing.T) {
 	}
 }
 
-func TestFactsByTable(t *testing.T) {
+func factsByTable(t *testing.T, open place) {
 	ctx := context.Background()
-	db := open(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t)
 	put := func(name string, n int64) {
 		f := holdfast.Facts{Asset: "ast-1", Tables: map[string]holdfast.Table{name: {Name: name, Rows: []holdfast.Row{{"n": n, "list": []any{"x"}}}}}}
 		if err := db.PutFacts(ctx, f); err != nil {

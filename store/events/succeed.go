@@ -1,0 +1,13 @@
+package events
+
+import "context"
+
+// Succeed is the store for a node that writes from now on in the place of
+// another. The manifest refuses what that one may still try to commit, so its
+// files that are in no manifest are litter, and are removed. The mark ends the
+// names of segments, so that no file has one that the predecessor may still
+// give. Searches may go on with either.
+func (s *Store) Succeed(ctx context.Context, m Manifest, mark string) (*Store, error) {
+	next := &Store{dir: s.dir, manifest: m, clock: s.clock, log: s.log, db: s.db, mark: mark}
+	return next, next.sweep(ctx)
+}

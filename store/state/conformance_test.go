@@ -1,0 +1,296 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"holdfast"
+	"holdfast/internal/clock"
+	"holdfast/internal/testkit/postgres"
+)
+
+// place is where a state lies, so that it can be opened again.
+type place func(t testing.TB) *DB
+
+// onBoth runs a test on SQLite and on a real PostgreSQL. Each test has its own
+// database.
+func onBoth(t *testing.T, f func(t *testing.T, open place)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "state.db")
+		f(t, func(t testing.TB) *DB { return open(t, path) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		s := postgres.Start(t)
+		f(t, func(t testing.TB) *DB { return openAt(t, s.URL) })
+	})
+}
+
+func openAt(t testing.TB, url string) *DB {
+	t.Helper()
+	db, err := OpenPostgres(context.Background(), url, clock.NewFixed(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// TestConformance is what every engine has to do alike.
+func TestConformance(t *testing.T) {
+	onBoth(t, func(t *testing.T, open place) {
+		for _, c := range []struct {
+			name string
+			run  func(t *testing.T, open place)
+		}{
+			{"nouns come back", nounsComeBack},
+			{"a transaction is whole or nothing", wholeOrNothing},
+			{"segment, position and ledger are one", segmentPositionLedger},
+			{"the outbox keeps its order", outboxOrder},
+			{"facts by table", factsByTable},
+			{"text that is none", hostileText},
+			{"writers take turns", writersTakeTurns},
+			{"leases", leases},
+			{"only the holder writes", onlyTheHolderWrites},
+			{"one setting of many makers", oneSetting},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				empty(t, open)
+				c.run(t, open)
+			})
+		}
+	})
+}
+
+// empty clears all tables, which is quicker than a server for each test.
+func empty(t testing.TB, open place) {
+	t.Helper()
+	db := open(t)
+	defer db.Close()
+	for _, table := range []string{"alerts", "incidents", "users", "tokens", "facts", "positions", "counters", "settings", "outbox", "segments", "ledger", "leases"} {
+		if err := db.store.write(context.Background(), "DELETE FROM "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func hostileText(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	for _, text := range []string{"a\x00b", "\xff\xfe", "' OR 1=1 --", "\U0001F600", "$1 ?"} {
+		a := holdfast.Alert{ID: "alt-" + text, Title: text, Rule: text, Status: holdfast.AlertOpen}
+		if err := db.Alerts().Put(ctx, a); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if _, err := db.Alerts().Get(ctx, a.ID); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if list, err := db.Alerts().All(ctx, map[string]string{"rule": text}); err != nil || len(list) != 1 {
+			t.Errorf("%q: %d %v", text, len(list), err)
+		}
+		row := holdfast.LedgerRow{Source: text, Received: 1, Stored: 1, Last: at}
+		if err := db.CommitSegment(ctx, holdfast.Segment{}, 1, []holdfast.LedgerRow{row}); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// writersTakeTurns has many read, decide and write at once, through two
+// connections to the state where the engine takes them.
+func writersTakeTurns(t *testing.T, open place) {
+	ctx := context.Background()
+	one, two := open(t), open(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		db := one
+		if i%2 == 1 {
+			db = two
+		}
+		all.Go(func() {
+			for range 10 {
+				err := db.Tx(ctx, func(tx *Tx) error {
+					seq, _, err := tx.Position(ctx, "p")
+					if err != nil {
+						return err
+					}
+					n, err := tx.NextNumber(ctx, "n")
+					if err != nil {
+						return err
+					}
+					if n != seq+1 {
+						return fmt.Errorf("number %d after position %d", n, seq)
+					}
+					return errors.Join(tx.SetPosition(ctx, "p", seq+1, nil), tx.Record(ctx, holdfast.Evidence{Key: fmt.Sprint(n)}))
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	out, _, err := one.Outbox(ctx, 1000)
+	if err != nil || len(out) != 80 {
+		t.Fatalf("%d in the outbox: %v", len(out), err)
+	}
+	for i, e := range out {
+		if e.Key != fmt.Sprint(i+1) {
+			t.Fatalf("entry %d of the outbox is %s", i, e.Key)
+		}
+	}
+}
+
+func leases(t *testing.T, open place) {
+	ctx := context.Background()
+	one, two := open(t), open(t)
+	a, ok, err := one.TakeLease(ctx, "detect", "a", time.Hour)
+	if err != nil || !ok || a.Term != 1 {
+		t.Fatal(a, ok, err)
+	}
+	if l, ok, err := two.TakeLease(ctx, "detect", "b", time.Hour); ok || err != nil {
+		t.Fatal(l, ok, err)
+	}
+	if l, ok, err := two.TakeLease(ctx, "writer", "b", time.Hour); !ok || err != nil {
+		t.Fatal("a lease of another name:", l, ok, err)
+	}
+	if l, ok, err := one.TakeLease(ctx, "detect", "a", time.Hour); !ok || l != a || err != nil {
+		t.Fatal("renewed:", l, ok, err)
+	}
+	if err := one.Holds(ctx, a); err != nil {
+		t.Error(err)
+	}
+	if err := one.DropLease(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	b, ok, err := two.TakeLease(ctx, "detect", "b", -time.Second) // has run out at once
+	if err != nil || !ok || b.Term != 2 {
+		t.Fatal(b, ok, err)
+	}
+	if err := two.Holds(ctx, b); err != nil {
+		t.Error("a lease that ran out and that nobody took is still held:", err)
+	}
+	if err := one.Holds(ctx, a); !errors.Is(err, holdfast.ErrConflict) {
+		t.Error(err)
+	}
+	if l, ok, err := one.TakeLease(ctx, "detect", "c", time.Hour); !ok || l.Term != 3 || err != nil {
+		t.Error(l, ok, err)
+	}
+}
+
+func onlyTheHolderWrites(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	lease, _, err := db.TakeLease(ctx, "writer", "a", -time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := Held{db, lease}
+	seg := func(id string, n uint64) holdfast.Segment {
+		return holdfast.Segment{ID: id, Events: 5, Oldest: at, Newest: at, First: n, Last: n}
+	}
+	row := []holdfast.LedgerRow{{Source: "file", Received: 5, Stored: 5, Last: at}}
+	for range 2 { // the second as if the first had not been answered
+		if err := held.CommitSegment(ctx, seg("s1", 1), 1, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok, err := db.TakeLease(ctx, "writer", "b", time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := held.CommitSegment(ctx, seg("s2", 2), 2, row); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("a segment of one who lost the lease: %v", err)
+	}
+	if err := held.ReplaceSegments(ctx, []string{"s1"}, seg("s3", 1)); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("a compaction of one who lost the lease: %v", err)
+	}
+	ledger, err := db.Ledger(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]holdfast.LedgerRow{{Source: "file", Received: 5, Stored: 5, Last: at}}, ledger); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func oneSetting(t *testing.T, open place) {
+	ctx := context.Background()
+	one, two := open(t), open(t)
+	got := make([]string, 8)
+	var all sync.WaitGroup
+	for i := range got {
+		db := one
+		if i%2 == 1 {
+			db = two
+		}
+		all.Go(func() {
+			v, err := db.SettingOr(ctx, "key", func() (string, error) { return fmt.Sprint("made by ", i), nil })
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = v
+		})
+	}
+	all.Wait()
+	for _, v := range got {
+		if v != got[0] || v == "" {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
+// TestNodesAreTold looks at the news that one node gets of another, also over a
+// restart of the database.
+func TestNodesAreTold(t *testing.T) {
+	ctx := context.Background()
+	s := postgres.Start(t)
+	one, two := openAt(t, s.URL), openAt(t, s.URL)
+	told := make(chan string, 1000)
+	two.OnChange(func(noun, id string) { told <- noun + " " + id })
+	wait := func(want string, again func()) {
+		t.Helper()
+		end := time.After(20 * time.Second)
+		for {
+			again() // the listener may not have been there yet
+			select {
+			case got := <-told:
+				if got == want {
+					return
+				}
+			case <-time.After(100 * time.Millisecond):
+			case <-end:
+				t.Fatalf("never told of %q", want)
+			}
+		}
+	}
+	put := func() {
+		if err := one.Alerts().Put(ctx, holdfast.Alert{ID: "alt-1"}); err != nil {
+			t.Error(err)
+		}
+	}
+	wait("alert alt-1", put)
+	s.Kill()
+	s.Start()
+	wait("alert ", func() {}) // something may have been missed
+	if err := one.Users().Put(ctx, holdfast.User{Name: "x"}); err != nil {
+		t.Errorf("after a restart of the database: %v", err)
+	}
+}
+
+func TestAddressOfState(t *testing.T) {
+	for _, text := range []string{"mysql://x", "postgres://%zz", "host=x"} {
+		if _, err := OpenPostgres(context.Background(), text, clock.NewFixed(at)); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	_, err := OpenPostgres(context.Background(), "postgres://u:geheim@127.0.0.1:1/x", clock.NewFixed(at))
+	if err == nil || !errorSays(err, "is the server up") || errorSays(err, "geheim") {
+		t.Errorf("%v", err)
+	}
+}
