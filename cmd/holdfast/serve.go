@@ -54,10 +54,7 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	origin := scheme + "://" + console.Addr().String()
 	handler := api.New(api.Options{
 		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence, h.node.evidence}, Console: web.Handler(),
-		Ingest: waysIn(intake.New(intake.Options{
-			Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
-		})),
-		Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
+		Ingest: h.waysIn(policy), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
 		CA: h.ca, Backend: spine.Agents{Spine: h.spine}, TaskKey: h.taskKey.Public().(ed25519.PublicKey), Clock: h.clock, Log: h.log,
@@ -85,6 +82,16 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 		return nil
 	}
 	return err
+}
+
+// waysIn are those over HTTP, on a node that takes records in.
+func (h *house) waysIn(policy *authz.Policy) func(*http.Request) http.Handler {
+	if !h.node.roles.Ingest {
+		return nil
+	}
+	return waysIn(intake.New(intake.Options{
+		Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
+	}))
 }
 
 func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler, t *tls.Config, log *slog.Logger) error {
