@@ -26,10 +26,14 @@ const (
 	maxDepth   = 6
 	maxMembers = 1_000_000
 	// A file may unpack to maxRatio times its size, or minRoom if that is less,
-	// but never to more than maxRoom.
-	maxRatio = 1000
-	minRoom  = 1 << 30
+	// but never to more than maxRoom. Logs shrink to a thirtieth, very dull ones
+	// to a hundredth.
+	maxRatio = 200
+	minRoom  = 64 << 20
 	maxRoom  = 1 << 42
+	// perEvent is what an event counts beside its bytes, as many tiny ones cost
+	// more time than their bytes tell.
+	perEvent = 100
 )
 
 // room is how much may come out of a file of this size.
@@ -46,24 +50,38 @@ type archive struct {
 	w       *worker
 	ctx     context.Context //nolint:containedctx // lives as long as one file is read
 	room    int64           // bytes that may still be unpacked
+	given   int64           // records that are taken from the room
 	members int
 	full    bool
 }
 
-var errRoom = errors.New("it unpacks to far more than its size; unpack it first if it is to be read")
+var errRoom = errors.New("it unpacks to far more than its size, the rest is left out; unpack it first if all is to be read")
 
-// limited gives what is unpacked, as long as there is room.
+// limited gives what is unpacked, as long as there is room in the archive, and
+// for this file of it.
 type limited struct {
 	io.Reader
-	a *archive
+	a     *archive
+	room  int64
+	given int64 // records that are taken from the room
+}
+
+func (a *archive) limited(r io.Reader, room int64) *limited {
+	return &limited{r, a, room, a.w.given}
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	if l.a.room <= 0 {
+	a := l.a
+	now := a.w.given
+	a.room -= (now - a.given) * perEvent
+	l.room -= (now - l.given) * perEvent
+	a.given, l.given = now, now
+	if a.room <= 0 || l.room <= 0 {
 		return 0, errRoom
 	}
-	n, err := l.Reader.Read(p)
-	l.a.room -= int64(n)
+	n, err := l.Reader.Read(p[:min(int64(len(p)), a.room, l.room)])
+	a.room -= int64(n)
+	l.room -= int64(n)
 	return n, err
 }
 
@@ -152,11 +170,11 @@ func (a *archive) stream(path string, r io.Reader, at *io.SectionReader, depth i
 
 // inner reads what comes out of something packed.
 func (a *archive) inner(path string, r io.Reader, depth int) {
-	a.stream(path, &limited{r, a}, nil, depth+1)
+	a.stream(path, a.limited(r, maxRoom), nil, depth+1)
 }
 
 func (a *archive) fail(path, what string, err error) {
-	if errors.Is(err, errRoom) {
+	if errors.Is(err, errRoom) && a.room <= 0 {
 		a.full = true
 	}
 	a.w.s.left(path, "%s%v", what, err)
@@ -174,7 +192,7 @@ func (a *archive) member(path string) bool {
 	}
 	if a.room <= 0 {
 		a.full = true
-		a.w.s.left(path, "%v; the rest is left out", errRoom)
+		a.w.s.left(path, "%v", errRoom)
 		return false
 	}
 	return true
@@ -223,7 +241,8 @@ func (a *archive) zip(path string, at *io.SectionReader, depth int) {
 			a.w.s.left(name, "zip: %v", err)
 			continue
 		}
-		a.inner(name, r, depth)
+		packed := int64(min(f.CompressedSize64, uint64(at.Size())))
+		a.stream(name, a.limited(r, room(packed)), nil, depth+1)
 		r.Close()
 	}
 }

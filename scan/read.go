@@ -214,6 +214,7 @@ type worker struct {
 	memory parser.Memory // of the event at work
 	now    holdfast.Event
 	path   string // of the file at work
+	given  int64  // records that were given out to be matched
 	hint   parser.Hint
 }
 
@@ -223,7 +224,7 @@ var errUnknown = errors.New("no parser knows it")
 // file reads one file, up to where it ended when it was opened.
 func (w *worker) file(ctx context.Context, path string, h *os.File, size int64) {
 	whole := io.NewSectionReader(h, 0, size)
-	a := &archive{w: w, ctx: ctx, room: room(size)}
+	a := &archive{w: w, ctx: ctx, room: room(size), given: w.given}
 	a.stream(path, &counted{whole, &w.s.bytes}, whole, 0)
 }
 
@@ -307,6 +308,7 @@ type feed struct {
 
 // add takes a record, which it copies.
 func (f *feed) add(number uint64, raw []byte) {
+	f.w.given++
 	if f.b == nil {
 		f.b = batches.Get().(*batch)
 		f.b.src = f.src

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -54,7 +58,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("INCIDENT", incident)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon, "pack": pack},
 	})
 }
 
@@ -88,6 +92,53 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("holdfast %s does not print %s:\n%s", strings.Join(args[1:], " "), want, ts.ReadFile("stdout"))
 		}
 	}
+}
+
+// pack FORM FILE TO packs a file: by gzip, as the one file of a zip, as such a
+// zip that is cut in the middle, or ninefold by gzip. FILE may be :lines or
+// :line, 100 MB of short lines or of one line.
+func pack(ts *testscript.TestScript, _ bool, args []string) {
+	var b []byte
+	switch args[1] {
+	case ":lines":
+		b = bytes.Repeat([]byte("{\"a\":1}\n"), 100<<20/8)
+	case ":line":
+		b = bytes.Repeat([]byte("x"), 100<<20)
+	default:
+		b = []byte(ts.ReadFile(args[1]))
+	}
+	zipped := func(b []byte) []byte {
+		var out bytes.Buffer
+		w := zip.NewWriter(&out)
+		f, err := w.Create("inner.json")
+		ts.Check(err)
+		_, err = f.Write(b)
+		ts.Check(errors.Join(err, w.Close()))
+		return out.Bytes()
+	}
+	gzipped := func(b []byte) []byte {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, err := w.Write(b)
+		ts.Check(errors.Join(err, w.Close()))
+		return out.Bytes()
+	}
+	switch args[0] {
+	case "gzip":
+		b = gzipped(b)
+	case "zip":
+		b = zipped(b)
+	case "cut":
+		b = zipped(b)
+		b = b[:len(b)/2]
+	case "deep":
+		for range 9 {
+			b = gzipped(b)
+		}
+	default:
+		ts.Fatalf("gzip, zip, cut or deep, not %s", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o600))
 }
 
 // json array|object|lines expects that the last command printed such.

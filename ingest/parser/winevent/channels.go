@@ -4,6 +4,7 @@ package winevent
 // here is a Windows event without a service.
 var services = map[string]string{
 	"application": "application",
+	"dns server":  "dns-server",
 	"microsoft-iis-configuration/operational":                                  "iis-configuration",
 	"microsoft-servicebus-client/admin":                                        "servicebus-client",
 	"microsoft-servicebus-client/operational":                                  "servicebus-client",
@@ -24,6 +25,8 @@ var services = map[string]string{
 	"microsoft-windows-dhcp-server/operational":                                "dhcp",
 	"microsoft-windows-diagnosis-scripted/operational":                         "diagnosis-scripted",
 	"microsoft-windows-dns client events/operational":                          "dns-client",
+	"microsoft-windows-dns-server/analytical":                                  "dns-server-analytic",
+	"microsoft-windows-driverframeworks-usermode/operational":                  "driver-framework",
 	"microsoft-windows-hyper-v-worker":                                         "hyper-v-worker",
 	"microsoft-windows-kernel-eventtracing":                                    "kernel-event-tracing",
 	"microsoft-windows-kernel-shimengine/diagnostic":                           "kernel-shimengine",
@@ -122,6 +125,11 @@ var kinds = []kind{
 	{service: "windefend", id: "1019", category: "antivirus"},
 	{service: "windefend", id: "1115", category: "antivirus"},
 	{service: "windefend", id: "1116", category: "antivirus"},
+}
+
+// alsoNamed are second names that rules have for a service.
+var alsoNamed = map[string]string{
+	"servicebus-client": "microsoft-servicebus-client",
 }
 
 // aliases are the names that rules of a category use for the fields of a

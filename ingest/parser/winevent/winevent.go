@@ -91,5 +91,8 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 	if k.general != "" {
 		d.Also = []holdfast.Logsource{{Product: product, Service: service, Category: k.general}}
 	}
+	if other := alsoNamed[service]; other != "" {
+		d.Also = append(d.Also, holdfast.Logsource{Product: product, Service: other, Category: k.category})
+	}
 	return d
 }
