@@ -13,7 +13,7 @@ import (
 )
 
 // DeadLetter is the dataset of records that could not be parsed.
-const DeadLetter = "deadletter"
+const DeadLetter = holdfast.DeadLetter
 
 // OriginalTime is the field that keeps a clock that was not believed.
 const OriginalTime = "event.original_time"

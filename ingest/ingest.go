@@ -251,7 +251,7 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	}
 	carried := in.refused.due(now)
 	for source, n := range carried {
-		counts.rejected(source, n)
+		counts.rejected(source, n, now)
 	}
 	b.Counts = counts.list()
 	seq, doubled, err := in.o.Bus.Publish(ctx, b)
