@@ -260,12 +260,16 @@ func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error
 	if err != nil {
 		return "", fmt.Errorf("events: %w", err)
 	}
+	return s.relationOf(segs), nil
+}
+
+func (s *Store) relationOf(segs []holdfast.Segment) string {
 	cols := make([]string, len(relation))
 	if len(segs) == 0 {
 		for i, c := range relation {
 			cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
 		}
-		return "SELECT " + strings.Join(cols, ", ") + " WHERE false", nil
+		return "SELECT " + strings.Join(cols, ", ") + " WHERE false"
 	}
 	for i, c := range relation {
 		cols[i] = `"` + c.stored + `" AS "` + c.name + `"`
@@ -277,7 +281,7 @@ func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error
 	for i, g := range segs {
 		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
 	}
-	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])", nil
+	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])"
 }
 
 // Event returns one event, or ErrNotFound.
@@ -316,31 +320,4 @@ func (s *Store) find(ctx context.Context, segs []holdfast.Segment, id holdfast.E
 	}
 	r.Time, r.Received = at.UnixMicro(), received.UnixMicro()
 	return r.event()
-}
-
-// Stats counts what is kept.
-type Stats struct {
-	Segments       int
-	Events, Bytes  uint64
-	Oldest, Newest time.Time
-}
-
-// Stats counts the manifest.
-func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
-	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
-	if err != nil {
-		return st, fmt.Errorf("events: %w", err)
-	}
-	for _, g := range segs {
-		st.Segments++
-		st.Events += g.Events
-		st.Bytes += g.Bytes
-		if st.Oldest.IsZero() || g.Oldest.Before(st.Oldest) {
-			st.Oldest = g.Oldest
-		}
-		if g.Newest.After(st.Newest) {
-			st.Newest = g.Newest
-		}
-	}
-	return st, nil
 }
