@@ -108,6 +108,9 @@ const DeadLetter = "deadletter"
 // is believed only with the id that ReparsedID gives.
 const ReparsedFrom = "event.reparsed_from"
 
+// ReparseBlock begins the id of every block of reparsed events.
+const ReparseBlock = "rep-"
+
 // ReparsedID is the id of the event that a dead letter becomes. No input can
 // give it to a record.
 func ReparsedID(dead EventID, raw []byte) EventID {

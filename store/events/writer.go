@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,6 +148,9 @@ func (w *Writer) row(source string, at time.Time) *holdfast.LedgerRow {
 // reparsed finds the events of a block that were dead letters, and which of
 // these have become events before: true for those.
 func (w *Writer) reparsed(ctx context.Context, b *holdfast.Block) (map[holdfast.EventID]bool, error) {
+	if !strings.HasPrefix(b.ID, holdfast.ReparseBlock) {
+		return nil, nil
+	}
 	var ids []holdfast.EventID
 	for i := range b.Events {
 		if dead, ok := b.Events[i].Reparsed(); ok {
