@@ -58,8 +58,10 @@ func (s *Store) Retain(ctx context.Context, r Retain) (Retained, error) {
 	if len(r.Rules) == 0 {
 		return out, nil
 	}
-	s.house.Lock()
-	defer s.house.Unlock()
+	if !r.Dry {
+		s.house.Lock()
+		defer s.house.Unlock()
+	}
 	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return out, fmt.Errorf("events: %w", err)

@@ -120,7 +120,7 @@ func TestHeldEventsStay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := aged(t)
 			c.hold.Name, c.hold.Created = "case", noon
-			if err := l.state.Holds().Put(ctx, c.hold); err != nil {
+			if err := l.state.LegalHolds().Put(ctx, c.hold); err != nil {
 				t.Fatal(err)
 			}
 			l.retain(t, false, rule)
@@ -141,7 +141,7 @@ func TestHoldMadeMeanwhile(t *testing.T) {
 		Rules: []holdfast.Retention{{Dataset: "*", Age: holdfast.Duration(5 * 24 * time.Hour)}},
 		Holds: func(ctx context.Context) ([]holdfast.Hold, string, error) {
 			list, mark, err := l.state.LiveHolds(ctx)
-			return list, mark, errors.Join(err, l.state.Holds().Put(ctx, holdfast.Hold{Name: "late", Created: noon}))
+			return list, mark, errors.Join(err, l.state.LegalHolds().Put(ctx, holdfast.Hold{Name: "late", Created: noon}))
 		},
 	})
 	if err != nil || out.Events != 0 || l.count(t) != 100 {

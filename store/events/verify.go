@@ -33,7 +33,7 @@ type Verification struct {
 }
 
 // Holds reports whether all holds.
-func (v *Verification) LegalHolds() bool { return len(v.Problems) == 0 }
+func (v *Verification) Holds() bool { return len(v.Problems) == 0 }
 
 // Problem is something that does not hold. For a segment it says which events
 // were in it, by what the manifest knows.

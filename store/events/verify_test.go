@@ -113,7 +113,7 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 			seg := segs[1]
 			damage(t, l, seg, filepath.Join(l.dir, "events", seg.Path))
 			v := l.verify(t, true)
-			if v.LegalHolds() {
+			if v.Holds() {
 				t.Fatal("nothing was found")
 			}
 			p := v.Problems[0]
@@ -145,7 +145,7 @@ func TestDoubledIsFound(t *testing.T) {
 	if len(v.Problems) != 1 || v.Problems[0].Kind != "doubled" || v.Problems[0].FirstID != event(0).ID {
 		t.Errorf("%+v", v.Problems)
 	}
-	if v := l.verify(t, false); !v.LegalHolds() {
+	if v := l.verify(t, false); !v.Holds() {
 		t.Errorf("%+v", v.Problems)
 	}
 }

@@ -96,7 +96,7 @@ func hostileText(t *testing.T, open place) {
 			t.Errorf("%q: %d %v", text, len(list), err)
 		}
 		row := holdfast.LedgerRow{Source: text, Received: 1, Stored: 1, Last: at}
-		if err := db.CommitSegment(ctx, holdfast.Segment{}, 1, []holdfast.LedgerRow{row}); err != nil {
+		if err := db.CommitSegment(ctx, holdfast.Commit{Position: 1, Ledger: []holdfast.LedgerRow{row}}); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
