@@ -107,8 +107,10 @@ func retentionOf(dataset, age, size string) (r holdfast.Retention, err error) {
 func sizeOf(s string) (uint64, error) {
 	text := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(s)), "B"), "I")
 	shift := 0
-	if i := strings.IndexByte("KMGT", text[max(0, len(text)-1):][0]); text != "" && i >= 0 {
-		shift, text = 10*(i+1), text[:len(text)-1]
+	if text != "" {
+		if i := strings.IndexByte("KMGT", text[len(text)-1]); i >= 0 {
+			shift, text = 10*(i+1), text[:len(text)-1]
+		}
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
 	if err != nil || n > 1<<62>>shift {
@@ -125,11 +127,14 @@ func retentionSetting(v string) (holdfast.Retention, error) {
 	}
 	age, size := "", ""
 	for part := range strings.SplitSeq(rest, "+") {
+		at := &age
 		if _, err := sizeOf(part); err == nil && strings.HasSuffix(strings.ToUpper(part), "B") {
-			size = part
-		} else {
-			age = part
+			at = &size
 		}
+		if part == "" || *at != "" {
+			return holdfast.Retention{}, fmt.Errorf("%q is no rule of retention: one age, one size or both stand behind =; write linux.sshd=90d, or *=365d+200GB", v)
+		}
+		*at = part
 	}
 	r, err := retentionOf(dataset, age, size)
 	r.SetBy = spine.SetBySettings

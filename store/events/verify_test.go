@@ -30,9 +30,9 @@ func (l *lab) holds(t testing.TB) Verification {
 	return v
 }
 
-// filled is a store of n segments of ten events, with a dead letter, a refusal
+// ledgered is a store of n segments of ten events, with a dead letter, a refusal
 // and a resent event each.
-func filled(t testing.TB, n int) (*lab, *Writer) {
+func ledgered(t testing.TB, n int) (*lab, *Writer) {
 	t.Helper()
 	ctx := context.Background()
 	l := open(t, t.TempDir())
@@ -56,7 +56,7 @@ func filled(t testing.TB, n int) (*lab, *Writer) {
 }
 
 func TestLedgerIsProven(t *testing.T) {
-	l, _ := filled(t, perStep)
+	l, _ := ledgered(t, perStep)
 	v := l.holds(t)
 	if v.Segments != perStep || v.Events != 10*perStep || v.Blocks != 3*perStep-2 || v.Hours != 1 {
 		t.Errorf("%+v", v)
@@ -105,7 +105,7 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			l, _ := filled(t, 3)
+			l, _ := ledgered(t, 3)
 			segs, err := l.state.Segments(ctx, time.Time{}, time.Time{})
 			if err != nil {
 				t.Fatal(err)
@@ -136,7 +136,7 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 
 func TestDoubledIsFound(t *testing.T) {
 	ctx := context.Background()
-	l, w := filled(t, 2)
+	l, w := ledgered(t, 2)
 	w.known = map[holdfast.EventID]bool{}
 	if err := errors.Join(w.Add(ctx, 100, block(0, 1)), w.Flush(ctx)); err != nil {
 		t.Fatal(err)
