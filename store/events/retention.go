@@ -201,7 +201,7 @@ func (s *Store) retain(ctx context.Context, r Retain, g holdfast.Segment, limits
 	defer src.close()
 	rest := &filter{from: src, d: d, keep: keep, limits: limits}
 	if r.Dry {
-		for x := rest.next(); x != nil; x = rest.next() { //nolint:revive // it counts
+		for x := rest.next(); x != nil; x = rest.next() {
 		}
 		return d, rest.failed()
 	}
