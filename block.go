@@ -24,12 +24,15 @@ type Block struct {
 // (dead letters included in the events) + Rejected.
 type Count struct {
 	Source       string
-	Received     uint64 // records taken in
-	Rejected     uint64 // refused: too large, over quota, no right; never acknowledged
-	DeadLettered uint64 // kept raw in dataset "deadletter"
+	Hour         time.Time // the hour of the ledger: when the records were received
+	Received     uint64    // records taken in
+	Rejected     uint64    // refused: too large, over quota, no right; never acknowledged
+	DeadLettered uint64    // kept raw in dataset "deadletter"
 }
 
-const blockVersion = 1
+// blockVersion is what is written; version 1, whose counts had no hours, is
+// still read.
+const blockVersion = 2
 
 // AppendBinary appends the block in Holdfast's block format: version byte,
 // then length-prefixed (uvarint) fields in the order of the structs. It is not
@@ -41,6 +44,7 @@ func (b *Block) AppendBinary(dst []byte) ([]byte, error) {
 	dst = binary.AppendUvarint(dst, uint64(len(b.Counts)))
 	for _, c := range b.Counts {
 		dst = appendText(dst, c.Source)
+		dst = appendTime(dst, c.Hour)
 		dst = binary.AppendUvarint(dst, c.Received)
 		dst = binary.AppendUvarint(dst, c.Rejected)
 		dst = binary.AppendUvarint(dst, c.DeadLettered)
@@ -74,7 +78,8 @@ func (b *Block) MarshalBinary() ([]byte, error) { return b.AppendBinary(nil) }
 // an allocation larger than the input justifies.
 func (b *Block) UnmarshalBinary(data []byte) error {
 	r := blockReader{s: string(data)}
-	if v := r.byte(); r.err == nil && v != blockVersion {
+	v := r.byte()
+	if r.err == nil && (v < 1 || v > blockVersion) {
 		return fmt.Errorf("block format %d is not known, this program reads %d: %w", v, blockVersion, ErrInvalid)
 	}
 	b.ID = r.text()
@@ -82,7 +87,12 @@ func (b *Block) UnmarshalBinary(data []byte) error {
 	n := r.count(4)
 	b.Counts = make([]Count, 0, n)
 	for range n {
-		b.Counts = append(b.Counts, Count{r.text(), r.uvarint(), r.uvarint(), r.uvarint()})
+		c := Count{Source: r.text(), Hour: Hour(b.Made)}
+		if v > 1 {
+			c.Hour = r.time()
+		}
+		c.Received, c.Rejected, c.DeadLettered = r.uvarint(), r.uvarint(), r.uvarint()
+		b.Counts = append(b.Counts, c)
 	}
 	n = r.count(24)
 	b.Events = make([]Event, 0, n)

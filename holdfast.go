@@ -54,12 +54,15 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // MarshalText writes the duration in Go's notation.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
+// mostDays is how many days a time.Duration holds.
+const mostDays = 106_751
+
 // UnmarshalText reads Go's notation, and "d" for days of 24 hours.
 func (d *Duration) UnmarshalText(b []byte) error {
 	s := string(b)
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		var n int
-		if _, err := fmt.Sscanf(days, "%d", &n); err == nil && fmt.Sprint(n) == days {
+		if _, err := fmt.Sscanf(days, "%d", &n); err == nil && fmt.Sprint(n) == days && n <= mostDays && n >= -mostDays {
 			*d = Duration(time.Duration(n) * 24 * time.Hour)
 			return nil
 		}

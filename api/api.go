@@ -77,6 +77,8 @@ type EvidenceEntry struct {
 // Loop is what the stages do on somebody's word. Every method is idempotent or
 // fails with holdfast.ErrConflict.
 type Loop interface {
+	Keeper
+
 	Status(ctx context.Context) (spine.Status, error)
 	Overview(ctx context.Context) (spine.Overview, error)
 	Catalogue(kind string) ([]spine.Part, error)
@@ -143,6 +145,7 @@ func New(o Options) *API {
 	a.replay()
 	a.event()
 	a.query()
+	a.store()
 	a.drill()
 	a.user()
 	a.evidence()

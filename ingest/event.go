@@ -13,7 +13,7 @@ import (
 )
 
 // DeadLetter is the dataset of records that could not be parsed.
-const DeadLetter = "deadletter"
+const DeadLetter = holdfast.DeadLetter
 
 // OriginalTime is the field that keeps a clock that was not believed.
 const OriginalTime = "event.original_time"
@@ -97,7 +97,7 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 	var dead *deadError
 	if errors.As(err, &dead) {
 		trouble = append(trouble, dead.why)
-		p = parser.Parsed{Dataset: DeadLetter, Fields: parser.Add([]holdfast.Field{{Name: "error", Text: dead.why}}, "parser", dead.parser)}
+		p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
 	}
 	if p.Trouble != "" {
 		trouble = append(trouble, p.Trouble)
@@ -114,6 +114,16 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 	e.Drill = in.drill(&e)
 	e.Trouble = strings.Join(trouble, "; ")
 	return e
+}
+
+// deadFields keep what it takes to parse the record again.
+func deadFields(r *holdfast.Record, dead *deadError) []holdfast.Field {
+	out := parser.Add([]holdfast.Field{{Name: "error", Text: dead.why}}, "parser", dead.parser)
+	out = parser.Add(out, deadWanted, strings.ToValidUTF8(r.Dataset, "\ufffd"))
+	if r.Part > 0 {
+		out = append(out, holdfast.Field{Name: deadPiece, Text: fmt.Sprint(r.Part), Kind: holdfast.Number})
+	}
+	return out
 }
 
 // parseWhole parses a record. A further piece of one that was cut is a dead

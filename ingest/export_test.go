@@ -4,5 +4,9 @@ package ingest
 func Waiting(in *Ingest) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.pending)
+	n := 0
+	for _, q := range in.pending.by {
+		n += len(q.groups)
+	}
+	return n
 }

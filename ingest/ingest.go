@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +30,6 @@ type Publisher interface {
 
 // maxBlockBytes bounds the raw bytes and fields of one block, roughly.
 const maxBlockBytes = 16 << 20
-
-// maxWaiting bounds what waits for the block on its way to the disk; beyond it
-// records are refused, and offered again.
-const maxWaiting = 128 << 20
 
 // Options are what Ingest works with.
 type Options struct {
@@ -59,8 +56,7 @@ type Ingest struct {
 	stop context.CancelFunc
 
 	mu      sync.Mutex
-	pending []*group
-	waiting int  // bytes of pending
+	pending queues
 	busy    bool // a goroutine is publishing
 	closed  bool
 	idle    sync.WaitGroup
@@ -82,7 +78,7 @@ type Accepted struct {
 
 // New returns an Ingest that takes records until Close.
 func New(o Options) *Ingest {
-	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused()}
+	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues()}
 	in.ctx, in.stop = context.WithCancel(context.Background())
 	return in
 }
@@ -120,7 +116,10 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 	for _, b := range in.batches(records) {
 		mine = append(mine, &group{batch: b, done: make(chan error, 1)})
 	}
-	if err := in.enqueue(mine); err != nil {
+	if len(mine) == 0 {
+		return nil
+	}
+	if err := in.enqueue(records[0].Source, mine); err != nil {
 		in.refuse(records)
 		return err
 	}
@@ -140,6 +139,9 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 // and unchanged, until it is acknowledged: it becomes the block of that id, or
 // several ("id#1", …) if it is too large for one.
 func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Record) (Accepted, error) {
+	if strings.HasPrefix(id, holdfast.ReparseBlock) {
+		return Accepted{}, fmt.Errorf("a batch's id does not begin with %s: %w", holdfast.ReparseBlock, holdfast.ErrInvalid)
+	}
 	if id == "" || len(id) > 256 {
 		return Accepted{}, fmt.Errorf("a batch's id has 1 to 256 bytes, this has %d: %w", len(id), holdfast.ErrInvalid)
 	}
@@ -172,20 +174,16 @@ func (in *Ingest) room(records []holdfast.Record) error {
 	return err
 }
 
-func (in *Ingest) enqueue(groups []*group) error {
+func (in *Ingest) enqueue(source string, groups []*group) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
 		return errClosed
 	}
-	if in.waiting > maxWaiting {
-		return fmt.Errorf("%d MiB wait for the disk: %w", in.waiting>>20, holdfast.ErrFull)
+	if err := in.pending.add(source, groups); err != nil {
+		return err
 	}
-	for _, g := range groups {
-		in.waiting += g.bytes
-	}
-	in.pending = append(in.pending, groups...)
-	if !in.busy && len(in.pending) > 0 {
+	if !in.busy {
 		in.busy = true
 		in.idle.Add(1)
 		go in.commit()
@@ -219,22 +217,8 @@ func (in *Ingest) commit() {
 func (in *Ingest) take() []*group {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	n, events, bytes := 0, 0, 0
-	for n < len(in.pending) {
-		g := in.pending[n]
-		if n > 0 && (events+len(g.events) > holdfast.MaxBlockEvents || bytes+g.bytes > maxBlockBytes) {
-			break
-		}
-		events, bytes, n = events+len(g.events), bytes+g.bytes, n+1
-	}
-	if n == 0 {
-		in.busy = false
-		in.pending = nil
-		return nil
-	}
-	in.waiting -= bytes
-	out := in.pending[:n:n]
-	in.pending = in.pending[n:]
+	out := in.pending.take()
+	in.busy = len(out) > 0
 	return out
 }
 
@@ -247,11 +231,13 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 		b.Events = append(b.Events, p.events...)
 	}
 	for i := range b.Events {
-		counts.event(&b.Events[i])
+		if !strings.HasPrefix(id, holdfast.ReparseBlock) {
+			counts.event(&b.Events[i])
+		}
 	}
 	carried := in.refused.due(now)
 	for source, n := range carried {
-		counts.rejected(source, n)
+		counts.rejected(source, n, now)
 	}
 	b.Counts = counts.list()
 	seq, doubled, err := in.o.Bus.Publish(ctx, b)
@@ -260,6 +246,9 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	}
 	if err != nil {
 		for i := range b.Events {
+			if strings.HasPrefix(id, holdfast.ReparseBlock) {
+				break // they are dead letters still
+			}
 			e := &b.Events[i]
 			in.refused.add(e.ID, e.Source, now)
 			in.health.rejected(e.Source)

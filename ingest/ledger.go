@@ -10,30 +10,36 @@ import (
 	"holdfast/internal/clock"
 )
 
-// tally counts one block by source.
-type tally struct{ by map[string]*holdfast.Count }
+// tally counts one block by source and hour.
+type tally struct{ by map[place]*holdfast.Count }
 
-func newTally() tally { return tally{map[string]*holdfast.Count{}} }
+type place struct {
+	source string
+	hour   time.Time
+}
 
-func (t tally) of(source string) *holdfast.Count {
-	c := t.by[source]
+func newTally() tally { return tally{map[place]*holdfast.Count{}} }
+
+func (t tally) of(source string, at time.Time) *holdfast.Count {
+	key := place{source, holdfast.Hour(at)}
+	c := t.by[key]
 	if c == nil {
-		c = &holdfast.Count{Source: source}
-		t.by[source] = c
+		c = &holdfast.Count{Source: source, Hour: key.hour}
+		t.by[key] = c
 	}
 	return c
 }
 
 func (t tally) event(e *holdfast.Event) {
-	c := t.of(e.Source)
+	c := t.of(e.Source, e.Received)
 	c.Received++
 	if e.Dataset == DeadLetter {
 		c.DeadLettered++
 	}
 }
 
-func (t tally) rejected(source string, n uint64) {
-	c := t.of(source)
+func (t tally) rejected(source string, n uint64, now time.Time) {
+	c := t.of(source, now)
 	c.Received += n
 	c.Rejected += n
 }
@@ -43,7 +49,7 @@ func (t tally) list() []holdfast.Count {
 	for _, c := range t.by {
 		out = append(out, *c)
 	}
-	slices.SortFunc(out, func(a, b holdfast.Count) int { return cmp.Compare(a.Source, b.Source) })
+	slices.SortFunc(out, func(a, b holdfast.Count) int { return cmp.Or(cmp.Compare(a.Source, b.Source), a.Hour.Compare(b.Hour)) })
 	return out
 }
 

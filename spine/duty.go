@@ -146,12 +146,15 @@ func (s *Spine) store(ctx context.Context, l state.Lease) error {
 	}
 	s.writer.Store(w)
 	defer s.writer.Store(nil)
+	s.kept.Store(kept)
+	defer s.kept.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { w.Run(ctx); return nil })
 	g.Go(func() error {
 		return s.Bus.Consume(ctx, w.Position(), func(seq uint64, b *holdfast.Block) error { return s.write(ctx, w, seq, b) })
 	})
 	g.Go(func() error { kept.Compact(ctx); return nil })
+	g.Go(func() error { return s.every(ctx, retainEvery, s.retain) })
 	g.Go(func() error { return s.every(ctx, 10*time.Second, s.release) })
 	return g.Wait()
 }

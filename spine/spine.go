@@ -63,6 +63,8 @@ type Options struct {
 	// and events; "" for a node alone. Roles are what it does.
 	Node  string
 	Roles Roles
+	// Retention are the rules that stand in the settings.
+	Retention []holdfast.Retention
 	// Troubles are those of the program around the loop. May be nil.
 	Troubles func() []Trouble
 }
@@ -72,6 +74,7 @@ type Spine struct {
 	Options
 	started time.Time
 	writer  atomic.Pointer[events.Writer] // while this node writes
+	kept    atomic.Pointer[events.Store]  // what it writes through, while it does
 	blank   []byte                        // the state of a detector that has seen nothing
 
 	mu       sync.Mutex

@@ -35,6 +35,7 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 	}
 	st.Events.Segments, st.Events.Events, st.Events.Bytes = stats.Segments, stats.Events, stats.Bytes
 	st.Events.Oldest, st.Events.Newest = stats.Oldest, stats.Newest
+	st.Events.Raw, st.Events.Written, st.Events.Compaction = stats.Raw, stats.Written, s.Events.Compaction()
 	if st.Disk.Free, st.Disk.Total, err = host.Disk(s.DataDir); err != nil {
 		st.Notes = append(st.Notes, Trouble{"disk", err.Error(), now})
 	}
@@ -94,7 +95,7 @@ func onItsWay(r *holdfast.LedgerRow, w holdfast.LedgerRow) {
 	r.Received += w.Received
 	r.Rejected += w.Rejected
 	r.Doubled += w.Doubled
-	r.Waiting += w.Stored + w.DeadLettered
+	r.Waiting += w.Stored - w.Reparsed + w.DeadLettered
 	if w.Last.After(r.Last) {
 		r.Last = w.Last
 	}

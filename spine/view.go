@@ -5,6 +5,7 @@ import (
 
 	"holdfast"
 	"holdfast/detect/correlate"
+	"holdfast/store/events"
 )
 
 // Status is the health of the whole pipeline.
@@ -29,6 +30,10 @@ type Status struct {
 		Bytes    uint64    `json:"bytes"`
 		Oldest   time.Time `json:"oldest,omitzero"`
 		Newest   time.Time `json:"newest,omitzero"`
+		Raw      uint64    `json:"raw"`     // bytes of the records as they came
+		Written  uint64    `json:"written"` // bytes ever written for what is kept
+
+		Compaction events.Compaction `json:"compaction"`
 	} `json:"events"`
 	Disk struct {
 		Free    uint64 `json:"free"`

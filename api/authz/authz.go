@@ -33,18 +33,21 @@ var effects = map[string]string{
 	"requirement.read": read, "alert.read": read, "incident.read": read, "action.read": read, "rule.read": read,
 	"event.query": read, "input.read": read, "drill.read": read, "evidence.read": read, "catalogue.read": read,
 	"user.read": read, "stream.read": read, "exception.read": read,
+	"store.read": read, "store.verify": read, "hold.read": read,
 
 	"session.read": own, "session.end": own, "session.password": own, "token.read": own, "token.create": own, "token.delete": own,
 
 	"asset.assess": investigate, "alert.close": investigate, "incident.note": investigate, "incident.task": investigate,
 	"incident.assign": investigate, "incident.close": investigate, "incident.reopen": investigate, "incident.override": investigate,
 	"action.propose": investigate, "action.verify": investigate, "drill.run": investigate, "requirement.plan": investigate,
-	"requirement.verify": investigate, "rule.replay": investigate,
+	"requirement.verify": investigate, "rule.replay": investigate, "hold.add": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
 	"exception.add": operate, "exception.remove": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
+	"deadletter.reparse": operate, "retention.run": operate,
 
+	"retention.set": govern, "hold.release": govern,
 	"incident.grant": govern, "user.create": govern, "user.change": govern,
 
 	"event.send": send,

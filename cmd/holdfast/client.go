@@ -105,7 +105,12 @@ func (a *app) contact() (contact, error) {
 
 // call sends one request and reads the answer into out.
 func (a *app) call(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	return a.callFor(ctx, 2*time.Minute, method, path, in, out)
+}
+
+// callFor is call for what may take longer.
+func (a *app) callFor(ctx context.Context, most time.Duration, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	c, err := a.contact()
 	if err != nil {

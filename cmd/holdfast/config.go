@@ -57,6 +57,7 @@ type config struct {
 	Role        []string       `koanf:"role"`
 	TLSCert     string         `koanf:"tls-cert"`
 	TLSKey      string         `koanf:"tls-key"`
+	Retention   []string       `koanf:"retention"`
 
 	file, text string // the configuration file, and what it said at the start
 }
@@ -86,6 +87,7 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.String("bus", "", "a NATS JetStream cluster for the bus, nats://a:4222,b:4222,c:4222; default: embedded; needs --state and --events")
 	f.String("events", "", "the folder of events; one that all nodes share if there are several; default: in the data folder")
 	f.StringSlice("role", nil, "what this node does of ingest, detect and serve; may stand several times; default: all")
+	f.StringSlice("retention", nil, "how long a dataset is kept, such as linux.sshd=90d or '*=365d+200GB'; may stand several times")
 	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
 	f.String("tls-key", "", "key file (PEM) of --tls-cert")
 }
@@ -174,6 +176,8 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.Events, err = f.GetString(name)
 	case "role":
 		c.Role, err = f.GetStringSlice(name)
+	case "retention":
+		c.Retention, err = f.GetStringSlice(name)
 	case "tls-cert":
 		c.TLSCert, err = f.GetString(name)
 	case "tls-key":

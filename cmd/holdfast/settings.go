@@ -53,6 +53,10 @@ func settings() map[string]func(string) error {
 			}
 			return nil
 		},
+		"retention": func(v string) error {
+			_, err := retentionSetting(v)
+			return err
+		},
 		"reserve": func(v string) error {
 			if _, err := strconv.ParseUint(v, 10, 64); err != nil {
 				return fmt.Errorf("%q is no number of bytes; write it as 67108864", v)
@@ -71,7 +75,7 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role"
+	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role" || name == "retention"
 }
 
 // withoutHead leaves out what an error begins with, where its reader knows that.
@@ -128,6 +132,7 @@ func (c *config) check() error {
 		{"role", c.Role},
 		{"state", given(c.State)},
 		{"bus", given(c.Bus)},
+		{"retention", c.Retention},
 	} {
 		for _, v := range x.values {
 			if err := checks[x.name](v); err != nil {

@@ -49,6 +49,11 @@ func (a *app) showStatus(s spine.Status) error {
 	}
 	fmt.Fprintf(a.out, "bus       block %d, written to %d, detected to %d\n", s.Bus.Last, s.Bus.Written, s.Bus.Detected)
 	fmt.Fprintf(a.out, "events    %d in %d segments, %s\n", s.Events.Events, s.Events.Segments, bytesText(s.Events.Bytes))
+	if c := s.Events.Compaction; c.Day != "" {
+		fmt.Fprintf(a.out, "          putting segments of %s together: %d of %d events\n", c.Day, c.Rows, c.Of)
+	} else if c.Trouble != "" {
+		fmt.Fprintf(a.out, "          segments could not be put together: %s\n", clean(c.Trouble))
+	}
 	fmt.Fprintf(a.out, "disk      %s free of %s\n", bytesText(s.Disk.Free), bytesText(s.Disk.Total))
 	fmt.Fprintf(a.out, "loaded    %d rules, %d checks, %d requirements\n", s.Rules.Loaded, s.Checks.Loaded, s.Requirements.Loaded)
 	c := s.Correlation

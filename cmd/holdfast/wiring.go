@@ -164,11 +164,14 @@ func (h *house) stages(ctx context.Context) error {
 	for _, p := range h.cfg.AutoApprove {
 		auto[p] = true
 	}
-	var err error
+	keep, err := h.cfg.retention()
+	if err != nil {
+		return err
+	}
 	h.spine, err = spine.New(ctx, spine.Options{
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
 		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
-		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, Roles: h.node.roles,
+		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, Roles: h.node.roles, Retention: keep,
 		Troubles: func() []spine.Trouble { return h.cfg.drifted(h.clock.Now().UTC()) },
 	})
 	return err

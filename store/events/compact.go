@@ -3,7 +3,9 @@ package events
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,15 +15,42 @@ import (
 )
 
 const (
-	compactEvery = 30 * time.Second
-	compactFrom  = 24      // small segments of a day before they are put together
-	small        = 8 << 20 // bytes
-	mostRows     = 1_000_000
-	doomedFor    = 2 * time.Minute // longer than the longest search
+	compactEvery = 2 * time.Second
+	// perStep is how many segments of about the same size are put together: rows
+	// are written again once for each power of it.
+	perStep = 12
+	// fullRows is when a segment is left alone.
+	fullRows = 1_000_000
+	// mostRows bounds what one step writes, mostFiles what it reads at a time.
+	mostRows  = 3_000_000
+	mostFiles = 64
+	doomedFor = 2 * time.Minute // longer than the longest search
+	// dayOver is how long after a day's end its last segments are put together.
+	dayOver     = 10 * time.Minute
+	defaultRate = 32 << 20
+	mergeBatch  = 256
 )
 
-// Compact puts small segments together now and then, until ctx is done. It
-// works beside the writer and never blocks it.
+// Compaction is how far putting segments together has come.
+type Compaction struct {
+	Day          string `json:"day,omitempty"` // under way; empty if nothing is
+	Rows         uint64 `json:"rows"`          // written of the step under way
+	Of           uint64 `json:"of"`
+	Steps        uint64 `json:"steps"` // since the start
+	Segments     uint64 `json:"segments"`
+	BytesWritten uint64 `json:"bytes_written"`
+	Trouble      string `json:"trouble,omitempty"` // why the newest step failed
+}
+
+// Compaction returns how far putting segments together has come.
+func (s *Store) Compaction() Compaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress
+}
+
+// Compact puts small segments together until ctx is done. It works beside the
+// writer and never blocks it.
 func (s *Store) Compact(ctx context.Context) {
 	t := time.NewTicker(compactEvery)
 	defer t.Stop()
@@ -30,75 +59,264 @@ func (s *Store) Compact(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if _, err := s.CompactOnce(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("putting segments together", "error", err)
+			for {
+				n, err := s.CompactOnce(ctx)
+				if err != nil && ctx.Err() == nil && !errors.Is(err, holdfast.ErrConflict) {
+					s.log.Warn("putting segments together", "error", err)
+				}
+				if n == 0 || err != nil {
+					break
+				}
 			}
 			s.removeDoomed(s.clock.Now())
 		}
 	}
 }
 
-// CompactOnce puts the small segments of one day together, if there are enough,
-// and returns how many.
+// CompactOnce puts segments of one day together, if there are enough of about
+// the same size, and returns how many.
 func (s *Store) CompactOnce(ctx context.Context) (int, error) {
+	s.house.Lock()
+	defer s.house.Unlock()
 	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}
+	list := s.choose(segs, s.clock.Now().UTC())
+	if len(list) < 2 {
+		return 0, nil
+	}
+	n, err := s.merge(ctx, list)
+	s.mu.Lock()
+	s.progress.Day, s.progress.Trouble = "", ""
+	if err != nil && ctx.Err() == nil {
+		s.progress.Trouble = err.Error()
+	}
+	s.mu.Unlock()
+	return n, err
+}
+
+// choose picks segments of one day that are worth putting together: many of
+// about the same size, enough for a full one, or all that is small of a day
+// that is over.
+func (s *Store) choose(segs []holdfast.Segment, now time.Time) []holdfast.Segment {
+	today := now.Add(-dayOver).Format(time.DateOnly)
 	days := map[string][]holdfast.Segment{}
 	for _, g := range segs {
-		if g.Bytes < small {
+		if g.Events < fullRows {
 			days[g.Day] = append(days[g.Day], g)
 		}
 	}
-	for _, list := range days {
-		if len(list) >= compactFrom {
-			return s.merge(ctx, list)
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		list := days[day]
+		slices.SortFunc(list, func(a, b holdfast.Segment) int { return cmp.Compare(a.First, b.First) })
+		sizes := map[int][]holdfast.Segment{}
+		var large []holdfast.Segment
+		var rows uint64
+		for _, g := range list {
+			sizes[step(g.Events)] = append(sizes[step(g.Events)], g)
+			if g.Events*perStep >= fullRows {
+				large, rows = append(large, g), rows+g.Events
+			}
+		}
+		switch {
+		case rows >= fullRows:
+			return fitting(large)
+		case day < today && len(list) > 1:
+			return fitting(list)
+		}
+		for _, size := range slices.Sorted(maps.Keys(sizes)) {
+			if len(sizes[size]) >= perStep {
+				return fitting(sizes[size])
+			}
 		}
 	}
-	return 0, nil
+	return nil
+}
+
+func step(events uint64) (n int) {
+	for ; events >= perStep; events /= perStep {
+		n++
+	}
+	return n
+}
+
+// fitting is as much of a list as one step takes.
+func fitting(list []holdfast.Segment) []holdfast.Segment {
+	var rows uint64
+	for i, g := range list {
+		if rows += g.Events; i > 1 && (i == mostFiles || rows > mostRows) {
+			return list[:i]
+		}
+	}
+	return list
 }
 
 func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error) {
-	slices.SortFunc(list, func(a, b holdfast.Segment) int { return cmp.Compare(a.First, b.First) })
-	var rows []row
-	var old []string
-	for _, g := range list {
-		if len(rows) > 0 && uint64(len(rows))+g.Events > mostRows || ctx.Err() != nil {
-			break
-		}
-		more, err := readSegment(s.dir, g)
-		if err != nil {
-			return 0, err
-		}
-		rows, old = append(rows, more...), append(old, g.ID)
-	}
-	if len(old) < 2 {
-		return 0, ctx.Err()
-	}
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time))
-	})
-	first, last := list[0], list[len(old)-1]
-	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d-c", first.Day, first.First, last.Last) + s.mark, Day: first.Day, First: first.First, Last: last.Last, Made: s.clock.Now().UTC()}
-	seg.Path = seg.Day + "/" + seg.ID + ".parquet"
-	if slices.Contains(old, seg.ID) { // a compacted one, alone at both ends
-		seg.ID += "c"
-		seg.Path = seg.Day + "/" + seg.ID + ".parquet"
-	}
-	seg, err := writeSegment(s.dir, seg, rows)
+	seg, err := s.place(list)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.manifest.ReplaceSegments(ctx, old, seg); err != nil {
-		return 0, fmt.Errorf("events: %w", err)
+	old := make([]string, len(list))
+	var of uint64
+	for i, g := range list {
+		old[i], of = g.ID, of+g.Events
+		seg.Written += cmp.Or(g.Written, g.Bytes)
 	}
 	s.mu.Lock()
-	for _, g := range list[:len(old)] {
-		s.doomed = append(s.doomed, doomed{filepath.Join(s.dir, filepath.FromSlash(g.Path)), s.clock.Now()})
+	s.progress.Day, s.progress.Rows, s.progress.Of = seg.Day, 0, of
+	s.mu.Unlock()
+	if seg, err = s.mergeFiles(ctx, list, seg); err != nil {
+		return 0, err
 	}
+	if seg.Events != of {
+		os.Remove(s.path(seg))
+		return 0, fmt.Errorf("segments %s to %s: the manifest says %d events, the files have %d: run `holdfast store verify --deep`", old[0], old[len(old)-1], of, seg.Events)
+	}
+	s.step("merged")
+	if err := s.manifest.ReplaceSegments(ctx, old, seg); err != nil {
+		// What was written may be in the manifest all the same, if only the answer
+		// was lost; if it is not, it is litter.
+		return 0, fmt.Errorf("events: %w", err)
+	}
+	s.step("replaced")
+	s.doom(list...)
+	s.mu.Lock()
+	s.progress.Steps++
+	s.progress.Segments += uint64(len(old))
 	s.mu.Unlock()
 	return len(old), nil
+}
+
+func (s *Store) path(g holdfast.Segment) string {
+	return filepath.Join(s.dir, filepath.FromSlash(g.Path))
+}
+
+// doom has files removed when no search can read them any more.
+func (s *Store) doom(list ...holdfast.Segment) {
+	now := s.clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range list {
+		s.doomed = append(s.doomed, doomed{s.path(g), now})
+	}
+}
+
+// place names the segment that takes the place of several, by what it covers.
+func (s *Store) place(list []holdfast.Segment) (holdfast.Segment, error) {
+	var ranges []holdfast.Range
+	for i := range list {
+		c := list[i].Covers()
+		if list[i].Parts == nil && i > 0 { // of old, blocks without events stood in no segment
+			c = []holdfast.Range{{First: min(c[0].First, list[i-1].Last+1), Last: c[0].Last}}
+		}
+		ranges = append(ranges, c...)
+	}
+	ranges, twice := holdfast.JoinRanges(ranges)
+	if len(twice) > 0 {
+		return holdfast.Segment{}, fmt.Errorf("segments of %s both hold block %d: run `holdfast store verify`", list[0].Day, twice[0].First)
+	}
+	seg := holdfast.Segment{Day: list[0].Day, First: ranges[0].First, Last: ranges[len(ranges)-1].Last, Made: s.clock.Now().UTC()}
+	if len(ranges) > 1 {
+		seg.Ranges = ranges
+	}
+	s.name(&seg)
+	return seg, nil
+}
+
+// name gives a segment a name that no file has.
+func (s *Store) name(seg *holdfast.Segment) {
+	base := fmt.Sprintf("%s-%016d-%016d-c", seg.Day, seg.First, seg.Last)
+	for n := 1; ; n++ {
+		seg.ID = base + s.mark
+		if n > 1 {
+			seg.ID = fmt.Sprintf("%s%d%s", base, n, s.mark)
+		}
+		seg.Path = seg.Day + "/" + seg.ID + ".parquet"
+		if _, err := os.Lstat(s.path(*seg)); err != nil {
+			return
+		}
+	}
+}
+
+// mergeFiles writes the rows of several segments to one, in order. Of each it
+// has a few hundred rows in memory.
+func (s *Store) mergeFiles(ctx context.Context, list []holdfast.Segment, seg holdfast.Segment) (holdfast.Segment, error) {
+	m := &merger{}
+	defer m.close()
+	for _, g := range list {
+		if err := m.add(s.dir, g); err != nil {
+			return seg, err
+		}
+	}
+	return s.write(ctx, seg, m)
+}
+
+// rows gives rows one after the other; nil is the end, or an error.
+type rows interface {
+	next() *row
+	failed() error
+}
+
+// write makes a segment of rows, no faster than it may.
+func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (holdfast.Segment, error) {
+	f, err := createFile(s.dir, seg)
+	if err != nil {
+		return seg, err
+	}
+	pace := newPace(s.rate)
+	batch := make([]row, 0, mergeBatch)
+	counted := uint64(0)
+	flush := func() error {
+		if err := errors.Join(ctx.Err(), f.add(batch)); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.progress.Rows += uint64(len(batch))
+		s.progress.BytesWritten += f.count.n - counted
+		s.mu.Unlock()
+		counted, batch = f.count.n, batch[:0]
+		return pace.wait(ctx, f.count.n)
+	}
+	for r := from.next(); r != nil; r = from.next() {
+		if batch = append(batch, *r); len(batch) == mergeBatch {
+			if err = flush(); err != nil {
+				break
+			}
+		}
+	}
+	if err == nil && len(batch) > 0 {
+		err = flush()
+	}
+	if err = errors.Join(err, from.failed()); err != nil {
+		f.abandon()
+		return seg, err
+	}
+	return f.finish()
+}
+
+// pace keeps a rate of bytes a second.
+type pace struct {
+	rate  int
+	start time.Time
+}
+
+func newPace(rate int) *pace { return &pace{rate, time.Now()} }
+
+func (p *pace) wait(ctx context.Context, done uint64) error {
+	due := time.Duration(float64(done) / float64(p.rate) * float64(time.Second))
+	ahead := due - time.Since(p.start)
+	if ahead < 5*time.Millisecond {
+		return nil
+	}
+	t := time.NewTimer(ahead)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 func (s *Store) removeDoomed(now time.Time) {

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
 
 	"holdfast"
 )
@@ -31,8 +26,8 @@ type Walk struct {
 // Each calls f with every event of some datasets, of all if there are none,
 // from a time on and before another, segment by segment, the oldest first, and
 // step after each segment and now and then within one. Events of one segment
-// are as they came in. It stops at the first error of f, of the context or of
-// a segment that cannot be read.
+// are in the order of dataset and time. It stops at the first error of f, of the
+// context or of a segment that cannot be read.
 func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string, f func(*holdfast.Event) error, step func(Walk)) (Walk, error) {
 	segs, err := s.manifest.Segments(ctx, from, to)
 	if err != nil {
@@ -42,6 +37,10 @@ func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string,
 	w := Walk{Total: len(segs)}
 	lo, hi := from.UnixMicro(), to.UnixMicro()
 	for _, g := range segs {
+		if !holds(&g, datasets) {
+			w.Segments++
+			continue
+		}
 		err := s.eachRow(ctx, g, func(r *row) error {
 			if r.Time < lo || r.Time >= hi || len(datasets) > 0 && !slices.Contains(datasets, r.Dataset) {
 				return nil
@@ -64,34 +63,31 @@ func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string,
 	return w, nil
 }
 
+// holds reports whether a segment may have events of some datasets.
+func holds(g *holdfast.Segment, datasets []string) bool {
+	return len(datasets) == 0 || g.Parts == nil ||
+		slices.ContainsFunc(g.Parts, func(p holdfast.SegmentPart) bool { return slices.Contains(datasets, p.Dataset) })
+}
+
 func (s *Store) eachRow(ctx context.Context, g holdfast.Segment, f func(*row) error, step func()) error {
-	h, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	src, err := openSource(s.dir, g, eachBatch)
 	if err != nil {
-		return fmt.Errorf("segment %s: %w", g.ID, err)
+		return err
 	}
-	defer h.Close()
-	r := parquet.NewGenericReader[row](h)
-	defer r.Close()
-	rows := make([]row, eachBatch)
-	for n := 1; ; n++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		clear(rows)
-		got, err := r.Read(rows)
-		for i := range rows[:got] {
-			if err := f(&rows[i]); err != nil {
+	defer src.close()
+	n := 0
+	for r := src.next(); r != nil; r = src.next() {
+		if n++; n%eachBatch == 0 {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if n%(20*eachBatch) == 0 {
+				step()
+			}
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("segment %s: %w", g.ID, err)
-		}
-		if n%20 == 0 {
-			step()
+		if err := f(r); err != nil {
+			return err
 		}
 	}
+	return src.failed()
 }

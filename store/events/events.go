@@ -30,8 +30,11 @@ import (
 
 // Manifest says which segments there are.
 type Manifest interface {
-	CommitSegment(ctx context.Context, seg holdfast.Segment, position uint64, add []holdfast.LedgerRow) error
+	CommitSegment(ctx context.Context, c holdfast.Commit) error
 	ReplaceSegments(ctx context.Context, old []string, seg holdfast.Segment) error
+	DropEvents(ctx context.Context, d holdfast.Drop, left *holdfast.Segment, holds string, e holdfast.Evidence) error
+	Manifest(ctx context.Context) (holdfast.Manifest, error)
+	Reparsed(ctx context.Context, dead []holdfast.EventID) (map[holdfast.EventID]holdfast.EventID, error)
 	Segments(ctx context.Context, from, to time.Time) ([]holdfast.Segment, error)
 	Position(ctx context.Context, name string) (uint64, []byte, error)
 }
@@ -46,6 +49,12 @@ type Options struct {
 	Memory string // DuckDB's limit; "512MB" if empty
 	Clock  clock.Clock
 	Log    *slog.Logger
+	// Rate is how many bytes a second putting segments together may write;
+	// 32 MiB for 0.
+	Rate int
+	// Step is called between the steps that change files and manifest, so that
+	// tests can end the process there. May be nil.
+	Step func(point string)
 }
 
 // Store keeps events. It may be used from many goroutines.
@@ -59,8 +68,14 @@ type Store struct {
 
 	asked atomic.Int32 // searches that run or wait
 
-	mu     sync.Mutex
-	doomed []doomed
+	rate int
+	step func(string)
+
+	house sync.Mutex // held by what replaces segments
+
+	mu       sync.Mutex
+	doomed   []doomed
+	progress Compaction
 }
 
 // doomed is a file that compaction has replaced and that a search may still
@@ -82,7 +97,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step}
+	if s.rate == 0 {
+		s.rate = defaultRate
+	}
+	if s.step == nil {
+		s.step = func(string) {}
+	}
 	if !o.Shared {
 		if err := s.sweep(ctx); err != nil {
 			return nil, err
@@ -239,12 +260,16 @@ func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error
 	if err != nil {
 		return "", fmt.Errorf("events: %w", err)
 	}
+	return s.relationOf(segs), nil
+}
+
+func (s *Store) relationOf(segs []holdfast.Segment) string {
 	cols := make([]string, len(relation))
 	if len(segs) == 0 {
 		for i, c := range relation {
 			cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
 		}
-		return "SELECT " + strings.Join(cols, ", ") + " WHERE false", nil
+		return "SELECT " + strings.Join(cols, ", ") + " WHERE false"
 	}
 	for i, c := range relation {
 		cols[i] = `"` + c.stored + `" AS "` + c.name + `"`
@@ -256,7 +281,7 @@ func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error
 	for i, g := range segs {
 		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
 	}
-	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])", nil
+	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])"
 }
 
 // Event returns one event, or ErrNotFound.
@@ -295,31 +320,4 @@ func (s *Store) find(ctx context.Context, segs []holdfast.Segment, id holdfast.E
 	}
 	r.Time, r.Received = at.UnixMicro(), received.UnixMicro()
 	return r.event()
-}
-
-// Stats counts what is kept.
-type Stats struct {
-	Segments       int
-	Events, Bytes  uint64
-	Oldest, Newest time.Time
-}
-
-// Stats counts the manifest.
-func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
-	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
-	if err != nil {
-		return st, fmt.Errorf("events: %w", err)
-	}
-	for _, g := range segs {
-		st.Segments++
-		st.Events += g.Events
-		st.Bytes += g.Bytes
-		if st.Oldest.IsZero() || g.Oldest.Before(st.Oldest) {
-			st.Oldest = g.Oldest
-		}
-		if g.Newest.After(st.Newest) {
-			st.Newest = g.Newest
-		}
-	}
-	return st, nil
 }

@@ -69,7 +69,7 @@ func event(i int) holdfast.Event {
 }
 
 func block(from, n int) *holdfast.Block {
-	b := &holdfast.Block{ID: fmt.Sprint(from), Counts: []holdfast.Count{{Source: "file", Received: uint64(n)}}}
+	b := &holdfast.Block{ID: fmt.Sprint(from), Counts: []holdfast.Count{{Source: "file", Hour: noon, Received: uint64(n)}}}
 	for i := range n {
 		b.Events = append(b.Events, event(from+i))
 	}
@@ -169,14 +169,14 @@ func TestCompaction(t *testing.T) {
 	ctx := context.Background()
 	l := open(t, t.TempDir())
 	w := l.writer(t)
-	for i := range compactFrom {
+	for i := range perStep {
 		if err := errors.Join(w.Add(ctx, uint64(i+1), block(i*10, 10)), w.Flush(ctx)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before := l.count(t)
 	n, err := l.store.CompactOnce(ctx)
-	if err != nil || n != compactFrom {
+	if err != nil || n != perStep {
 		t.Fatal(n, err)
 	}
 	st, err := l.store.Stats(ctx)

@@ -1,74 +1,280 @@
 package events
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
-
-	"holdfast"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"holdfast"
 	"holdfast/internal/host"
 )
 
-// writeSegment writes rows to a file that is whole and synced when it gets its
+// groupRows is the most rows of one row group; it bounds what a writer holds in
+// memory.
+const groupRows = 100_000
+
+// file is a segment that is being written: whole and synced when it gets its
 // name.
-func writeSegment(dir string, seg holdfast.Segment, rows []row) (holdfast.Segment, error) {
-	full := filepath.Join(dir, filepath.FromSlash(seg.Path))
-	if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
-		return seg, fmt.Errorf("segment: %w", err)
+type file struct {
+	seg       holdfast.Segment
+	tmp, full string
+	f         *os.File
+	sum       hash.Hash
+	count     *counter
+	w         *parquet.GenericWriter[row]
+	tally     tally
+}
+
+func createFile(dir string, seg holdfast.Segment) (*file, error) {
+	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New()}
+	if err := os.MkdirAll(filepath.Dir(x.full), 0o700); err != nil {
+		return nil, fmt.Errorf("segment: %w", err)
 	}
-	tmp := full + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return seg, fmt.Errorf("segment: %w", err)
+	x.tmp = x.full + ".tmp"
+	var err error
+	if x.f, err = os.OpenFile(x.tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("segment: %w", err)
 	}
-	defer os.Remove(tmp)
-	sum := sha256.New()
-	count := &counter{w: io.MultiWriter(f, sum)}
+	x.count = &counter{w: io.MultiWriter(x.f, x.sum)}
 	filters := make([]parquet.BloomFilterColumn, len(blooms))
 	for i, b := range blooms {
 		filters[i] = parquet.SplitBlockFilter(10, b)
 	}
-	w := parquet.NewGenericWriter[row](count, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.BloomFilters(filters...), parquet.CreatedBy("holdfast", "1", ""))
-	_, err = w.Write(rows)
-	if err == nil {
-		err = w.Close()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return seg, fmt.Errorf("segment %s: %w", seg.ID, err)
-	}
-	if err := os.Rename(tmp, full); err != nil {
-		return seg, fmt.Errorf("segment: %w", err)
-	}
-	if err := host.SyncDir(filepath.Dir(full)); err != nil {
-		return seg, fmt.Errorf("segment: %w", err)
-	}
-	seg.Bytes, seg.SHA256, seg.Events = count.n, hex.EncodeToString(sum.Sum(nil)), uint64(len(rows))
-	lo, hi := rows[0].Time, rows[0].Time
-	for i := range rows {
-		lo, hi = min(lo, rows[i].Time), max(hi, rows[i].Time)
-	}
-	seg.Oldest, seg.Newest = time.UnixMicro(lo).UTC(), time.UnixMicro(hi).UTC()
-	return seg, nil
+	x.w = parquet.NewGenericWriter[row](x.count, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.BloomFilters(filters...),
+		parquet.MaxRowsPerRowGroup(groupRows), parquet.CreatedBy("holdfast", "1", ""))
+	return x, nil
 }
 
-func readSegment(dir string, seg holdfast.Segment) ([]row, error) {
-	rows, err := parquet.ReadFile[row](filepath.Join(dir, filepath.FromSlash(seg.Path)))
+func (x *file) add(rows []row) error {
+	for i := range rows {
+		x.tally.add(&rows[i])
+	}
+	if _, err := x.w.Write(rows); err != nil {
+		return fmt.Errorf("segment %s: %w", x.seg.ID, err)
+	}
+	return nil
+}
+
+// finish syncs the file and gives it its name.
+func (x *file) finish() (holdfast.Segment, error) {
+	defer os.Remove(x.tmp)
+	err := x.w.Close()
+	if err == nil {
+		err = x.f.Sync()
+	}
+	if err = errors.Join(err, x.f.Close()); err != nil {
+		return x.seg, fmt.Errorf("segment %s: %w", x.seg.ID, err)
+	}
+	if err := os.Rename(x.tmp, x.full); err != nil {
+		return x.seg, fmt.Errorf("segment: %w", err)
+	}
+	if err := host.SyncDir(filepath.Dir(x.full)); err != nil {
+		return x.seg, fmt.Errorf("segment: %w", err)
+	}
+	x.seg.Bytes, x.seg.SHA256 = x.count.n, hex.EncodeToString(x.sum.Sum(nil))
+	x.seg.Written += x.count.n
+	return x.seg, x.tally.into(&x.seg)
+}
+
+// abandon leaves nothing behind.
+func (x *file) abandon() {
+	x.f.Close()
+	os.Remove(x.tmp)
+}
+
+// writeSegment writes rows to a new segment.
+func writeSegment(dir string, seg holdfast.Segment, rows []row) (holdfast.Segment, error) {
+	x, err := createFile(dir, seg)
+	if err != nil {
+		return seg, err
+	}
+	if err := x.add(rows); err != nil {
+		x.abandon()
+		return seg, err
+	}
+	return x.finish()
+}
+
+// tally counts rows as the manifest does.
+type tally struct {
+	parts    map[part]*holdfast.SegmentPart
+	last     *holdfast.SegmentPart
+	key      part
+	n        uint64
+	lo, hi   int64
+	min, max string
+}
+
+type part struct {
+	source, dataset string
+	hour            int64
+}
+
+func (t *tally) add(r *row) {
+	if t.n == 0 {
+		t.lo, t.hi, t.min, t.max = r.Time, r.Time, r.ID, r.ID
+		t.parts = map[part]*holdfast.SegmentPart{}
+	}
+	t.n++
+	t.lo, t.hi, t.min, t.max = min(t.lo, r.Time), max(t.hi, r.Time), min(t.min, r.ID), max(t.max, r.ID)
+	key := r.part()
+	if t.last == nil || key != t.key {
+		t.key, t.last = key, t.parts[key]
+		if t.last == nil {
+			t.last = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
+			t.parts[key] = t.last
+		}
+	}
+	t.last.Events++
+	t.last.Raw += uint64(r.rawLen())
+}
+
+func (r *row) part() part {
+	return part{r.Source, r.Dataset, hourOf(r.Received)}
+}
+
+func hourOf(micros int64) int64 { return holdfast.Hour(time.UnixMicro(micros)).UnixMicro() }
+
+func (r *row) rawLen() int {
+	if len(r.RawBytes) > 0 {
+		return len(r.RawBytes)
+	}
+	return len(r.Raw)
+}
+
+func (t *tally) list() []holdfast.SegmentPart {
+	out := make([]holdfast.SegmentPart, 0, len(t.parts))
+	for _, p := range t.parts {
+		out = append(out, *p)
+	}
+	slices.SortFunc(out, func(a, b holdfast.SegmentPart) int {
+		return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), a.Hour.Compare(b.Hour), cmp.Compare(a.Source, b.Source))
+	})
+	return out
+}
+
+func (t *tally) into(seg *holdfast.Segment) error {
+	seg.Events, seg.Parts = t.n, t.list()
+	if t.n == 0 {
+		return nil
+	}
+	seg.Oldest, seg.Newest = time.UnixMicro(t.lo).UTC(), time.UnixMicro(t.hi).UTC()
+	return errors.Join(seg.FirstID.UnmarshalText([]byte(t.min)), seg.LastID.UnmarshalText([]byte(t.max)))
+}
+
+// order is that of the rows in a segment.
+func order(a, b *row) int {
+	return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time), cmp.Compare(a.Received, b.Received))
+}
+
+// sortRows puts rows in order; those that are equal stay as they came.
+func sortRows(rows []row) []row {
+	index := make([]int32, len(rows))
+	for i := range index {
+		index[i] = int32(i)
+	}
+	slices.SortStableFunc(index, func(a, b int32) int { return order(&rows[a], &rows[b]) })
+	out := make([]row, len(rows))
+	for to, from := range index {
+		out[to] = rows[from]
+	}
+	return out
+}
+
+// source reads the rows of a segment one after the other.
+type source struct {
+	seg  holdfast.Segment
+	f    *os.File
+	r    *parquet.GenericReader[row]
+	buf  []row
+	n, i int
+	err  error
+}
+
+func openSource(dir string, seg holdfast.Segment, batch int) (s *source, err error) {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(seg.Path)))
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", seg.ID, err)
 	}
-	return rows, nil
+	defer func() { // the library panics on some damage
+		if r := recover(); r != nil {
+			f.Close()
+			s, err = nil, fmt.Errorf("segment %s: %v", seg.ID, r)
+		}
+	}()
+	return &source{seg: seg, f: f, r: parquet.NewGenericReader[row](f), buf: make([]row, batch)}, nil
+}
+
+// next returns the next row, or nil at the end or at an error, which is in err.
+// The row is overwritten by the calls after; its texts are the caller's.
+func (s *source) next() *row {
+	if s.i == s.n {
+		if s.err != nil {
+			return nil
+		}
+		s.fill()
+		if s.n == 0 {
+			return nil
+		}
+	}
+	s.i++
+	return &s.buf[s.i-1]
+}
+
+func (s *source) fill() {
+	defer func() {
+		if r := recover(); r != nil {
+			s.n, s.err = 0, fmt.Errorf("segment %s: %v", s.seg.ID, r)
+		}
+	}()
+	clear(s.buf)
+	s.i = 0
+	var err error
+	for s.n = 0; s.n == 0 && err == nil; {
+		s.n, err = s.r.Read(s.buf)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.n, s.err = 0, fmt.Errorf("segment %s: %w", s.seg.ID, err)
+	} else if err != nil {
+		s.err = io.EOF
+	}
+}
+
+func (s *source) failed() error {
+	if errors.Is(s.err, io.EOF) {
+		return nil
+	}
+	return s.err
+}
+
+func (s *source) close() {
+	s.r.Close()
+	s.f.Close()
+}
+
+// readSegment reads all rows of a segment into memory.
+func readSegment(dir string, seg holdfast.Segment) ([]row, error) {
+	s, err := openSource(dir, seg, eachBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	var out []row
+	for r := s.next(); r != nil; r = s.next() {
+		out = append(out, *r)
+	}
+	return out, s.failed()
 }
 
 type counter struct {

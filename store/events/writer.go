@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,11 +29,12 @@ type Writer struct {
 	mu      sync.Mutex
 	rows    []row
 	bytes   int
-	first   uint64 // block of the oldest row in rows
+	from    uint64 // the first block that no segment covers
 	last    uint64 // newest block added
 	kept    uint64 // newest block that is committed
 	since   time.Time
-	ledger  map[string]*holdfast.LedgerRow
+	ledger  map[part]*holdfast.LedgerRow // by source and hour
+	mended  []holdfast.Reparse
 	known   map[holdfast.EventID]bool
 	order   []holdfast.EventID
 	failing error
@@ -44,10 +46,33 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
+	from, err := s.covered(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &Writer{
-		store: s, entities: entities, last: seq, kept: seq,
-		ledger: map[string]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
+		store: s, entities: entities, last: seq, kept: seq, from: min(from, seq) + 1,
+		ledger: map[part]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
 	}, nil
+}
+
+// covered is the newest block that the manifest has a segment for, or the
+// record of one that was dropped. Blocks behind it had no events.
+func (s *Store) covered(ctx context.Context) (uint64, error) {
+	m, err := s.manifest.Manifest(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("events: %w", err)
+	}
+	var last uint64
+	for i := range m.Segments {
+		last = max(last, m.Segments[i].Last)
+	}
+	for _, d := range m.Drops {
+		for _, r := range d.Ranges {
+			last = max(last, r.Last)
+		}
+	}
+	return last, nil
 }
 
 // Position is the newest block whose events are committed.
@@ -63,7 +88,14 @@ func (w *Writer) Waiting() map[string]holdfast.LedgerRow {
 	defer w.mu.Unlock()
 	out := map[string]holdfast.LedgerRow{}
 	for k, v := range w.ledger {
-		out[k] = *v
+		sum := out[k.source]
+		sum.Source = k.source
+		sum.Received, sum.Stored, sum.Rejected = sum.Received+v.Received, sum.Stored+v.Stored, sum.Rejected+v.Rejected
+		sum.DeadLettered, sum.Doubled, sum.Reparsed = sum.DeadLettered+v.DeadLettered, sum.Doubled+v.Doubled, sum.Reparsed+v.Reparsed
+		if v.Last.After(sum.Last) {
+			sum.Last = v.Last
+		}
+		out[k.source] = sum
 	}
 	return out
 }
@@ -81,17 +113,21 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 			return err
 		}
 	}
-	if len(w.rows) == 0 {
-		w.first, w.since = seq, w.store.clock.Now()
+	mended, err := w.reparsed(ctx, b)
+	if err != nil {
+		return err
+	}
+	if w.last == w.kept {
+		w.since = w.store.clock.Now()
 	}
 	w.last = seq
 	for _, c := range b.Counts {
-		l := w.row(c.Source)
+		l := w.row(c.Source, c.Hour)
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
 	for i := range b.Events {
-		w.take(&b.Events[i])
+		w.take(&b.Events[i], mended)
 	}
 	if len(w.rows) >= flushRows || w.bytes >= flushBytes {
 		w.failing = w.flush(ctx)
@@ -99,20 +135,54 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 	return nil
 }
 
-func (w *Writer) row(source string) *holdfast.LedgerRow {
-	l := w.ledger[source]
+func (w *Writer) row(source string, at time.Time) *holdfast.LedgerRow {
+	key := part{source: utf8Text(source), hour: holdfast.Hour(at).UnixMicro()}
+	l := w.ledger[key]
 	if l == nil {
-		l = &holdfast.LedgerRow{Source: source}
-		w.ledger[source] = l
+		l = &holdfast.LedgerRow{Source: key.source, Hour: holdfast.Hour(at)}
+		w.ledger[key] = l
 	}
 	return l
 }
 
-func (w *Writer) take(e *holdfast.Event) {
-	l := w.row(e.Source)
-	if w.known[e.ID] {
+// reparsed finds the events of a block that were dead letters, and which of
+// these have become events before: true for those.
+func (w *Writer) reparsed(ctx context.Context, b *holdfast.Block) (map[holdfast.EventID]bool, error) {
+	if !strings.HasPrefix(b.ID, holdfast.ReparseBlock) {
+		return nil, nil
+	}
+	var ids []holdfast.EventID
+	for i := range b.Events {
+		if dead, ok := b.Events[i].Reparsed(); ok {
+			ids = append(ids, dead)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	done, err := w.store.manifest.Reparsed(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	out := make(map[holdfast.EventID]bool, len(ids))
+	for _, id := range ids {
+		_, out[id] = done[id]
+	}
+	return out, nil
+}
+
+func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
+	l := w.row(e.Source, e.Received)
+	var dead holdfast.EventID
+	again, was := false, false
+	if len(mended) > 0 {
+		if dead, was = e.Reparsed(); was {
+			again = mended[dead]
+		}
+	}
+	if again || w.known[e.ID] {
 		l.Doubled++
-		if l.Received > 0 {
+		if !was && l.Received > 0 {
 			l.Received--
 		}
 		return
@@ -122,9 +192,14 @@ func (w *Writer) take(e *holdfast.Event) {
 		delete(w.known, w.order[0])
 		w.order = w.order[1:]
 	}
-	if e.Dataset == "deadletter" {
+	switch {
+	case e.Dataset == holdfast.DeadLetter:
 		l.DeadLettered++
-	} else {
+	case was:
+		l.Reparsed++
+		w.mended = append(w.mended, holdfast.Reparse{Dead: dead, Event: e.ID})
+		fallthrough
+	default:
 		l.Stored++
 	}
 	if e.Received.After(l.Last) {
@@ -171,27 +246,33 @@ func (w *Writer) flush(ctx context.Context) error {
 	if w.last == w.kept {
 		return nil
 	}
-	var add []holdfast.LedgerRow
+	c := holdfast.Commit{Position: w.last, Reparsed: w.mended}
 	for _, l := range w.ledger {
-		add = append(add, *l)
+		c.Ledger = append(c.Ledger, *l)
 	}
 	now := w.store.clock.Now().UTC()
 	day := now.Format(time.DateOnly)
-	seg := holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.first, w.last) + w.store.mark, Day: day, First: w.first, Last: w.last, Made: now}
-	seg.Path = day + "/" + seg.ID + ".parquet"
+	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.from, w.last) + w.store.mark, Day: day, First: w.from, Last: w.last, Made: now}
+	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
 	if len(w.rows) > 0 {
 		var err error
-		if seg, err = writeSegment(w.store.dir, seg, w.rows); err != nil {
+		if c.Segment, err = writeSegment(w.store.dir, c.Segment, sortRows(w.rows)); err != nil {
 			w.failing = err
 			return err
 		}
 	}
-	if err := w.store.manifest.CommitSegment(ctx, seg, w.last, add); err != nil {
+	w.store.step("written")
+	if err := w.store.manifest.CommitSegment(ctx, c); err != nil {
 		w.failing = err
 		return fmt.Errorf("events: %w", err)
 	}
+	w.store.step("committed")
+	if len(w.rows) > 0 {
+		w.from = w.last + 1
+	}
 	w.kept, w.failing = w.last, nil
-	w.rows, w.bytes = w.rows[:0], 0
+	clear(w.rows)
+	w.rows, w.bytes, w.mended = w.rows[:0], 0, nil
 	clear(w.ledger)
 	return nil
 }

@@ -96,7 +96,7 @@ func hostileText(t *testing.T, open place) {
 			t.Errorf("%q: %d %v", text, len(list), err)
 		}
 		row := holdfast.LedgerRow{Source: text, Received: 1, Stored: 1, Last: at}
-		if err := db.CommitSegment(ctx, holdfast.Segment{}, 1, []holdfast.LedgerRow{row}); err != nil {
+		if err := db.CommitSegment(ctx, holdfast.Commit{Position: 1, Ledger: []holdfast.LedgerRow{row}}); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -197,18 +197,24 @@ func onlyTheHolderWrites(t *testing.T, open place) {
 	}
 	row := []holdfast.LedgerRow{{Source: "file", Received: 5, Stored: 5, Last: at}}
 	for range 2 { // the second as if the first had not been answered
-		if err := held.CommitSegment(ctx, seg("s1", 1), 1, row); err != nil {
+		if err := held.CommitSegment(ctx, holdfast.Commit{Segment: seg("s1", 1), Position: 1, Ledger: row}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, ok, err := db.TakeLease(ctx, "writer", "b", time.Hour); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if err := held.CommitSegment(ctx, seg("s2", 2), 2, row); !errors.Is(err, holdfast.ErrConflict) {
+	if err := held.CommitSegment(ctx, holdfast.Commit{Segment: seg("s2", 2), Position: 2, Ledger: row}); !errors.Is(err, holdfast.ErrConflict) {
 		t.Errorf("a segment of one who lost the lease: %v", err)
 	}
 	if err := held.ReplaceSegments(ctx, []string{"s1"}, seg("s3", 1)); !errors.Is(err, holdfast.ErrConflict) {
 		t.Errorf("a compaction of one who lost the lease: %v", err)
+	}
+	if err := held.DropEvents(ctx, holdfast.Drop{ID: "d", Segment: "s1"}, nil, "", holdfast.Evidence{Key: "e", At: at}); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("a drop of one who lost the lease: %v", err)
+	}
+	if list, err := db.Segments(ctx, time.Time{}, time.Time{}); err != nil || len(list) != 1 || list[0].ID != "s1" {
+		t.Errorf("%+v %v", list, err)
 	}
 	ledger, err := db.Ledger(ctx)
 	if err != nil {

@@ -97,15 +97,15 @@ type Held struct {
 
 // CommitSegment is that of the state. A segment whose place is behind the one
 // that is kept was committed already, by a call whose answer was lost.
-func (h Held) CommitSegment(ctx context.Context, seg holdfast.Segment, position uint64, add []holdfast.LedgerRow) error {
+func (h Held) CommitSegment(ctx context.Context, c holdfast.Commit) error {
 	return h.Tx(ctx, func(tx *Tx) error {
 		if err := tx.Holds(ctx, h.Lease); err != nil {
 			return err
 		}
-		if now, _, err := tx.Position(ctx, holdfast.WriterPosition); err != nil || now >= position {
+		if now, _, err := tx.Position(ctx, holdfast.WriterPosition); err != nil || now >= c.Position {
 			return err
 		}
-		return tx.CommitSegment(ctx, seg, position, add)
+		return tx.CommitSegment(ctx, c)
 	})
 }
 
@@ -116,5 +116,15 @@ func (h Held) ReplaceSegments(ctx context.Context, old []string, seg holdfast.Se
 			return err
 		}
 		return tx.ReplaceSegments(ctx, old, seg)
+	})
+}
+
+// DropEvents is that of the state.
+func (h Held) DropEvents(ctx context.Context, d holdfast.Drop, left *holdfast.Segment, holds string, e holdfast.Evidence) error {
+	return h.Tx(ctx, func(tx *Tx) error {
+		if err := tx.Holds(ctx, h.Lease); err != nil {
+			return err
+		}
+		return tx.DropEvents(ctx, d, left, holds, e)
 	})
 }

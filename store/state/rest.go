@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"holdfast"
 )
@@ -135,99 +134,4 @@ func (s store) Outbox(ctx context.Context, n int) (out []holdfast.Evidence, last
 // DropOutbox removes what has reached the evidence log.
 func (s store) DropOutbox(ctx context.Context, upto uint64) error {
 	return s.write(ctx, "DELETE FROM outbox WHERE seq <= $1", upto)
-}
-
-// CommitSegment makes a segment part of the store, together with the writer's
-// place on the bus and what the segment adds to the ledger. A segment without
-// events only moves the place.
-func (s store) CommitSegment(ctx context.Context, seg holdfast.Segment, position uint64, add []holdfast.LedgerRow) error {
-	return s.run.writing(ctx, func(tx *Tx) error {
-		if seg.Events > 0 {
-			if err := tx.putSegment(ctx, seg); err != nil {
-				return err
-			}
-		}
-		for _, r := range add {
-			err := tx.write(ctx, `INSERT INTO ledger (source, received, stored, rejected, dead, doubled, last) VALUES ($1, $2, $3, $4, $5, $6, $7)
-				ON CONFLICT (source) DO UPDATE SET received = ledger.received + excluded.received, stored = ledger.stored + excluded.stored,
-				rejected = ledger.rejected + excluded.rejected, dead = ledger.dead + excluded.dead, doubled = ledger.doubled + excluded.doubled,
-				last = CASE WHEN excluded.last > ledger.last THEN excluded.last ELSE ledger.last END`, r.Source, r.Received, r.Stored, r.Rejected, r.DeadLettered, r.Doubled, micros(r.Last))
-			if err != nil {
-				return err
-			}
-		}
-		*tx.changed = append(*tx.changed, change{"event", ""})
-		return tx.SetPosition(ctx, holdfast.WriterPosition, position, nil)
-	})
-}
-
-func (s store) putSegment(ctx context.Context, seg holdfast.Segment) error {
-	body, err := json.Marshal(seg)
-	if err != nil {
-		return fmt.Errorf("segment: %w", err)
-	}
-	return s.write(ctx, "INSERT INTO segments (id, day, oldest, newest, body) VALUES ($1, $2, $3, $4, $5)", seg.ID, seg.Day, micros(seg.Oldest), micros(seg.Newest), string(body))
-}
-
-// ReplaceSegments puts one segment in the place of several that hold the same
-// events.
-func (s store) ReplaceSegments(ctx context.Context, old []string, seg holdfast.Segment) error {
-	return s.run.writing(ctx, func(tx *Tx) error {
-		for _, id := range old {
-			if err := tx.write(ctx, "DELETE FROM segments WHERE id = $1", id); err != nil {
-				return err
-			}
-		}
-		return tx.putSegment(ctx, seg)
-	})
-}
-
-// Segments returns the segments with events in a range of time, by id; a zero
-// end is open.
-func (s store) Segments(ctx context.Context, from, to time.Time) ([]holdfast.Segment, error) {
-	lo, hi := int64(-1<<62), int64(1<<62)
-	if !from.IsZero() {
-		lo = micros(from)
-	}
-	if !to.IsZero() {
-		hi = micros(to)
-	}
-	rows, err := s.run.reader().QueryContext(ctx, "SELECT body FROM segments WHERE newest >= $1 AND oldest <= $2 ORDER BY id", lo, hi)
-	if err != nil {
-		return nil, fmt.Errorf("segments: %w", err)
-	}
-	defer rows.Close()
-	var out []holdfast.Segment
-	for rows.Next() {
-		var body string
-		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("segments: %w", err)
-		}
-		var seg holdfast.Segment
-		if err := json.Unmarshal([]byte(body), &seg); err != nil {
-			return nil, fmt.Errorf("segments: %w", err)
-		}
-		out = append(out, seg)
-	}
-	return out, rows.Err()
-}
-
-// Ledger returns what every source gave; Waiting is not known here.
-func (s store) Ledger(ctx context.Context) ([]holdfast.LedgerRow, error) {
-	rows, err := s.run.reader().QueryContext(ctx, "SELECT source, received, stored, rejected, dead, doubled, last FROM ledger ORDER BY source")
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	defer rows.Close()
-	var out []holdfast.LedgerRow
-	for rows.Next() {
-		var r holdfast.LedgerRow
-		var last int64
-		if err := rows.Scan(&r.Source, &r.Received, &r.Stored, &r.Rejected, &r.DeadLettered, &r.Doubled, &last); err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		r.Last = time.UnixMicro(last).UTC()
-		out = append(out, r)
-	}
-	return out, rows.Err()
 }

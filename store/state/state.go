@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -60,6 +61,8 @@ type store struct {
 // runner gives a reader, and runs what writes.
 type runner interface {
 	reader() querier
+	// together runs what reads several times and must see one moment.
+	together(ctx context.Context, do func(store) error) error
 	writing(ctx context.Context, do func(*Tx) error) error
 	// now is the time that leases go by, in microseconds.
 	now(ctx context.Context) (int64, error)
@@ -101,6 +104,26 @@ func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, from fs.FS) error
 		_, err = p.Up(ctx)
 	}
 	return err
+}
+
+// OpenReadOnly opens the state of a data folder to read it, also beside a
+// server that runs from it.
+func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("state: %w; name a data folder of Holdfast", err)
+	}
+	read, err := sql.Open("sqlite", "file:"+filepath.ToSlash(path)+"?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)")
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	db := &DB{write: read, read: read}
+	db.store = store{run: db}
+	var n int
+	if err := read.QueryRowContext(ctx, "SELECT count(*) FROM ledger_hours").Scan(&n); err != nil {
+		read.Close()
+		return nil, fmt.Errorf("state %s: %w; start this version of Holdfast with it once", path, err)
+	}
+	return db, nil
 }
 
 // Close closes the state.
@@ -173,6 +196,24 @@ func (db *DB) reader() querier {
 	return db.read
 }
 
+func (db *DB) together(ctx context.Context, do func(store) error) error {
+	t, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.oneMoment()})
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	defer t.Rollback() //nolint:errcheck // it has only read
+	return do(store{run: inside{t, nil, db}})
+}
+
+// oneMoment is the isolation of a transaction that sees one moment. In SQLite
+// each does.
+func (db *DB) oneMoment() sql.IsolationLevel {
+	if db.pg != nil {
+		return sql.LevelRepeatableRead
+	}
+	return sql.LevelDefault
+}
+
 func (db *DB) writing(ctx context.Context, do func(*Tx) error) error { return db.Tx(ctx, do) }
 
 func (db *DB) now(ctx context.Context) (int64, error) {
@@ -194,6 +235,8 @@ func (i inside) reader() querier {
 	}
 	return i.t
 }
+
+func (i inside) together(_ context.Context, do func(store) error) error { return do(store{run: i}) }
 
 func (i inside) writing(_ context.Context, do func(*Tx) error) error { return do(i.tx) }
 

@@ -119,7 +119,7 @@ func segmentPositionLedger(t *testing.T, open place) {
 	for i := range 2 {
 		seg := holdfast.Segment{ID: string(rune('a' + i)), Events: 5, Oldest: at, Newest: at.Add(time.Minute), First: uint64(i), Last: uint64(i)}
 		row := holdfast.LedgerRow{Source: "file", Received: 7, Stored: 5, DeadLettered: 1, Rejected: 1, Last: at}
-		if err := db.CommitSegment(ctx, seg, uint64(i+1), []holdfast.LedgerRow{row}); err != nil {
+		if err := db.CommitSegment(ctx, holdfast.Commit{Segment: seg, Position: uint64(i + 1), Ledger: []holdfast.LedgerRow{row}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -345,6 +345,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deadletters/reparse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give dead letters to today's parsers */
+        post: operations["post-deadletters-reparse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/drills": {
         parameters: {
             query?: never;
@@ -372,6 +389,23 @@ export interface paths {
         };
         /** One drill */
         get: operations["get-drills-id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drops": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was dropped, the newest first */
+        get: operations["get-drops"];
         put?: never;
         post?: never;
         delete?: never;
@@ -495,6 +529,41 @@ export interface paths {
         get: operations["get-findings"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what must not be dropped */
+        get: operations["get-holds"];
+        put?: never;
+        /** Keep events from being dropped */
+        post: operations["post-holds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a hold */
+        post: operations["post-holds-id-release"];
         delete?: never;
         options?: never;
         head?: never;
@@ -688,6 +757,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ledger by source and hour, the newest first */
+        get: operations["get-ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/loop": {
         parameters: {
             query?: never;
@@ -875,6 +961,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How long each dataset is kept */
+        get: operations["get-retention"];
+        /** Say how long a dataset is kept */
+        put: operations["put-retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What would be dropped now */
+        get: operations["get-retention-preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Drop now what was kept long enough */
+        post: operations["post-retention-run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules": {
         parameters: {
             query?: never;
@@ -1007,6 +1145,40 @@ export interface paths {
         get: operations["get-status"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is kept, by dataset, and what it has cost */
+        get: operations["get-store-stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold files and ledger against the manifest */
+        post: operations["post-store-verify"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1282,6 +1454,20 @@ export interface components {
             name: string;
             type: string;
         };
+        Compaction: {
+            /** Format: int64 */
+            bytes_written: number;
+            day?: string;
+            /** Format: int64 */
+            of: number;
+            /** Format: int64 */
+            rows: number;
+            /** Format: int64 */
+            segments: number;
+            /** Format: int64 */
+            steps: number;
+            trouble?: string;
+        };
         CompletingBody: {
             /**
              * Format: int64
@@ -1317,10 +1503,20 @@ export interface components {
             where: string;
         };
         CreateBody2: {
+            dataset?: string;
+            /** Format: date-time */
+            from?: string;
+            name: string;
+            query?: string;
+            reason: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        CreateBody3: {
             name: string;
             roles: string[] | null;
         };
-        CreateBody3: {
+        CreateBody4: {
             name: string;
             ttl?: string;
         };
@@ -1346,6 +1542,19 @@ export interface components {
             secret: string;
             token: components["schemas"]["Token2"];
         };
+        DatasetStats: {
+            /** Format: int64 */
+            bytes: number;
+            dataset: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            newest: string;
+            /** Format: date-time */
+            oldest: string;
+            /** Format: int64 */
+            raw: number;
+        };
         DecideBody: {
             because?: string;
         };
@@ -1369,6 +1578,22 @@ export interface components {
             /** Format: int64 */
             took: number;
             why?: string;
+        };
+        Drop: {
+            /** Format: date-time */
+            at: string;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            events: number;
+            id: string;
+            parts: components["schemas"]["SegmentPart"][] | null;
+            ranges?: components["schemas"]["Range"][] | null;
+            replaced?: string;
+            segment: string;
+            why: string;
+            /** Format: int64 */
+            written: number;
         };
         EnrolBody: {
             name?: string;
@@ -1570,6 +1795,23 @@ export interface components {
             value: string;
             why: string;
         };
+        Hold: {
+            because?: string;
+            by: string;
+            /** Format: date-time */
+            created: string;
+            dataset?: string;
+            /** Format: date-time */
+            from?: string;
+            name: string;
+            query?: string;
+            reason: string;
+            /** Format: date-time */
+            released?: string;
+            released_by?: string;
+            /** Format: date-time */
+            to?: string;
+        };
         Hop: {
             /** Format: date-time */
             at?: string;
@@ -1638,6 +1880,12 @@ export interface components {
             dead_lettered: number;
             /** Format: int64 */
             doubled: number;
+            /** Format: int64 */
+            dropped?: number;
+            /** Format: int64 */
+            dropped_dead?: number;
+            /** Format: date-time */
+            hour?: string;
             /** Format: date-time */
             last: string;
             lossy?: string;
@@ -1645,6 +1893,8 @@ export interface components {
             received: number;
             /** Format: int64 */
             rejected: number;
+            /** Format: int64 */
+            reparsed?: number;
             source: string;
             /** Format: int64 */
             stored: number;
@@ -1674,6 +1924,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListDropBody: {
+            items: components["schemas"]["Drop"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListEvidenceEntryBody: {
             items: components["schemas"]["EvidenceEntry"][] | null;
             /** Format: int64 */
@@ -1689,6 +1944,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListHoldBody: {
+            items: components["schemas"]["Hold"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListIncidentBody: {
             items: components["schemas"]["Incident"][] | null;
             /** Format: int64 */
@@ -1696,6 +1956,11 @@ export interface components {
         };
         ListInputInfoBody: {
             items: components["schemas"]["InputInfo"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListLedgerRowBody: {
+            items: components["schemas"]["LedgerRow"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -1719,6 +1984,11 @@ export interface components {
         };
         ListPartBody: {
             items: components["schemas"]["Part"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListRetentionBody: {
+            items: components["schemas"]["Retention"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -1848,6 +2118,21 @@ export interface components {
             selection: string;
             want: string;
         };
+        Problem: {
+            /** Format: int64 */
+            events?: number;
+            first_id?: string;
+            kind: string;
+            last_id?: string;
+            /** Format: date-time */
+            newest?: string;
+            /** Format: date-time */
+            oldest?: string;
+            parts?: components["schemas"]["SegmentPart"][] | null;
+            segment?: string;
+            source?: string;
+            what: string;
+        };
         Proof: {
             /** Format: date-time */
             at: string;
@@ -1868,13 +2153,47 @@ export interface components {
             requirement?: string;
             why: string;
         };
+        Range: {
+            /** Format: int64 */
+            first: number;
+            /** Format: int64 */
+            last: number;
+        };
         Reason: {
             /** Format: int64 */
             points: number;
             why: string;
         };
+        ReleaseBody: {
+            because: string;
+        };
         ReopenBody: {
             because: string;
+        };
+        ReparseBody: {
+            dry_run?: boolean;
+            /** Format: date-time */
+            from?: string;
+            /** @description a name, or a pattern with * */
+            source?: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        Reparsed: {
+            /** Format: int64 */
+            already: number;
+            by: {
+                [key: string]: number;
+            };
+            dry_run?: boolean;
+            /** Format: int64 */
+            looked: number;
+            more: boolean;
+            /** Format: int64 */
+            parsed: number;
+            still: {
+                [key: string]: number;
+            };
         };
         RequestBody: {
             /** Format: date-time */
@@ -1905,6 +2224,38 @@ export interface components {
             actions?: components["schemas"]["Action"][] | null;
             requirement: components["schemas"]["Requirement"];
             standings: components["schemas"]["Standing"][] | null;
+        };
+        Retained: {
+            datasets: components["schemas"]["RetainedData"][] | null;
+            dry_run?: boolean;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            held: number;
+            /** Format: int64 */
+            segments: number;
+            troubles?: string[] | null;
+        };
+        RetainedData: {
+            /** Format: date-time */
+            before: string;
+            dataset: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            held: number;
+            /** Format: int64 */
+            raw: number;
+            why: string;
+        };
+        Retention: {
+            age?: string;
+            dataset: string;
+            /** Format: date-time */
+            set?: string;
+            set_by: string;
+            /** Format: int64 */
+            size?: number;
         };
         RuleCover: {
             /** Format: date-time */
@@ -1941,6 +2292,16 @@ export interface components {
             /** Format: date-time */
             to?: string;
         };
+        SegmentPart: {
+            dataset: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            hour: string;
+            /** Format: int64 */
+            raw: number;
+            source: string;
+        };
         Session: {
             can: {
                 [key: string]: boolean;
@@ -1949,6 +2310,17 @@ export interface components {
             roles: string[] | null;
             user: string;
             version: string;
+        };
+        SetBody: {
+            /** @description 0 for ever */
+            age?: string;
+            /** @description a name, or a pattern with * */
+            dataset: string;
+            /**
+             * Format: int64
+             * @description bytes; 0 for any
+             */
+            size?: number;
         };
         Stage: {
             /** Format: date-time */
@@ -2040,6 +2412,7 @@ export interface components {
         StatusEventsStruct: {
             /** Format: int64 */
             bytes: number;
+            compaction: components["schemas"]["Compaction"];
             /** Format: int64 */
             events: number;
             /** Format: date-time */
@@ -2047,7 +2420,11 @@ export interface components {
             /** Format: date-time */
             oldest?: string;
             /** Format: int64 */
+            raw: number;
+            /** Format: int64 */
             segments: number;
+            /** Format: int64 */
+            written: number;
         };
         StatusIngestStruct: {
             accepting: boolean;
@@ -2060,6 +2437,26 @@ export interface components {
         Step: {
             do: string;
             undo?: string;
+        };
+        StoreStats: {
+            /** Format: int64 */
+            bytes: number;
+            compaction: components["schemas"]["Compaction"];
+            datasets: components["schemas"]["DatasetStats"][] | null;
+            /** Format: int64 */
+            dropped: number;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            newest?: string;
+            /** Format: date-time */
+            oldest?: string;
+            /** Format: int64 */
+            raw: number;
+            /** Format: int64 */
+            segments: number;
+            /** Format: int64 */
+            written: number;
         };
         StreamedBody: {
             /** Format: date-time */
@@ -2176,6 +2573,32 @@ export interface components {
             table?: string;
             title: string;
             why: string;
+        };
+        Verification: {
+            /** Format: int64 */
+            blocks: number;
+            /** Format: int64 */
+            bytes: number;
+            deep: boolean;
+            /** Format: int64 */
+            dropped: number;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            hours: number;
+            /** Format: int64 */
+            litter: number;
+            problems: components["schemas"]["Problem"][] | null;
+            /** Format: int64 */
+            segments: number;
+            /** Format: int64 */
+            sources: number;
+            /** Format: int64 */
+            took: number;
+        };
+        VerifyBody: {
+            /** @description read every row as well */
+            deep?: boolean;
         };
     };
     responses: never;
@@ -2901,6 +3324,39 @@ export interface operations {
             };
         };
     };
+    "post-deadletters-reparse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReparseBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reparsed"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-drills": {
         parameters: {
             query?: {
@@ -2994,6 +3450,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Drill"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-drops": {
+        parameters: {
+            query?: {
+                /** @description rows at most */
+                limit?: number;
+                /** @description rows to pass over */
+                offset?: number;
+                status?: string;
+                asset?: string;
+                rule?: string;
+                incident?: string;
+                requirement?: string;
+                check?: string;
+                drill?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDropBody"];
                 };
             };
             /** @description Error */
@@ -3280,6 +3778,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListFindingBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListHoldBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBody2"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-holds-id-release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
                 };
             };
             /** @description Error */
@@ -3666,6 +4261,40 @@ export interface operations {
             };
         };
     };
+    "get-ledger": {
+        parameters: {
+            query?: {
+                source?: string;
+                from?: string;
+                to?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListLedgerRowBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-loop": {
         parameters: {
             query?: never;
@@ -4019,6 +4648,126 @@ export interface operations {
             };
         };
     };
+    "get-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRetentionBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-retention-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retained"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-retention-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retained"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-rules": {
         parameters: {
             query?: never;
@@ -4324,6 +5073,68 @@ export interface operations {
             };
         };
     };
+    "get-store-stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreStats"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-store-verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-stream": {
         parameters: {
             query?: never;
@@ -4402,7 +5213,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody3"];
+                "application/json": components["schemas"]["CreateBody4"];
             };
         };
         responses: {
@@ -4506,7 +5317,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CreateBody2"];
+                "application/json": components["schemas"]["CreateBody3"];
             };
         };
         responses: {
