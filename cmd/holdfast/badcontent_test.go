@@ -143,7 +143,7 @@ func TestBadSettings(t *testing.T) {
 		"auto-approve: [action/x]\n":                            `1:16: auto-approve: there is no part "action/x"; the parts are action/block-address`,
 		"inputs: 5\n":                                           `1:9: inputs should be a list; start each entry with -`,
 		"inputs:\n  - {kind: file, wher: /x}\n":                 `2:18: an input has no key "wher"; the keys are kind, where`,
-		"inputs:\n  - {kind: fil, where: /x}\n":                 `2:5: there is no input of the kind "fil"; the kinds are file, `,
+		"inputs:\n  - {kind: fil, where: /x}\n":                 `2:5: there is no input of the kind "fil"; the kinds are elastic, file, `,
 		"inputs:\n  - {kind: file, where: x}\n":                 `2:5: file: "x" is no absolute path; write it from the root`,
 		"syslog-zone: [Mars]\n":                                 `1:15: syslog-zone: "Mars" is no time zone; write it as `,
 		"file: [/srv/***/x]\n":                                  `1:8: file: in "/srv/***/x", ** stands for whole folders; write it as `,
