@@ -33,7 +33,7 @@ func clickRelation() (create, relation string) {
 // queries, compiled for its dialect.
 func TestGoldenClickHouse(t *testing.T) {
 	if _, err := os.Stat("testdata/oracle/node_modules/chdb"); err != nil {
-		t.Skip("ClickHouse is not there: run npm ci --ignore-scripts in query/testdata/oracle (546 MB)")
+		t.Skip("ClickHouse is not there: run npm install --no-save --ignore-scripts in query/testdata/oracle (546 MB)")
 	}
 	type query struct {
 		SQL  string `json:"sql"`
