@@ -148,7 +148,7 @@ func (s *Spine) AddHold(ctx context.Context, who string, h holdfast.Hold) (holdf
 	case !holdName.MatchString(h.Name):
 		return h, fmt.Errorf("%q is no name of a hold; write it as case-2026-17: %w", h.Name, holdfast.ErrInvalid)
 	case h.Reason == "":
-		return h, fmt.Errorf("a hold has a reason: %w", holdfast.ErrInvalid)
+		return h, fmt.Errorf("a hold wants a reason; give it with --reason: %w", holdfast.ErrInvalid)
 	case !h.From.IsZero() && !h.To.IsZero() && !h.From.Before(h.To):
 		return h, fmt.Errorf("a hold goes from a time to a later one: %w", holdfast.ErrInvalid)
 	}
@@ -177,7 +177,7 @@ func (s *Spine) AddHold(ctx context.Context, who string, h holdfast.Hold) (holdf
 // ReleaseHold ends a hold. What it kept goes when retention looks next.
 func (s *Spine) ReleaseHold(ctx context.Context, who, name, because string) (h holdfast.Hold, err error) {
 	if because = strings.TrimSpace(because); because == "" {
-		return h, fmt.Errorf("releasing a hold has a reason: %w", holdfast.ErrInvalid)
+		return h, fmt.Errorf("releasing a hold wants a reason; give it with --because: %w", holdfast.ErrInvalid)
 	}
 	if h, err = s.State.LegalHolds().Get(ctx, name); err != nil {
 		return h, err
