@@ -166,6 +166,9 @@ func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
 	if err != nil {
 		return err
 	}
+	if s.keptAlerts, _, err = s.State.Position(ctx, alertsPosition); err != nil {
+		return err
+	}
 	if snapshot == nil {
 		snapshot = s.blank
 	}

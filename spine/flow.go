@@ -15,6 +15,10 @@ import (
 
 const detectPosition = "detect"
 
+// alertsPosition is the newest block whose alerts are kept. It is ahead of
+// detectPosition by what came since the state of correlation was last kept.
+const alertsPosition = "alerts"
+
 // write is the bus's first reader: blocks to segments.
 func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *holdfast.Block) error {
 	s.mu.Lock()
@@ -40,7 +44,7 @@ func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfa
 		}
 	}
 	alerts := slices.DeleteFunc(s.Detect.Process(seq, b), func(a holdfast.Alert) bool { return a.Drill == ProbeDrill })
-	if len(alerts) == 0 {
+	if len(alerts) == 0 || seq <= s.keptAlerts {
 		s.setDetected(seq)
 		return nil
 	}
@@ -69,8 +73,9 @@ func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfa
 }
 
 // snapshotEvery is how often the state of correlation is kept while alerts come
-// all the time. Alerts that are kept in between come out the same, under the same
-// ids, when their blocks are looked at again after a crash.
+// all the time. After a crash the blocks since then are looked at again for the
+// state's sake; what alerts come out of them is kept already, and people may have
+// closed them or their incident meanwhile.
 const snapshotEvery = time.Second
 
 func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
@@ -96,12 +101,16 @@ func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []ho
 				*incidents = append(*incidents, in)
 			}
 		}
-		if err := t.done(ctx); err != nil || !due {
+		if err := t.done(ctx); err != nil {
+			return err
+		}
+		if err := tx.SetPosition(ctx, alertsPosition, seq, nil); err != nil || !due {
 			return err
 		}
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
 	if err == nil {
+		s.keptAlerts = seq
 		s.mu.Lock()
 		s.detected = seq
 		if due {

@@ -79,6 +79,9 @@ type Spine struct {
 
 	mu       sync.Mutex
 	detected uint64
+	// keptAlerts is the newest block whose alerts are kept. The detecting duty
+	// alone touches it.
+	keptAlerts uint64
 	// snapshotted is when the state of correlation was last kept with alerts.
 	snapshotted time.Time
 	lastSeen    map[string]time.Time // asset to its newest event
