@@ -1,9 +1,11 @@
 package holdfast
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
+	"unsafe"
 )
 
 // MaxBlockEvents is the most events one block holds.
@@ -30,13 +32,16 @@ type Count struct {
 	DeadLettered uint64    // kept raw in dataset "deadletter"
 }
 
-// blockVersion is what is written; version 1, whose counts had no hours, is
-// still read.
-const blockVersion = 2
+// blockVersion is what is written. Versions 1, whose counts had no hours, and 2,
+// which wrote every name anew, are still read.
+const blockVersion = 3
 
-// AppendBinary appends the block in Holdfast's block format: version byte,
-// then length-prefixed (uvarint) fields in the order of the structs. It is not
-// compressed; the bus does that.
+// AppendBinary appends the block in Holdfast's block format: version byte, then
+// length-prefixed (uvarint) fields in the order of the structs. Names that come
+// again (of fields, sources, datasets) are written once in a block: 0 and the text
+// the first time, then the number of that text, from 1. Of a field's text that
+// stands in the record too, only the place is written. It is not compressed; the
+// bus does that.
 func (b *Block) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, blockVersion)
 	dst = appendText(dst, b.ID)
@@ -50,34 +55,106 @@ func (b *Block) AppendBinary(dst []byte) ([]byte, error) {
 		dst = binary.AppendUvarint(dst, c.DeadLettered)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(b.Events)))
+	names := blockNames{known: map[string]uint64{}}
 	for i := range b.Events {
-		e := &b.Events[i]
-		dst = append(dst, e.ID[:]...)
-		dst = appendTime(dst, e.Time)
-		dst = appendTime(dst, e.Received)
-		for _, s := range [...]string{e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill} {
-			dst = appendText(dst, s)
-		}
-		dst = binary.AppendUvarint(dst, uint64(len(e.Fields)))
-		for _, f := range e.Fields {
-			dst = appendText(dst, f.Name)
-			dst = appendText(dst, f.Text)
-			dst = append(dst, byte(f.Kind))
-		}
-		dst = binary.AppendUvarint(dst, uint64(len(e.Raw)))
-		dst = append(dst, e.Raw...)
+		dst = appendBlockEvent(dst, &b.Events[i], &names)
 	}
 	return dst, nil
 }
 
-// MarshalBinary is AppendBinary into a new slice.
-func (b *Block) MarshalBinary() ([]byte, error) { return b.AppendBinary(nil) }
+func appendBlockEvent(dst []byte, e *Event, names *blockNames) []byte {
+	dst = append(dst, e.ID[:]...)
+	dst = appendTime(dst, e.Time)
+	dst = appendTime(dst, e.Received)
+	for _, s := range [...]string{e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill} {
+		dst = names.append(dst, s)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(e.Raw)))
+	dst = append(dst, e.Raw...)
+	dst = binary.AppendUvarint(dst, uint64(len(e.Fields)))
+	from := 0
+	for i := range e.Fields {
+		f := &e.Fields[i]
+		dst = names.append(dst, f.Name)
+		if at := standsIn(e.Raw, from, f.Text); at >= 0 {
+			dst = append(dst, byte(f.Kind)|standing)
+			dst = binary.AppendUvarint(dst, uint64(at))
+			dst = binary.AppendUvarint(dst, uint64(len(f.Text)))
+			from = at + len(f.Text)
+			continue
+		}
+		dst = append(dst, byte(f.Kind))
+		dst = appendText(dst, f.Text)
+	}
+	return dst
+}
 
-// UnmarshalBinary reads what AppendBinary wrote. Strings share one copy of
-// data. Damage gives an error that wraps ErrInvalid, never a panic, and never
-// an allocation larger than the input justifies.
+// standing marks the kind of a field whose text stands in the record.
+const standing = 0x80
+
+// standsIn looks for a text in a record, a little way on from where the field
+// before it stood, and returns its place or -1. Fields mostly come in the record's
+// order.
+func standsIn(raw []byte, from int, text string) int {
+	const least, ahead = 6, 160
+	if len(text) < least {
+		return -1
+	}
+	near := raw[from:min(len(raw), from+len(text)+ahead)]
+	at := bytes.Index(near, unsafe.Slice(unsafe.StringData(text), len(text))) //nolint:gosec // read only
+	if at < 0 {
+		return -1
+	}
+	return from + at
+}
+
+// blockNames numbers the names of one block.
+type blockNames struct {
+	known map[string]uint64
+	// near finds a name by where it lies in memory: parsers give the same name as
+	// the same string.
+	near [256]struct {
+		at *byte
+		n  int
+		is uint64
+	}
+}
+
+func (n *blockNames) append(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, 1) // number 1 is the empty name
+	}
+	at := unsafe.StringData(s)
+	slot := &n.near[(uintptr(unsafe.Pointer(at))>>3^uintptr(len(s)))%uintptr(len(n.near))] //nolint:gosec // a place in a table
+	if slot.at == at && slot.n == len(s) {
+		return binary.AppendUvarint(dst, slot.is)
+	}
+	is, ok := n.known[s]
+	if !ok {
+		is = uint64(len(n.known)) + 2
+		n.known[s] = is
+		dst = appendText(append(dst, 0), s)
+	} else {
+		dst = binary.AppendUvarint(dst, is)
+	}
+	slot.at, slot.n, slot.is = at, len(s), is
+	return dst
+}
+
+// MarshalBinary is AppendBinary into a new slice.
+func (b *Block) MarshalBinary() ([]byte, error) {
+	n := 64 + len(b.ID) + 64*len(b.Counts)
+	for i := range b.Events {
+		n += 64 + 2*len(b.Events[i].Raw)
+	}
+	return b.AppendBinary(make([]byte, 0, n))
+}
+
+// UnmarshalBinary reads what AppendBinary wrote. Strings and records share one
+// copy of data. Damage gives an error that wraps ErrInvalid, never a panic, and
+// never an allocation larger than the input justifies.
 func (b *Block) UnmarshalBinary(data []byte) error {
-	r := blockReader{s: string(data)}
+	r := blockReader{s: string(data), names: []string{""}}
 	v := r.byte()
 	if r.err == nil && (v < 1 || v > blockVersion) {
 		return fmt.Errorf("block format %d is not known, this program reads %d: %w", v, blockVersion, ErrInvalid)
@@ -100,22 +177,70 @@ func (b *Block) UnmarshalBinary(data []byte) error {
 		if r.err != nil {
 			break
 		}
-		var e Event
-		copy(e.ID[:], r.take(16))
-		e.Time, e.Received = r.time(), r.time()
-		e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill = r.text(), r.text(), r.text(), r.text(), r.text()
-		fields := r.count(3)
-		e.Fields = make([]Field, 0, fields)
-		for range fields {
-			e.Fields = append(e.Fields, Field{r.text(), r.text(), Kind(r.byte())})
+		if v > 2 {
+			b.Events = append(b.Events, r.event())
+		} else {
+			b.Events = append(b.Events, r.event2())
 		}
-		e.Raw = []byte(r.text())
-		b.Events = append(b.Events, e)
 	}
 	if r.err == nil && len(r.s) > 0 {
 		r.err = fmt.Errorf("block has %d bytes too many: %w", len(r.s), ErrInvalid)
 	}
 	return r.err
+}
+
+func (r *blockReader) event() (e Event) {
+	copy(e.ID[:], r.take(16))
+	e.Time, e.Received = r.time(), r.time()
+	e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill = r.name(), r.name(), r.name(), r.name(), r.name()
+	raw := r.text()
+	e.Raw = unsafe.Slice(unsafe.StringData(raw), len(raw)) //nolint:gosec // nobody writes to a record
+	fields := r.count(3)
+	e.Fields = make([]Field, 0, fields)
+	for range fields {
+		name, kind := r.name(), r.byte()
+		if kind&standing == 0 {
+			e.Fields = append(e.Fields, Field{name, r.text(), Kind(kind)})
+			continue
+		}
+		at, n := r.uvarint(), r.uvarint()
+		if at > uint64(len(raw)) || n > uint64(len(raw))-at {
+			r.fail("a field goes past its record")
+			return e
+		}
+		e.Fields = append(e.Fields, Field{name, raw[at : at+n], Kind(kind &^ standing)})
+	}
+	return e
+}
+
+// event2 reads an event as versions 1 and 2 had it.
+func (r *blockReader) event2() (e Event) {
+	copy(e.ID[:], r.take(16))
+	e.Time, e.Received = r.time(), r.time()
+	e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill = r.text(), r.text(), r.text(), r.text(), r.text()
+	fields := r.count(3)
+	e.Fields = make([]Field, 0, fields)
+	for range fields {
+		e.Fields = append(e.Fields, Field{r.text(), r.text(), Kind(r.byte())})
+	}
+	e.Raw = []byte(r.text())
+	return e
+}
+
+// name reads a name, as blockNames wrote it.
+func (r *blockReader) name() string {
+	switch n := r.uvarint(); {
+	case r.err != nil:
+		return ""
+	case n == 0:
+		s := r.text()
+		r.names = append(r.names, s)
+		return s
+	case n <= uint64(len(r.names)):
+		return r.names[n-1]
+	}
+	r.fail("a name that was not said")
+	return ""
 }
 
 func appendText(dst []byte, s string) []byte {
@@ -131,8 +256,9 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 type blockReader struct {
-	s   string
-	err error
+	s     string
+	names []string
+	err   error
 }
 
 func (r *blockReader) fail(what string) {

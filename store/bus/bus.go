@@ -51,6 +51,8 @@ type Bus struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
 
+	recent *recent
+
 	mu sync.RWMutex // held for writing while the server is opened again
 	in *inner
 }
@@ -75,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
-	b := &Bus{opt: o, enc: enc, dec: dec}
+	b := &Bus{opt: o, enc: enc, dec: dec, recent: newRecent()}
 	if o.URL != "" {
 		b.in, err = join(ctx, o)
 	} else {
@@ -168,7 +170,8 @@ func (b *Bus) Reserve() uint64 { return b.opt.Reserve }
 
 // Publish makes a block durable. When it returns nil the block is synced to
 // disk, or kept by a majority of the cluster; doubled says that a block of the
-// same ID was there already, and seq is then that one's.
+// same ID was there already, and seq is then that one's. Nobody changes the block
+// from here on.
 func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, doubled bool, err error) {
 	if err := b.Room(); err != nil {
 		return 0, false, err
@@ -181,9 +184,8 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	if len(packed) > maxBlock {
 		return 0, false, fmt.Errorf("a block of %d bytes packed: %w", len(packed), holdfast.ErrTooLarge)
 	}
-	b.mu.RLock()
-	in := b.in
-	b.mu.RUnlock()
+	b.recent.put(packed, block, len(plain))
+	in := b.current()
 	if in.server == nil {
 		return in.publish(ctx, block.ID, packed)
 	}
@@ -246,10 +248,12 @@ func (b *Bus) Release(ctx context.Context, upto uint64) error {
 	return nil
 }
 
-// Consume calls fn for each block after a place, in order, until ctx is done.
+// Consume calls fn for each block after a place, in order, until ctx is done. fn
+// must not change the block, which it shares with other readers.
 // An error of fn is tried again, at first soon, then every five seconds. A
 // block that is damaged is logged and passed over.
 func (b *Bus) Consume(ctx context.Context, after uint64, fn func(seq uint64, block *holdfast.Block) error) error {
+	defer b.recent.reading()()
 	read := b.consume
 	if b.opt.URL != "" {
 		read = b.follow
@@ -319,6 +323,9 @@ func (b *Bus) deliver(ctx context.Context, seq uint64, data []byte, fn func(uint
 }
 
 func (b *Bus) unpack(data []byte) (*holdfast.Block, error) {
+	if block := b.recent.take(data); block != nil {
+		return block, nil
+	}
 	plain, err := b.dec.DecodeAll(data, nil)
 	if err != nil {
 		return nil, err
