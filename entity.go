@@ -59,7 +59,7 @@ type Logsource struct {
 // Entities returns the entities of an event by its dataset's map, each once,
 // in field order. Fields that already carry an ECS entity name count as well.
 func (d *Dataset) Entities(e *Event) []Entity {
-	var out []Entity
+	out := make([]Entity, 0, 8)
 	for i := range e.Fields {
 		f := &e.Fields[i]
 		if f.Text == "" || f.Kind == Null {

@@ -170,43 +170,96 @@ func appendEventJSON(b []byte, e *Event) []byte {
 }
 
 func appendFieldsJSON(b []byte, fields []Field) []byte {
+	if repeats(fields) {
+		return appendListsJSON(b, fields)
+	}
 	b = append(b, '{')
-	first := true
 	for i := range fields {
-		name := fields[i].Name
-		if earlier(fields[:i], name) {
-			continue
-		}
-		if !first {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		first = false
-		b = AppendJSONString(b, name)
+		b = AppendJSONString(b, fields[i].Name)
 		b = append(b, ':')
-		if !earlier(fields[i+1:], name) {
+		b = appendValueJSON(b, fields[i])
+	}
+	return append(b, '}')
+}
+
+// repeats reports whether a name stands more than once.
+func repeats(fields []Field) bool {
+	const few = 256
+	if len(fields) > few {
+		seen := make(map[string]bool, len(fields))
+		for i := range fields {
+			seen[fields[i].Name] = true
+		}
+		return len(seen) < len(fields)
+	}
+	var seen [16]uint64 // bits by a hash; a name whose bit is new is new
+	for i := range fields {
+		name := fields[i].Name
+		h := uint32(len(name))
+		if n := len(name); n > 4 {
+			h = h*31 + uint32(name[n-1])
+			h = h*31 + uint32(name[n-2])
+			h = h*31 + uint32(name[n-4])
+			h = h*31 + uint32(name[n/2])
+			h = h*31 + uint32(name[0])
+		} else {
+			for j := range n {
+				h = h*31 + uint32(name[j])
+			}
+		}
+		h = h * 0x9e3779b1 >> 22
+		if seen[h>>6]&(1<<(h&63)) == 0 {
+			seen[h>>6] |= 1 << (h & 63)
+			continue
+		}
+		for j := range i {
+			if fields[j].Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendListsJSON writes names that repeat as lists, where they first stood.
+func appendListsJSON(b []byte, fields []Field) []byte {
+	next := make([]int, len(fields)) // the next field of the same name, or 0
+	last := make(map[string]int, len(fields))
+	first := make([]bool, len(fields))
+	for i := range fields {
+		before, ok := last[fields[i].Name]
+		first[i] = !ok
+		if ok {
+			next[before] = i
+		}
+		last[fields[i].Name] = i
+	}
+	b = append(b, '{')
+	for i := range fields {
+		if !first[i] {
+			continue
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendJSONString(b, fields[i].Name)
+		b = append(b, ':')
+		if next[i] == 0 {
 			b = appendValueJSON(b, fields[i])
 			continue
 		}
 		b = append(b, '[')
 		b = appendValueJSON(b, fields[i])
-		for _, f := range fields[i+1:] {
-			if f.Name == name {
-				b = append(b, ',')
-				b = appendValueJSON(b, f)
-			}
+		for j := next[i]; j != 0; j = next[j] {
+			b = append(b, ',')
+			b = appendValueJSON(b, fields[j])
 		}
 		b = append(b, ']')
 	}
 	return append(b, '}')
-}
-
-func earlier(fields []Field, name string) bool {
-	for i := range fields {
-		if fields[i].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func appendValueJSON(b []byte, f Field) []byte {

@@ -1,6 +1,9 @@
 package holdfast
 
-import "unicode/utf8"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -11,50 +14,72 @@ func validUTF8(b []byte) bool { return utf8.Valid(b) }
 // text is inert inside HTML.
 func AppendJSONString(b []byte, s string) []byte {
 	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' && c != 0x7f {
-				i++
-				continue
-			}
-			b = append(b, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\n':
-				b = append(b, '\\', 'n')
-			case '\r':
-				b = append(b, '\\', 'r')
-			case '\t':
-				b = append(b, '\\', 't')
+	for {
+		n := plainRun(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return append(b, '"')
+		}
+		s = s[n:]
+		switch c := s[0]; {
+		case c == '\\' || c == '"':
+			b = append(b, '\\', c)
+			s = s[1:]
+		case c < utf8.RuneSelf:
+			b = appendEscape(b, c)
+			s = s[1:]
+		default:
+			r, size := utf8.DecodeRuneInString(s)
+			switch {
+			case r == utf8.RuneError && size == 1:
+				b = append(b, "\ufffd"...)
+			case r == '\u2028' || r == '\u2029':
+				b = append(b, '\\', 'u', '2', '0', '2', hexDigits[r&15])
 			default:
-				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+				b = append(b, s[:size]...)
 			}
-			i++
-			start = i
-			continue
+			s = s[size:]
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			b = append(b, s[start:i]...)
-			b = append(b, "\ufffd"...)
-			i++
-			start = i
-			continue
-		}
-		if r == '\u2028' || r == '\u2029' {
-			b = append(b, s[start:i]...)
-			b = append(b, '\\', 'u', '2', '0', '2', hexDigits[r&15])
-			i += size
-			start = i
-			continue
-		}
-		i += size
 	}
-	b = append(b, s[start:]...)
-	return append(b, '"')
+}
+
+func appendEscape(b []byte, c byte) []byte {
+	switch c {
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	}
+	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+// plainRun counts the bytes at the start of s that stand for themselves in a JSON
+// string: ASCII but for controls, DEL, and the characters " \ < > &. It looks at
+// eight at a time: a byte of a word is zero exactly where the byte looked for
+// stands, and the highest bit of (w-1)&^w&0x80 shows the first zero byte.
+func plainRun(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		slash := w ^ ones*'\\'
+		angle := (w | ones*2) ^ ones*'>' // < and > differ in one bit
+		quote := (w | ones*4) ^ ones*'&' // " and & do
+		del := w ^ ones*0x7f
+		other := w | (w-ones*0x20)&^w | (slash-ones)&^slash | (angle-ones)&^angle | (quote-ones)&^quote | (del-ones)&^del
+		if other &= tops; other != 0 {
+			return i + bits.TrailingZeros64(other)>>3
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			break
+		}
+	}
+	return i
 }
 
 // jsonNumber reports whether s is a number by RFC 8259, section 6.
