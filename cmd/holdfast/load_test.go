@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"holdfast/internal/testkit/made"
 )
 
@@ -42,6 +44,7 @@ func BenchmarkServer(b *testing.B) {
 			time.Sleep(2 * time.Second) // the first looks at what there is
 			idle := memory(b, s.cmd.Process.Pid, "VmRSS")
 			s.profile()
+			before := s.wrote()
 			b.ResetTimer()
 			acks := s.send(b, bodies)
 			sent := b.Elapsed()
@@ -56,7 +59,56 @@ func BenchmarkServer(b *testing.B) {
 			b.ReportMetric(memory(b, s.cmd.Process.Pid, "VmRSS"), "loaded-MB")
 			b.ReportMetric(memory(b, s.cmd.Process.Pid, "VmHWM"), "peak-MB")
 			b.ReportMetric(float64(size(b, filepath.Join(s.data, "events")))/float64(bytesOf(bodies, b.N)), "stored/raw")
+			b.ReportMetric(float64(s.wrote()-before)/float64(bytesOf(bodies, b.N)), "written/raw")
 			b.ReportMetric(s.spent().Seconds()*1e6/float64(b.N*1000), "cpu-µs/event")
+		})
+	}
+}
+
+// BenchmarkAck measures how long a request of 100 records takes to be acknowledged
+// while 10,000 records a second come, or HOLDFAST_RATE, evenly and whether or not
+// earlier ones are answered: from when it was due, not from when there was a
+// connection for it. Run it with -benchtime 2000x or more.
+func BenchmarkAck(b *testing.B) {
+	rate := 10_000
+	if said := os.Getenv("HOLDFAST_RATE"); said != "" {
+		var err error
+		if rate, err = strconv.Atoi(said); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, rules := range []string{"none", "core"} {
+		b.Run(rules, func(b *testing.B) {
+			const each = 100
+			s := newLoaded(b, rules)
+			bodies := madeBodies(64, each)
+			every := time.Second * each / time.Duration(rate)
+			var mu sync.Mutex
+			var acks []time.Duration
+			var all errgroup.Group
+			all.SetLimit(64)
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+			b.ResetTimer()
+			start := time.Now()
+			for n := range b.N {
+				due := start.Add(time.Duration(n) * every)
+				time.Sleep(time.Until(due))
+				all.Go(func() error {
+					if err := s.post(b.Context(), client, bodies[n%len(bodies)]); err != nil {
+						return err
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					acks = append(acks, time.Since(due))
+					return nil
+				})
+			}
+			if err := all.Wait(); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N*each)/b.Elapsed().Seconds(), "events/s")
+			quantiles(b, acks)
 		})
 	}
 }
@@ -228,20 +280,47 @@ func (s *loaded) spent() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
 }
 
+// wrote is how many bytes the server has had written to disk.
+func (s *loaded) wrote() int64 {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "\nwrite_bytes: ")
+	line, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.ParseInt(line, 10, 64)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return n
+}
+
+// madeBodies makes bodies of some records each.
+func madeBodies(n, each int) [][]byte {
+	m := made.New(1, time.Now().Add(-time.Duration(n)*time.Second), time.Millisecond)
+	out := make([][]byte, n)
+	for i := range out {
+		var body bytes.Buffer
+		for range each {
+			body.Write(m.Next())
+			body.WriteByte('\n')
+		}
+		out[i] = body.Bytes()
+	}
+	return out
+}
+
 // linesOf makes bodies of 1,000 records.
 func linesOf(kind string, n int) [][]byte {
-	m := made.New(1, time.Now().Add(-time.Duration(n)*time.Second), time.Millisecond)
+	if kind == "made" {
+		return madeBodies(n, 1000)
+	}
 	out := make([][]byte, n)
 	k := 0
 	for i := range out {
 		var body bytes.Buffer
 		for range 1000 {
 			k++
-			if kind == "made" {
-				body.Write(m.Next())
-				body.WriteByte('\n')
-				continue
-			}
 			at := time.Now().Format("2006-01-02T15:04:05.000000-07:00")
 			fmt.Fprintf(&body, "%s web-%02d sshd[%d]: Accepted publickey for deploy from 198.51.100.%d port %d ssh2: ED25519 SHA256:0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\n", at, k%40, k%32768, k%250, 1024+k%60000)
 		}
