@@ -8,7 +8,7 @@ import (
 )
 
 // maxRecent bounds the unpacked size of the blocks that are kept for readers.
-const maxRecent = 64 << 20
+const maxRecent = 24 << 20
 
 // recent are blocks that were published here a moment ago, for the readers of
 // this process, which then need not unpack what they are handed. A block is found
