@@ -5,11 +5,11 @@
 package detect
 
 import (
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 
 	"holdfast"
 	"holdfast/detect/correlate"
@@ -47,6 +47,7 @@ type Detector struct {
 	exceptions []holdfast.Exception
 	hiding     *hiding
 	hidden     map[string]*holdfast.Hidden // by id of filter or exception
+	packer     *zstd.Encoder               // of snapshots, once there was one
 }
 
 // loaded is one set of rules. It does not change.
@@ -228,62 +229,4 @@ func (d *Detector) Stats() correlate.Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.correlator.Stats()
-}
-
-type snapshot struct {
-	Version     int             `json:"version"`
-	Seq         uint64          `json:"seq"`
-	Correlation json.RawMessage `json:"correlation"`
-	// Hidden is what filters and exceptions have hidden, by id.
-	Hidden map[string]*holdfast.Hidden `json:"hidden,omitempty"`
-}
-
-const snapshotVersion = 1
-
-// Snapshot writes the state after the last block processed: its number, the
-// windows and the live alerts.
-func (d *Detector) Snapshot() ([]byte, error) {
-	b, _, err := d.SnapshotAt()
-	return b, err
-}
-
-// SnapshotAt is Snapshot that also returns the number of the last block.
-func (d *Detector) SnapshotAt() ([]byte, uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c, err := d.correlator.Snapshot()
-	if err != nil {
-		return nil, 0, err
-	}
-	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c, d.hidden})
-	if err != nil {
-		return nil, 0, fmt.Errorf("write detection state: %w", err)
-	}
-	return b, d.seq, nil
-}
-
-// Restore reads what Snapshot wrote. Load the rules first: state of rules that
-// are not loaded, or have changed, is left behind. Damage changes nothing and
-// gives an error that wraps holdfast.ErrInvalid.
-func (d *Detector) Restore(b []byte) error {
-	var s snapshot
-	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("read detection state: %w: %w", holdfast.ErrInvalid, err)
-	}
-	if s.Version != snapshotVersion {
-		return fmt.Errorf("detection state has version %d, this program reads %d: %w", s.Version, snapshotVersion, holdfast.ErrInvalid)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.correlator.Restore(s.Correlation); err != nil {
-		return err
-	}
-	d.seq = s.Seq
-	d.hidden = map[string]*holdfast.Hidden{}
-	for id, h := range s.Hidden {
-		if h != nil {
-			d.hidden[id] = h
-		}
-	}
-	return nil
 }

@@ -72,11 +72,15 @@ func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfa
 	return nil
 }
 
-// snapshotEvery is how often the state of correlation is kept while alerts come
-// all the time. After a crash the blocks since then are looked at again for the
-// state's sake; what alerts come out of them is kept already, and people may have
-// closed them or their incident meanwhile.
-const snapshotEvery = time.Second
+// The state of correlation is kept once a second, less often where it is large:
+// 256 KiB a second are written at most. After a crash the blocks since then are
+// looked at again for the state's sake; what alerts come out of them is kept
+// already, and people may have closed them or their incident meanwhile.
+const (
+	snapshotEvery = time.Second
+	snapshotBytes = 256 << 10 // a second
+	snapshotMost  = 20 * time.Second
+)
 
 func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
 	due := s.snapshotDue()
@@ -114,7 +118,7 @@ func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []ho
 		s.mu.Lock()
 		s.detected = seq
 		if due {
-			s.snapshotted = s.Clock.Now()
+			s.snapshotted, s.snapshotSize = s.Clock.Now(), len(snapshot)
 		}
 		s.mu.Unlock()
 	}
@@ -125,7 +129,8 @@ func (s *Spine) snapshotDue() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since := s.Clock.Now().Sub(s.snapshotted)
-	return since >= snapshotEvery || since < 0
+	every := min(snapshotEvery+snapshotEvery*time.Duration(s.snapshotSize/snapshotBytes), snapshotMost)
+	return since >= every || since < 0
 }
 
 func (s *Spine) setDetected(seq uint64) {
@@ -181,7 +186,7 @@ func (s *Spine) keepPlaceNow(ctx context.Context, l state.Lease) error {
 	if err != nil || seq == 0 || s.Detected() < seq {
 		return err
 	}
-	return s.State.Tx(ctx, func(tx *state.Tx) error {
+	err = s.State.Tx(ctx, func(tx *state.Tx) error {
 		if err := tx.Holds(ctx, l); err != nil {
 			return err
 		}
@@ -190,6 +195,12 @@ func (s *Spine) keepPlaceNow(ctx context.Context, l state.Lease) error {
 		}
 		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
 	})
+	if err == nil {
+		s.mu.Lock()
+		s.snapshotted, s.snapshotSize = s.Clock.Now(), len(snapshot)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // release lets the bus forget what both readers have done.

@@ -83,18 +83,19 @@ type Spine struct {
 	// alone touches it.
 	keptAlerts uint64
 	// snapshotted is when the state of correlation was last kept with alerts.
-	snapshotted time.Time
-	lastSeen    map[string]time.Time // asset to its newest event
-	notes       map[string]map[string]string
-	tasks       *signal // a task was queued, or is done
-	changed     *signal // something standings rest on has changed
-	outbox      *signal
-	names       *signal
-	excepted    *signal
-	probes      probes
-	except      sync.Mutex        // held while exceptions change
-	byName      map[string]string // host name to asset
-	running     context.Context   //nolint:containedctx // the program's, for drills that outlive a request
+	snapshotted  time.Time
+	snapshotSize int                  // its bytes
+	lastSeen     map[string]time.Time // asset to its newest event
+	notes        map[string]map[string]string
+	tasks        *signal // a task was queued, or is done
+	changed      *signal // something standings rest on has changed
+	outbox       *signal
+	names        *signal
+	excepted     *signal
+	probes       probes
+	except       sync.Mutex        // held while exceptions change
+	byName       map[string]string // host name to asset
+	running      context.Context   //nolint:containedctx // the program's, for drills that outlive a request
 }
 
 // New joins the stages.
