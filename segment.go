@@ -29,7 +29,13 @@ type Segment struct {
 	// Written is how many bytes were written for these events in all, to this
 	// file and to those that it took the place of.
 	Written uint64 `json:"written,omitempty"`
+	// Form says how the file's columns are to be read: SegmentForm, or 0 for the
+	// first form, whose times had a zone.
+	Form int `json:"form,omitempty"`
 }
+
+// SegmentForm is the form in which segments are written.
+const SegmentForm = 1
 
 // SegmentPart counts the events of one source and dataset that were received
 // in one hour.

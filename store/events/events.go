@@ -264,24 +264,50 @@ func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error
 }
 
 func (s *Store) relationOf(segs []holdfast.Segment) string {
+	var parts []string
+	for _, form := range []int{0, holdfast.SegmentForm} {
+		if files := s.files(segs, form); files != "" {
+			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files)
+		}
+	}
+	if len(parts) > 0 {
+		return strings.Join(parts, " UNION ALL ")
+	}
 	cols := make([]string, len(relation))
-	if len(segs) == 0 {
-		for i, c := range relation {
-			cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
-		}
-		return "SELECT " + strings.Join(cols, ", ") + " WHERE false"
-	}
 	for i, c := range relation {
-		cols[i] = `"` + c.stored + `" AS "` + c.name + `"`
-		if c.kind == "TIMESTAMP" {
-			cols[i] = `"` + c.stored + `"::TIMESTAMP AS "` + c.name + `"`
+		cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
+	}
+	return "SELECT " + strings.Join(cols, ", ") + " WHERE false"
+}
+
+func columnsOf(form int) string {
+	cols := make([]string, len(relation))
+	for i, c := range relation {
+		cols[i] = stored(c, form) + ` AS "` + c.name + `"`
+	}
+	return strings.Join(cols, ", ")
+}
+
+// stored is a column as a file of a form has it.
+func stored(c column, form int) string {
+	if c.kind == "TIMESTAMP" && form == 0 {
+		return `"` + c.stored + `"::TIMESTAMP`
+	}
+	return `"` + c.stored + `"`
+}
+
+// files are those segments of a form as a table, "" for none.
+func (s *Store) files(segs []holdfast.Segment, form int) string {
+	var files []string
+	for _, g := range segs {
+		if g.Form == form {
+			files = append(files, literal(filepath.Join(s.dir, filepath.FromSlash(g.Path))))
 		}
 	}
-	files := make([]string, len(segs))
-	for i, g := range segs {
-		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	if len(files) == 0 {
+		return ""
 	}
-	return "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + strings.Join(files, ", ") + "])"
+	return "read_parquet([" + strings.Join(files, ", ") + "])"
 }
 
 // Event returns one event, or ErrNotFound.
@@ -303,14 +329,16 @@ func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event,
 }
 
 func (s *Store) find(ctx context.Context, segs []holdfast.Segment, id holdfast.EventID) (holdfast.Event, error) {
-	files := make([]string, len(segs))
-	for i, g := range segs {
-		files[i] = literal(filepath.Join(s.dir, filepath.FromSlash(g.Path)))
+	var parts []string
+	for _, form := range []int{0, holdfast.SegmentForm} {
+		if files := s.files(segs, form); files != "" {
+			at, received := stored(column{stored: "time", kind: "TIMESTAMP"}, form), stored(column{stored: "received", kind: "TIMESTAMP"}, form)
+			parts = append(parts, "SELECT id, "+at+", "+received+", dataset, source, asset, trouble, drill, fields, raw, raw_bytes FROM "+files+" WHERE id = $1")
+		}
 	}
 	var r row
 	var at, received time.Time
-	err := s.db.QueryRowContext(ctx, `SELECT id, "time"::TIMESTAMP, received::TIMESTAMP, dataset, source, asset, trouble, drill, fields, raw, raw_bytes
-		FROM read_parquet([`+strings.Join(files, ", ")+`]) WHERE id = ? LIMIT 1`, id.String()).
+	err := s.db.QueryRowContext(ctx, strings.Join(parts, " UNION ALL ")+" LIMIT 1", id.String()).
 		Scan(&r.ID, &at, &received, &r.Dataset, &r.Source, &r.Asset, &r.Trouble, &r.Drill, &r.Fields, &r.Raw, &r.RawBytes)
 	if errors.Is(err, sql.ErrNoRows) {
 		return holdfast.Event{}, holdfast.ErrNotFound

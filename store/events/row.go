@@ -11,11 +11,13 @@ import (
 	"holdfast"
 )
 
-// row is an event as a segment keeps it. Text is never null.
+// row is an event as a segment keeps it. Text is never null. Times are of UTC and
+// do not say so, because DuckDB reads those that do as times of a zone, and has to
+// ask a calendar about each.
 type row struct {
 	ID          string `parquet:"id"`
-	Time        int64  `parquet:"time,timestamp(microsecond),delta"`
-	Received    int64  `parquet:"received,timestamp(microsecond),delta"`
+	Time        int64  `parquet:"time,timestamp(microsecond:local),delta"`
+	Received    int64  `parquet:"received,timestamp(microsecond:local),delta"`
 	Dataset     string `parquet:"dataset,dict"`
 	Source      string `parquet:"source,dict"`
 	Asset       string `parquet:"asset,dict"`

@@ -37,6 +37,7 @@ type file struct {
 }
 
 func createFile(dir string, seg holdfast.Segment) (*file, error) {
+	seg.Form = holdfast.SegmentForm
 	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New()}
 	if err := os.MkdirAll(filepath.Dir(x.full), 0o700); err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
