@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -110,6 +111,9 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 	trouble = in.setTime(&e, p.Time, trouble)
 	if e.Asset == "" && p.Host != "" && in.o.Asset != nil {
 		e.Asset = in.o.Asset(p.Host)
+	}
+	if in.o.Places != nil {
+		in.place(&e)
 	}
 	e.Drill = in.drill(&e)
 	e.Trouble = strings.Join(trouble, "; ")
@@ -230,4 +234,36 @@ func (in *Ingest) drill(e *holdfast.Event) string {
 		}
 	}
 	return ""
+}
+
+// place adds what is known of the event's addresses, behind the source's own
+// fields. A name that the source uses itself stays the source's.
+func (in *Ingest) place(e *holdfast.Event) {
+	ecs := in.datasets[e.Dataset].ECS
+	own := len(e.Fields)
+	var source, destination bool
+	for i := range own {
+		kind := e.Fields[i].Name
+		if to, ok := ecs[kind]; ok {
+			kind = to
+		}
+		switch {
+		case e.Fields[i].Text == "":
+			continue
+		case kind == holdfast.EntitySource && !source:
+			source = true
+		case kind == holdfast.EntityDestination && !destination:
+			destination = true
+		default:
+			continue
+		}
+		e.Fields = in.o.Places(e.Fields[:len(e.Fields):len(e.Fields)], strings.TrimSuffix(kind, ".ip"), e.Fields[i].Text)
+	}
+	kept := e.Fields[:own]
+	for _, f := range e.Fields[own:] {
+		if !slices.ContainsFunc(e.Fields[:own], func(o holdfast.Field) bool { return o.Name == f.Name }) {
+			kept = append(kept, f)
+		}
+	}
+	e.Fields = kept
 }

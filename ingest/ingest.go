@@ -41,8 +41,11 @@ type Options struct {
 	// Asset returns the id of the asset of a host's name, or "". It is asked for
 	// records that come without one. May be nil.
 	Asset func(host string) (asset string)
-	Clock clock.Clock
-	Log   *slog.Logger
+	// Places appends what is known of an address to an event's fields, under names
+	// that begin with of: "source" or "destination". May be nil.
+	Places func(fields []holdfast.Field, of, address string) []holdfast.Field
+	Clock  clock.Clock
+	Log    *slog.Logger
 }
 
 // Ingest takes records in. It may be used from many goroutines.

@@ -205,6 +205,48 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// TestPlaces adds what is known of addresses behind the source's own fields,
+// once for each end, and leaves a name alone that the source uses itself.
+func TestPlaces(t *testing.T) {
+	own := parser.Parser{
+		Name:     "ends",
+		Datasets: []holdfast.Dataset{{Name: "ends", ECS: map[string]string{"from": holdfast.EntitySource, "to": holdfast.EntityDestination}}},
+		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
+			var out []holdfast.Field
+			for _, w := range strings.Fields(string(raw)) {
+				name, text, _ := strings.Cut(w, "=")
+				out = append(out, holdfast.Field{Name: name, Text: text})
+			}
+			return parser.Parsed{Dataset: "ends", Fields: out}, nil
+		},
+	}
+	b := &bus{}
+	in := ingest.New(ingest.Options{
+		Parsers: []parser.Parser{own}, Bus: b, Clock: clock.NewFixed(now), Log: slog.New(slog.DiscardHandler),
+		Places: func(fields []holdfast.Field, of, address string) []holdfast.Field {
+			return append(fields, holdfast.Field{Name: of + ".geo.city_name", Text: "city of " + address}, holdfast.Field{Name: of + ".as.number", Text: "1", Kind: holdfast.Number})
+		},
+	})
+	for raw, want := range map[string]string{
+		"from=a to=b":                      "from=a to=b source.geo.city_name=city of a source.as.number=1 destination.geo.city_name=city of b destination.as.number=1",
+		"from= from=c from=d":              "from= from=c from=d source.geo.city_name=city of c source.as.number=1",
+		"from=e source.geo.city_name=mine": "from=e source.geo.city_name=mine source.as.number=1",
+		"destination.ip=f x=y":             "destination.ip=f x=y destination.geo.city_name=city of f destination.as.number=1",
+		"x=y":                              "x=y",
+	} {
+		if err := in.Put(t.Context(), []holdfast.Record{{Source: "s", Position: raw, Raw: []byte(raw), Received: now}}); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range b.blocks[len(b.blocks)-1].Events[0].Fields {
+			got = append(got, f.Name+"="+f.Text)
+		}
+		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s: %s", raw, diff)
+		}
+	}
+}
+
 func TestTooLargeIsCut(t *testing.T) {
 	b := &bus{}
 	in, _ := open(t, b)

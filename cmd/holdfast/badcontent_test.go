@@ -145,6 +145,7 @@ func TestBadSettings(t *testing.T) {
 		"inputs:\n  - {kind: file, wher: /x}\n":                 `2:18: an input has no key "wher"; the keys are kind, where`,
 		"inputs:\n  - {kind: fil, where: /x}\n":                 `2:5: there is no input of the kind "fil"; the kinds are elastic, file, `,
 		"inputs:\n  - {kind: file, where: x}\n":                 `2:5: file: "x" is no absolute path; write it from the root`,
+		"geoip: [city.mmdb]\n":                                  `1:9: geoip: "city.mmdb" is no absolute path; write it from the root`,
 		"syslog-zone: [Mars]\n":                                 `1:15: syslog-zone: "Mars" is no time zone; write it as `,
 		"file: [/srv/***/x]\n":                                  `1:8: file: in "/srv/***/x", ** stands for whole folders; write it as `,
 		"- listen\n":                                            `1:1: the settings should be a map of keys; write them as `,

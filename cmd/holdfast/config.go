@@ -58,6 +58,7 @@ type config struct {
 	TLSCert     string         `koanf:"tls-cert"`
 	TLSKey      string         `koanf:"tls-key"`
 	Retention   []string       `koanf:"retention"`
+	GeoIP       []string       `koanf:"geoip"`
 
 	file, text string // the configuration file, and what it said at the start
 }
@@ -88,6 +89,7 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.String("events", "", "the folder of events; one that all nodes share if there are several; default: in the data folder")
 	f.StringSlice("role", nil, "what this node does of ingest, detect and serve; may stand several times; default: all")
 	f.StringSlice("retention", nil, "how long a dataset is kept, such as linux.sshd=90d or '*=365d+200GB'; may stand several times")
+	f.StringSlice("geoip", nil, "file of the MaxMind format (.mmdb) that says where public addresses lie, or whose network they are in; may stand several times")
 	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
 	f.String("tls-key", "", "key file (PEM) of --tls-cert")
 }
@@ -178,6 +180,8 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.Role, err = f.GetStringSlice(name)
 	case "retention":
 		c.Retention, err = f.GetStringSlice(name)
+	case "geoip":
+		c.GeoIP, err = f.GetStringSlice(name)
 	case "tls-cert":
 		c.TLSCert, err = f.GetString(name)
 	case "tls-key":

@@ -64,6 +64,9 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.spine.Run(ctx) })
+	if h.places != nil {
+		g.Go(func() error { h.places.Watch(ctx, 10*time.Second); return nil })
+	}
 	g.Go(func() error { return serveHTTP(ctx, console, handler, h.tls, h.log) })
 	if h.node.roles.Ingest {
 		g.Go(func() error { return p.Serve(ctx, agents) })

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,7 @@ func settings() map[string]func(string) error {
 			}
 			return nil
 		},
+		"geoip": wholePath,
 		"retention": func(v string) error {
 			_, err := retentionSetting(v)
 			return err
@@ -66,6 +68,13 @@ func settings() map[string]func(string) error {
 	}
 }
 
+func wholePath(v string) error {
+	if !filepath.IsAbs(v) {
+		return fmt.Errorf("%q is no absolute path; write it from the root", v)
+	}
+	return nil
+}
+
 func yesNo(v string) error {
 	if _, err := strconv.ParseBool(v); err != nil {
 		return fmt.Errorf("%q is neither true nor false", v)
@@ -75,7 +84,7 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role" || name == "retention"
+	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role" || name == "retention" || name == "geoip"
 }
 
 // withoutHead leaves out what an error begins with, where its reader knows that.
@@ -133,6 +142,7 @@ func (c *config) check() error {
 		{"state", given(c.State)},
 		{"bus", given(c.Bus)},
 		{"retention", c.Retention},
+		{"geoip", c.GeoIP},
 	} {
 		for _, v := range x.values {
 			if err := checks[x.name](v); err != nil {

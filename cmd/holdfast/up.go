@@ -21,6 +21,7 @@ import (
 	"holdfast/api/account"
 	artefacts "holdfast/control/artefact/all"
 	"holdfast/ingest"
+	"holdfast/ingest/geoip"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
 	actions "holdfast/respond/action/all"
@@ -89,6 +90,7 @@ type house struct {
 	events   *events.Store
 	evidence *evidence.Log
 	ingest   *ingest.Ingest
+	places   *geoip.Places // nil where no file is named
 	spine    *spine.Spine
 	accounts *account.Accounts
 	ca       *port.CA

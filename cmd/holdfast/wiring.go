@@ -19,6 +19,7 @@ import (
 	"holdfast/detect"
 	"holdfast/drill"
 	"holdfast/ingest"
+	"holdfast/ingest/geoip"
 	parsers "holdfast/ingest/parser/all"
 	"holdfast/internal/host"
 	"holdfast/respond"
@@ -123,10 +124,15 @@ func (h *house) openEvidence(ctx context.Context) error {
 
 func (h *house) stages(ctx context.Context) error {
 	drills := &drill.Runner{Clock: h.clock, Log: h.log}
+	var at func(fields []holdfast.Field, of, address string) []holdfast.Field
+	if len(h.cfg.GeoIP) > 0 {
+		h.places = geoip.New(h.cfg.GeoIP, h.log)
+		at = h.places.Append
+	}
 	h.ingest = ingest.New(ingest.Options{
 		Parsers: parsers.All(), Bus: h.bus, Clock: h.clock, Log: h.log,
 		Drill: func(text string) string { return h.spine.Marker(text) }, // nothing comes in before the spine is there
-		Asset: func(name string) string { return h.spine.AssetOf(name) },
+		Asset: func(name string) string { return h.spine.AssetOf(name) }, Places: at,
 	})
 	detector := detect.New(detect.Options{Datasets: h.ingest.Datasets(), Clock: h.clock, Log: h.log})
 	assessor := assess.New(assess.Options{Clock: h.clock, Log: h.log})
@@ -172,7 +178,19 @@ func (h *house) stages(ctx context.Context) error {
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
 		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
 		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, Roles: h.node.roles, Retention: keep,
-		Troubles: func() []spine.Trouble { return h.cfg.drifted(h.clock.Now().UTC()) },
+		Troubles: h.troubles,
 	})
 	return err
+}
+
+// troubles are those of the program around the loop.
+func (h *house) troubles() []spine.Trouble {
+	now := h.clock.Now().UTC()
+	out := h.cfg.drifted(now)
+	if h.places != nil {
+		for file, why := range h.places.Troubles() {
+			out = append(out, spine.Trouble{Source: file, Trouble: why + "; it is read again when it changes", At: now})
+		}
+	}
+	return out
 }
