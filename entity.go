@@ -1,5 +1,10 @@
 package holdfast
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Entity is something an event names, under its ECS field: a host, user,
 // address, process, file hash, domain or cloud principal. Everything that
 // joins events, alerts, incidents and actions speaks entities.
@@ -58,23 +63,56 @@ type Logsource struct {
 
 // Entities returns the entities of an event by its dataset's map, each once,
 // in field order. Fields that already carry an ECS entity name count as well.
+// A field that lists several hashes ("SHA1=…,SHA256=…", as Sysmon writes them)
+// gives the SHA-256 of them, in small letters as everywhere. Where a program is named by its path alone, the last
+// part of it is the process.
 func (d *Dataset) Entities(e *Event) []Entity {
 	out := make([]Entity, 0, 8)
+	program, process := "", false
 	for i := range e.Fields {
 		f := &e.Fields[i]
-		if f.Text == "" || f.Kind == Null {
+		if f.Text == "" || f.Text == "-" || f.Kind == Null {
 			continue
 		}
 		name := f.Name
 		if to, ok := d.ECS[name]; ok {
 			name = to
 		}
-		if !isEntityKind(name) || hasEntity(out, name, f.Text) {
+		if !isEntityKind(name) {
 			continue
 		}
-		out = append(out, Entity{name, f.Text})
+		text := f.Text
+		switch name {
+		case EntityHash:
+			text = strings.ToLower(sha256In(text))
+		case EntityExecutable:
+			program = cmp.Or(program, text)
+		case EntityProcess:
+			process = true
+		}
+		if text != "" && !hasEntity(out, name, text) {
+			out = append(out, Entity{name, text})
+		}
+	}
+	if program != "" && !process {
+		if name := program[strings.LastIndexAny(program, `/\`)+1:]; name != "" {
+			out = append(out, Entity{EntityProcess, name})
+		}
 	}
 	return out
+}
+
+// sha256In is the SHA-256 of a list of hashes, or the text if it is no list.
+func sha256In(text string) string {
+	if !strings.Contains(text, "=") {
+		return text
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		if kind, hash, ok := strings.Cut(strings.TrimSpace(one), "="); ok && strings.EqualFold(kind, "SHA256") {
+			return hash
+		}
+	}
+	return ""
 }
 
 func isEntityKind(name string) bool {

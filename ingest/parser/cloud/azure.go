@@ -10,7 +10,7 @@ import (
 )
 
 var entra = map[string]string{
-	"userPrincipalName": holdfast.EntityUser, "UserPrincipalName": holdfast.EntityUser,
+	"userPrincipalName": holdfast.EntityUser, "alertIncidents.assigneeUserPrincipalName": holdfast.EntityUser, "UserPrincipalName": holdfast.EntityUser,
 	"ipAddress": holdfast.EntitySource, "IPAddress": holdfast.EntitySource,
 	"initiatedBy.user.userPrincipalName": holdfast.EntityUser, "initiatedBy.user.ipAddress": holdfast.EntitySource, "initiatedBy.app.servicePrincipalId": holdfast.EntityPrincipal,
 	"callerIpAddress": holdfast.EntitySource, "servicePrincipalId": holdfast.EntityPrincipal, "tenantId": "cloud.account.id",

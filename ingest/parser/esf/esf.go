@@ -42,7 +42,7 @@ func Datasets() []holdfast.Dataset {
 	one := func(name, title, category string) holdfast.Dataset {
 		return holdfast.Dataset{
 			Name: name, Title: title, Logsource: holdfast.Logsource{Product: "macos", Category: category},
-			ECS: map[string]string{"Image": holdfast.EntityExecutable, "User": holdfast.EntityUser, "TargetFilename": holdfast.EntityFile},
+			ECS: map[string]string{"Image": holdfast.EntityExecutable, "process.executable.path": holdfast.EntityExecutable, "CommandLine": "process.command_line", "User": holdfast.EntityUser, "TargetFilename": holdfast.EntityFile},
 		}
 	}
 	return []holdfast.Dataset{

@@ -47,6 +47,9 @@ func dataset(name, title, category string) holdfast.Dataset {
 		ECS: map[string]string{
 			"Computer": holdfast.EntityHost, "User": holdfast.EntityUser, "Image": holdfast.EntityExecutable,
 			"DestinationIp": holdfast.EntityDestination, "SourceIp": holdfast.EntitySource, "TargetFilename": holdfast.EntityFile,
+			"Hashes": holdfast.EntityHash, "CommandLine": "process.command_line", "ParentImage": "process.parent.executable",
+			"ParentCommandLine": "process.parent.command_line", "ProcessId": "process.pid", "EventID": "event.code",
+			"SourcePort": "source.port", "DestinationPort": "destination.port",
 		},
 	}
 }

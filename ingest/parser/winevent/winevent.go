@@ -84,8 +84,13 @@ func dataset(name, service string, k kind) holdfast.Dataset {
 		ECS: map[string]string{
 			"Computer": holdfast.EntityHost,
 			"User":     holdfast.EntityUser, "TargetUserName": holdfast.EntityUser, "SubjectUserName": holdfast.EntityUser,
-			"IpAddress": holdfast.EntitySource, "SourceIp": holdfast.EntitySource, "DestinationIp": holdfast.EntityDestination,
-			"Image": holdfast.EntityExecutable, "NewProcessName": holdfast.EntityExecutable,
+			"IpAddress": holdfast.EntitySource, "SourceIp": holdfast.EntitySource, "SourceAddress": holdfast.EntitySource, "ClientAddress": holdfast.EntitySource,
+			"DestinationIp": holdfast.EntityDestination, "DestAddress": holdfast.EntityDestination,
+			"Image": holdfast.EntityExecutable, "NewProcessName": holdfast.EntityExecutable, "ProcessName": holdfast.EntityExecutable, "Application": holdfast.EntityExecutable,
+			"Hashes": holdfast.EntityHash, "TargetFilename": holdfast.EntityFile, "ImageLoaded": holdfast.EntityFile, "QueryName": holdfast.EntityDomain,
+			"CommandLine": "process.command_line", "ParentImage": "process.parent.executable", "ParentCommandLine": "process.parent.command_line",
+			"ProcessId": "process.pid", "EventID": "event.code", "Channel": "winlog.channel", "LogonType": "winlog.logon.type",
+			"SourcePort": "source.port", "IpPort": "source.port", "DestinationPort": "destination.port", "TargetObject": "registry.path",
 		},
 	}
 	if k.general != "" {
