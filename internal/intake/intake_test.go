@@ -163,6 +163,13 @@ func TestValues(t *testing.T) {
 		{`nonsense{"a":1}} {"b":2}`, false, []string{`nonsense`, `{"a":1}`, `}`, `{"b":2}`}, io.EOF},
 		{`{"long":"0123456789"}{}`, false, []string{`{"long":"01…`, `23456789"}`, `{}`}, io.EOF},
 		{" \n", true, nil, io.EOF},
+		{"{ \"records\" : [ {\"a\":1},\n{\"b\":[2]} ] }\n{\"Records\":[{}]}{\"c\":3}", true, []string{`{"a":1}`, `{"b":[2]}`, `{}`, `{"c":3}`}, io.EOF},
+		{`{"records":[{"a":1}],"n":{"b":2}} {}`, true, []string{`{"a":1}`, `{"n":{"b":2…`, `}}`, `{}`}, io.EOF},
+		{`{"records":[1]}`, true, []string{`{"records":…`, `[1]}`}, io.EOF},
+		{`{"records":[]}`, true, []string{`{"records":…`, `[]}`}, io.EOF},
+		{`{"records":[{}]}`, false, []string{`{"records":…`, `[{}]}`}, io.EOF},
+		{`{"records":[{"a":1},`, true, []string{`{"a":1}`}, io.ErrUnexpectedEOF},
+		{`{"records":[{"a":1}]`, true, []string{`{"a":1}`}, io.ErrUnexpectedEOF},
 	} {
 		for _, slow := range []bool{false, true} {
 			got, err := values(c.text, 11, c.elements, slow)
@@ -178,6 +185,7 @@ func TestValues(t *testing.T) {
 func FuzzValues(f *testing.F) {
 	f.Add(`[{"a":1},{"b":"\\\""}] x`, true, 9)
 	f.Add(`{"a":1}{"b`, false, 3)
+	f.Add(`{"Records":[{"a":1},{}],"x":{"y":"]}"}} {"records":[{}]}`, true, 7)
 	f.Fuzz(func(t *testing.T, text string, elements bool, max int) {
 		if max < 1 || max > 100 || len(text) > 4000 {
 			return
@@ -186,6 +194,9 @@ func FuzzValues(f *testing.F) {
 		slow, serr := values(text, max, elements, true)
 		if d := cmp.Diff(fast, slow); d != "" || !errors.Is(ferr, serr) {
 			t.Errorf("%v, %v: %s", ferr, serr, d)
+		}
+		if elements && strings.Contains(text, `ecords"`) {
+			return // an envelope goes
 		}
 		drop := strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "", ",", "", "[", "", "]", "", "…", "")
 		if got, want := drop.Replace(strings.Join(fast, "")), drop.Replace(text); got != want {
@@ -208,5 +219,31 @@ func TestUnpackKnows(t *testing.T) {
 	defer done()
 	if b, err := io.ReadAll(body); len(b) != 10 || !intake.TooLarge(err) {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+func TestMessage(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		lines bool
+		want  []string
+	}{
+		{"one", false, []string{"p=one"}},
+		{"one\ntwo", false, []string{"p=one\ntw", "p:1=o"}},
+		{"one\r\n\ntwo-long\n", true, []string{"p:1=one", "p:3=two-lo", "p:3:1=ng"}},
+		{`{"records":[{"a":1},{}]}`, false, []string{`p:1={"a":1`, `p:1:1=}`, `p:2={}`}},
+		{`{"records":[{"a":1}`, true, []string{`p:1={"a":1`, `p:1:1=}`}},
+		{"", false, nil},
+	} {
+		var got []string
+		for _, r := range intake.Message(nil, []byte(c.text), holdfast.Record{Position: "p", Source: "s"}, c.lines, 6) {
+			got = append(got, r.Position+"="+string(r.Raw))
+			if r.Source != "s" || strings.Count(r.Position, ":") == 2 && r.Part == 0 {
+				t.Errorf("%+v", r)
+			}
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", c.text, d)
+		}
 	}
 }

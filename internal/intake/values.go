@@ -3,6 +3,7 @@ package intake
 import (
 	"bufio"
 	"io"
+	"regexp"
 )
 
 // Values parts a text into JSON values that follow one another, with or without
@@ -13,10 +14,23 @@ import (
 type Values struct {
 	r     *bufio.Reader
 	max   int
+	lists bool // objects that are nothing but the envelope of a list are opened
+	list  bool // it stands in such a list
+	rest  bool // what comes is the rest of an envelope, whose brace is gone
 	array bool
 	begun bool
 	state scan
 }
+
+// envelope is the beginning of an object around a list of records, as CloudTrail,
+// Azure's diagnostic settings and Event Hubs write it, up to the first of them.
+var envelope = regexp.MustCompile(`^((?:\xef\xbb\xbf)?\s*\{\s*"(?:Records|records)"\s*:\s*\[)\s*\{`)
+
+// envelopeHead is as far as the beginning of an envelope may reach.
+const envelopeHead = 128
+
+// IsList reports whether a text begins as the envelope of a list of records.
+func IsList(head []byte) bool { return envelope.Match(head[:min(len(head), envelopeHead)]) }
 
 // scan is where in a value the reader stands.
 type scan struct {
@@ -28,9 +42,11 @@ type scan struct {
 }
 
 // NewValues returns the values of r, in pieces of at most max bytes. With
-// elements set, an array around all of them is taken off.
+// elements set, an array around all of them is taken off, and so are the envelopes
+// of lists: of {"Records": […]} the values are those in the list, and what else
+// stands in the object behind them.
 func NewValues(r io.Reader, max int, elements bool) *Values {
-	return &Values{r: bufio.NewReaderSize(r, 64<<10), max: max, begun: !elements}
+	return &Values{r: bufio.NewReaderSize(r, 64<<10), max: max, begun: !elements, lists: elements}
 }
 
 // Next returns a copy of the next value, or of its next bytes if there are more.
@@ -41,6 +57,9 @@ func (v *Values) Next() (raw []byte, more bool, err error) {
 		if err := v.skip(); err != nil {
 			return nil, false, err
 		}
+	}
+	if v.rest {
+		raw, v.rest = append(raw, '{'), false
 	}
 	for {
 		if _, err := v.r.Peek(1); err != nil {
@@ -76,6 +95,9 @@ func (v *Values) skip() error {
 	for {
 		c, err := v.r.ReadByte()
 		if err != nil {
+			if v.list {
+				err = noEnd(err)
+			}
 			return err
 		}
 		switch {
@@ -84,11 +106,51 @@ func (v *Values) skip() error {
 		case c == '[' && !v.begun:
 			v.begun, v.array = true, true
 			continue
+		case c == ']' && v.list:
+			if rest, err := v.close(); err != nil || rest {
+				return err
+			}
+			continue
 		case c == ']' && v.array:
 			continue
 		}
 		v.begun = true
-		return v.r.UnreadByte()
+		if err := v.r.UnreadByte(); err != nil {
+			return err
+		}
+		if !v.lists || v.list || c != '{' && c != 0xef {
+			return nil
+		}
+		head, _ := v.r.Peek(envelopeHead)
+		open := envelope.FindSubmatch(head)
+		if open == nil {
+			return nil
+		}
+		v.list = true
+		if _, err := v.r.Discard(len(open[1])); err != nil {
+			return err
+		}
+	}
+}
+
+// close passes over the end of an envelope. If there is more in it than the list,
+// the rest is the next value, as an object.
+func (v *Values) close() (rest bool, err error) {
+	v.list = false
+	for {
+		c, err := v.r.ReadByte()
+		if err != nil {
+			return false, noEnd(err)
+		}
+		switch c {
+		case ' ', '\t', '\r', '\n', ',':
+			continue
+		case '}':
+			return false, nil
+		}
+		v.state = scan{in: true, depth: 1}
+		v.rest = true
+		return true, v.r.UnreadByte()
 	}
 }
 

@@ -18,7 +18,7 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 	switch {
 	case kind == "text/csv":
 		err = t.rows(ctx, r)
-	case t.json && first(r) == '[':
+	case t.json && first(r) == '[', isList(r):
 		err = t.elements(ctx, r)
 	default:
 		err = t.lines(ctx, r)
@@ -29,6 +29,13 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 	}
 	// What came before a body that ends too early is whole.
 	return errors.Join(err, t.batch.Put(ctx))
+}
+
+// isList reports whether the body begins as the envelope of a list of records,
+// whatever kind it is said to be: it could not be read by lines.
+func isList(r *bufio.Reader) bool {
+	head, _ := r.Peek(128)
+	return intake.IsList(head)
 }
 
 // first is the first byte that is no white space, or 0.

@@ -182,6 +182,7 @@ func TestArrayAndCSV(t *testing.T) {
 		trouble    int
 	}{
 		"array":        {"application/json", " [{\"a\":1},\n{\"b\":[2]}, nope ]", []string{`{"a":1}`, `{"b":[2]}`, `nope`}, 1},
+		"list":         {"application/x-www-form-urlencoded", "{\"Records\":[{\"a\":1},\n {\"b\":[2]}]}\n", []string{`{"a":1}`, `{"b":[2]}`}, 0},
 		"lines":        {"application/json", "{\"a\":1}\n{\"a\":2}", []string{`{"a":1}`, `{"a":2}`}, 0},
 		"csv":          {"text/csv; charset=utf-8", "\ufeffa,\"b \"\"c\"\"\",\r\n1,\"x,\ny\",3\r\n\n4\n5,6,7,8", []string{`{"a":"1","b \"c\"":"x,\ny","column3":"3"}`, `{"a":"4"}`, `{"a":"5","b \"c\"":"6","column3":"7","column4":"8"}`}, 2},
 		"csv, no rows": {"text/csv", "a,b\n", nil, 0},

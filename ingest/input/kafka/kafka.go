@@ -6,7 +6,6 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +21,7 @@ import (
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/intake"
 )
 
 const (
@@ -151,7 +151,7 @@ func run(ctx context.Context, cfg input.Config, env input.Env) error {
 			break
 		}
 		note("cannot read: " + err.Error() + "; it is tried again")
-		wait(ctx, 2*time.Second)
+		intake.Wait(ctx, 2*time.Second)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func session(ctx context.Context, opt *options, cfg input.Config, env input.Env,
 		note(trouble)
 		messages := got.Records()
 		if len(messages) > 0 {
-			if err := put(ctx, env.Sink, records(messages, cfg, env.Clock.Now())); err != nil {
+			if err := intake.PutWhenRoom(ctx, env.Sink, records(messages, cfg, env.Clock.Now()), nil); err != nil {
 				return err
 			}
 			if err := client.CommitRecords(ctx, messages...); err != nil {
@@ -185,54 +185,19 @@ func session(ctx context.Context, opt *options, cfg input.Config, env input.Env,
 		}
 		client.AllowRebalance()
 		if trouble != "" {
-			wait(ctx, time.Second)
+			intake.Wait(ctx, time.Second)
 		}
 	}
 }
 
-// records makes a record of each message, in pieces if it is long. Topic,
-// partition and offset are its place.
+// records makes records of each message: one, in pieces if it is long, or those of
+// the list that it is. Topic, partition and offset are its place.
 func records(messages []*kgo.Record, cfg input.Config, now time.Time) []holdfast.Record {
 	out := make([]holdfast.Record, 0, len(messages))
 	for _, m := range messages {
-		at := strconv.Itoa(int(m.Partition)) + ":" + strconv.FormatInt(m.Offset, 10)
-		one := holdfast.Record{Source: "kafka:" + m.Topic, Position: at, Dataset: cfg.Dataset, Received: now}
-		for rest := m.Value; len(rest) > 0; one.Part++ {
-			cut := rest[:min(len(rest), input.MaxRecord)]
-			rest = rest[len(cut):]
-			if one.Part > 0 {
-				one.Position = at + ":" + strconv.Itoa(one.Part)
-			}
-			// A copy, for the value shares its memory with the whole answer.
-			one.Raw, one.Truncated = append([]byte(nil), cut...), len(rest) > 0
-			out = append(out, one)
-		}
+		out = intake.Message(out, m.Value, holdfast.Record{
+			Source: "kafka:" + m.Topic, Position: strconv.Itoa(int(m.Partition)) + ":" + strconv.FormatInt(m.Offset, 10), Dataset: cfg.Dataset, Received: now,
+		}, false, input.MaxRecord)
 	}
 	return out
-}
-
-// put hands records on, and waits while there is no room.
-func put(ctx context.Context, sink input.Sink, records []holdfast.Record) error {
-	for len(records) > 0 {
-		err := sink.Put(ctx, records)
-		if !errors.Is(err, holdfast.ErrFull) {
-			return err
-		}
-		if !wait(ctx, time.Second) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// wait reports whether the time has passed before ctx was done.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

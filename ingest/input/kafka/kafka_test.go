@@ -104,3 +104,32 @@ func TestGroup(t *testing.T) {
 		t.Errorf("%d messages, want %d", len(second.seen), want)
 	}
 }
+
+// TestListOfRecords reads what Azure's diagnostic settings put into an event hub:
+// many records in one message.
+func TestListOfRecords(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "logs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("logs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	message := `{"records": [{"category":"Administrative","n":1}, {"category":"Administrative","n":2}]}`
+	if err := producer.ProduceSync(t.Context(), kgo.StringRecord(message), kgo.StringRecord(message)).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	got := &sink{seen: map[holdfast.EventID]string{}, full: make(chan struct{}), want: 4}
+	stop := start(t, strings.Join(c.ListenAddrs(), ","), got)
+	defer stop()
+	<-got.full
+	stop()
+	for _, raw := range got.seen {
+		if raw != `{"category":"Administrative","n":1}` && raw != `{"category":"Administrative","n":2}` {
+			t.Error(raw)
+		}
+	}
+}

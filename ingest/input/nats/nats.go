@@ -4,7 +4,6 @@
 package nats
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/intake"
 )
 
 const (
@@ -88,7 +88,7 @@ func run(ctx context.Context, cfg input.Config, env input.Env) error {
 			break
 		}
 		note("cannot read: " + err.Error() + "; it is tried again")
-		wait(ctx, 2*time.Second)
+		intake.Wait(ctx, 2*time.Second)
 	}
 	return nil
 }
@@ -158,16 +158,16 @@ func pull(ctx context.Context, conn *nats.Conn, c jetstream.Consumer, source str
 		if err != nil {
 			return err
 		}
-		records = lines(records, m.Data(), holdfast.Record{
+		records = intake.Message(records, m.Data(), holdfast.Record{
 			Source: source, Position: strconv.FormatUint(meta.Sequence.Stream, 10), Dataset: cfg.Dataset, Received: env.Clock.Now(),
-		})
+		}, true, input.MaxRecord)
 	}
 	busy := func() {
 		for _, m := range held {
 			_ = m.InProgress()
 		}
 	}
-	if err := put(ctx, env.Sink, records, busy); err != nil {
+	if err := intake.PutWhenRoom(ctx, env.Sink, records, busy); err != nil {
 		return err
 	}
 	for _, m := range held {
@@ -198,69 +198,17 @@ func plain(ctx context.Context, conn *nats.Conn, cfg input.Config, env input.Env
 		var records []holdfast.Record
 		for ok := true; ok; {
 			n++
-			records = lines(records, m.Data, holdfast.Record{
+			records = intake.Message(records, m.Data, holdfast.Record{
 				Source: "nats:" + subject, Position: session + ":" + strconv.FormatUint(n, 10), Dataset: cfg.Dataset, Received: env.Clock.Now(),
-			})
+			}, true, input.MaxRecord)
 			if waiting, _, err := sub.Pending(); err != nil || waiting == 0 || len(records) >= maxPull {
 				break
 			}
 			m, err = sub.NextMsgWithContext(ctx)
 			ok = err == nil
 		}
-		if err := put(ctx, env.Sink, records, func() {}); err != nil {
+		if err := intake.PutWhenRoom(ctx, env.Sink, records, nil); err != nil {
 			return err
 		}
-	}
-}
-
-// lines appends a record like one for each line of data, in pieces if it is
-// long.
-func lines(to []holdfast.Record, data []byte, one holdfast.Record) []holdfast.Record {
-	base, n := one.Position, 0
-	for line := range bytes.SplitSeq(data, []byte("\n")) {
-		n++
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		for part := 0; len(line) > 0; part++ {
-			cut := line[:min(len(line), input.MaxRecord)]
-			line = line[len(cut):]
-			one.Position = base + ":" + strconv.Itoa(n)
-			if part > 0 {
-				one.Position += ":" + strconv.Itoa(part)
-			}
-			one.Raw, one.Part, one.Truncated = bytes.Clone(cut), part, len(line) > 0
-			to = append(to, one)
-		}
-	}
-	return to
-}
-
-// put hands records on; while there is no room it waits, and says with busy that
-// they are still held.
-func put(ctx context.Context, sink input.Sink, records []holdfast.Record, busy func()) error {
-	for len(records) > 0 {
-		err := sink.Put(ctx, records)
-		if !errors.Is(err, holdfast.ErrFull) {
-			return err
-		}
-		busy()
-		if !wait(ctx, time.Second) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// wait reports whether the time has passed before ctx was done.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

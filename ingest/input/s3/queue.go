@@ -16,6 +16,7 @@ import (
 
 	"holdfast"
 	"holdfast/ingest/input"
+	"holdfast/internal/intake"
 )
 
 // reader is one running input.
@@ -64,7 +65,7 @@ func (r *reader) work(ctx context.Context) {
 		if err != nil {
 			if ctx.Err() == nil {
 				r.note("cannot ask the queue: " + err.Error() + "; look at its address and the right sqs:ReceiveMessage")
-				wait(ctx, 5*time.Second)
+				intake.Wait(ctx, 5*time.Second)
 			}
 			continue
 		}
@@ -123,7 +124,7 @@ func (r *reader) held(ctx context.Context, m *types.Message, do func(context.Con
 	ctx, cancel := context.WithCancelCause(ctx)
 	var extending sync.WaitGroup
 	extending.Go(func() {
-		for wait(ctx, r.opt.visibility/3) {
+		for intake.Wait(ctx, r.opt.visibility/3) {
 			_, err := r.queue.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 				QueueUrl: &r.queueURL, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: int32(r.opt.visibility / time.Second),
 			})
@@ -148,7 +149,7 @@ func (r *reader) put(ctx context.Context, records []holdfast.Record) error {
 		if !errors.Is(err, holdfast.ErrFull) {
 			return err
 		}
-		if !wait(ctx, time.Second) {
+		if !intake.Wait(ctx, time.Second) {
 			return ctx.Err()
 		}
 	}
@@ -161,17 +162,5 @@ func (r *reader) note(trouble string) {
 	r.mu.Unlock()
 	if !same && r.env.Note != nil {
 		r.env.Note(r.source, trouble)
-	}
-}
-
-// wait reports whether the time has passed before ctx was done.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
