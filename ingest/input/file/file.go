@@ -243,6 +243,14 @@ func (f *follower) open(name string, first bool) {
 	switch {
 	case eventLog(name):
 		f.paths[name] = newWhole(f, name, false, readEventLog)
+	case mayBeList(name) && !packed(name):
+		switch list, known := isList(name); {
+		case !known: // it is looked at again as long as nothing stands in it
+		case list:
+			f.paths[name] = newWhole(f, name, false, readPlainList)
+		default:
+			f.paths[name] = newPath(f, name, first)
+		}
 	case packed(name):
 		asked := f.opt.start || packed(f.cfg.Where)
 		f.paths[name] = newWhole(f, name, first && !asked && !f.been, readPacked)

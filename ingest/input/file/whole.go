@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"holdfast/internal/intake"
 )
 
 // settled is how long a file must stay as it is before it is read whole: its
@@ -128,6 +130,12 @@ func readPacked(ctx context.Context, w *whole) error {
 	id, err := idOfOpen(u.f)
 	if err != nil {
 		return err
+	}
+	if mayBeList(w.name) {
+		head := make([]byte, listHead)
+		if n, _ := u.ReadAt(head, 0); intake.IsList(head[:n]) {
+			return readList(ctx, w, id, u)
+		}
 	}
 	t := &tail{src: u, name: w.name, id: id, changed: time.Now()}
 	if w.f.live(filepath.Dir(w.name), func(old *tail) bool { return old.name == w.name || old.isIn(u) }) {
