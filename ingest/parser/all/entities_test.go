@@ -58,7 +58,9 @@ func TestEntities(t *testing.T) {
 				if f.Text == "" || f.Text == "-" || f.Kind == holdfast.Null || !slices.Contains(kinds, kind) {
 					continue
 				}
-				if !slices.ContainsFunc(entities, func(x holdfast.Entity) bool { return x.Kind == kind && strings.Contains(strings.ToLower(f.Text), strings.ToLower(x.Value)) }) {
+				if !slices.ContainsFunc(entities, func(x holdfast.Entity) bool {
+					return x.Kind == kind && strings.Contains(strings.ToLower(f.Text), strings.ToLower(x.Value))
+				}) {
 					t.Errorf("%s:%d: %s is %q, and no entity says so", p.Name, n+1, f.Name, f.Text)
 				}
 			}
