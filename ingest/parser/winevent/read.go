@@ -109,9 +109,13 @@ func (r *reader) parse(raw []byte, into *parser.Memory) (parser.Parsed, error) {
 			return parser.Parsed{}, err
 		}
 	}
-	m.Fields, m.Text = r.fields, r.text
 	r.system.channel, r.system.id, r.system.time = r.textOf(of.channel), r.textOf(of.id), r.textOf(of.time)
-	out := parser.Parsed{Fields: r.fields, Dataset: r.route()}
+	c := r.serviceOf()
+	if c.coded {
+		r.spell()
+	}
+	m.Fields, m.Text = r.fields, r.text
+	out := parser.Parsed{Fields: r.fields, Dataset: r.route(c)}
 	if t, err := time.Parse(time.RFC3339Nano, r.system.time); err == nil {
 		out.Time = t
 	}
@@ -182,8 +186,8 @@ func own(fields []holdfast.Field, text []byte) []holdfast.Field {
 	return out
 }
 
-// route finds the dataset of the event.
-func (r *reader) route() string {
+// serviceOf finds the service of the event by its channel.
+func (r *reader) serviceOf() *service {
 	c, ok := r.channels[r.system.channel]
 	if !ok {
 		c = byService[services[strings.ToLower(r.system.channel)]]
@@ -194,6 +198,11 @@ func (r *reader) route() string {
 			r.channels[strings.Clone(r.system.channel)] = c
 		}
 	}
+	return c
+}
+
+// route finds the dataset of the event.
+func (r *reader) route(c *service) string {
 	for _, k := range c.kinds[r.system.id] {
 		if k.typed == "" || k.typed == r.get("EventType") {
 			return k.name

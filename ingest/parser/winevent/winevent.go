@@ -58,13 +58,14 @@ func (k *kind) dataset() string { return "windows." + k.service + "." + k.catego
 type service struct {
 	dataset string
 	kinds   map[string][]*kind
+	coded   bool // its values hold codes for words
 }
 
 // byService has an entry for "" as well: channels without a service.
 var byService = func() map[string]*service {
 	out := map[string]*service{"": {dataset: "windows.event"}}
 	for _, s := range services {
-		out[s] = &service{"windows." + s, map[string][]*kind{}}
+		out[s] = &service{"windows." + s, map[string][]*kind{}, s == "security"}
 	}
 	for i := range kinds {
 		k := &kinds[i]
