@@ -114,7 +114,7 @@ func (a *archive) stream(path string, r io.Reader, at *io.SectionReader, depth i
 	b := buffers.Get().(*bufio.Reader)
 	b.Reset(r)
 	defer func() { b.Reset(nil); buffers.Put(b) }()
-	head, err := b.Peek(1024)
+	head, err := b.Peek(tells)
 	switch {
 	case len(head) == 0 && err != nil && !errors.Is(err, io.EOF):
 		a.fail(path, "", err)

@@ -30,6 +30,9 @@ const (
 	maxLine  = 1 << 20
 	// headSize is how much of a file tells what it is.
 	headSize = 64 << 10
+	// tells is how much tells what is no text: the header of an event log may be
+	// lost, and the start of its first chunk tells as well.
+	tells = 4096 + 8
 )
 
 // count walks over the paths, so that what was done can be held against it.
@@ -150,7 +153,7 @@ func (s *scan) open(ctx context.Context, path string, give func(func(*worker))) 
 		h.Close()
 		return
 	}
-	head := make([]byte, 512)
+	head := make([]byte, tells)
 	n, err := io.ReadFull(h, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		s.left(path, "%v", err)
@@ -188,6 +191,8 @@ func (s *scan) faults(path string, faults []evtx.Fault) {
 	for _, f := range faults {
 		if f.Lost {
 			s.left(path, "%s", f)
+		} else {
+			s.noted(path, f.String())
 		}
 	}
 }

@@ -114,6 +114,9 @@ type Summary struct {
 	// Left names what could not be read, MaxLeft at most; More counts the rest.
 	Left []Left `json:"left,omitempty"`
 	More int    `json:"more,omitempty"`
+	// Noted names what was read and is not as it should be, such as checksums
+	// that do not fit: one place of a file, with how many more there are.
+	Noted []Left `json:"noted,omitempty"`
 }
 
 // Left is something that was left out of a scan.
@@ -153,7 +156,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 }
 
 func newScan(o Options) *scan {
-	s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}, told: map[string]int{}}
+	s := &scan{o: o, datasets: map[string]*holdfast.Dataset{}, told: map[string]int{}, odd: map[string]int{}}
 	for _, p := range o.Parsers {
 		for i := range p.Datasets {
 			s.datasets[p.Datasets[i].Name] = &p.Datasets[i]
@@ -179,6 +182,7 @@ type scan struct {
 	mu   sync.Mutex
 	sum  Summary
 	told map[string]int // by file: what was left out; at most MaxLeft files
+	odd  map[string]int // by file: what was noted; at most MaxLeft files
 }
 
 func (s *scan) report(total int64) (stop func()) {
@@ -223,11 +227,25 @@ func (s *scan) left(path, format string, a ...any) {
 	s.sum.Left = append(s.sum.Left, Left{path, fmt.Sprintf(format, a...)})
 }
 
+// noted keeps what is wrong with a file that was read all the same.
+func (s *scan) noted(path, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.odd[path]
+	if n == 0 && len(s.odd) >= MaxLeft {
+		return
+	}
+	if s.odd[path]++; n == 0 {
+		s.sum.Noted = append(s.sum.Noted, Left{path, what})
+	}
+}
+
 // leftOfFile is how much one file may say in the summary; the rest is counted,
 // so that a file full of faults hides no other.
 const leftOfFile = 3
 
-// sumLeft says for how many more places each file was left out in part.
+// sumLeft says for how many more places each file was left out in part, or
+// noted.
 func (s *scan) sumLeft() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,6 +254,12 @@ func (s *scan) sumLeft() {
 		if n := s.told[l.File] - leftOfFile; n > 0 {
 			l.What += fmt.Sprintf("; and %d more in this file", n)
 			s.told[l.File] = 0
+		}
+	}
+	for i := range s.sum.Noted {
+		l := &s.sum.Noted[i]
+		if n := s.odd[l.File] - 1; n > 0 {
+			l.What += fmt.Sprintf("; and %d more in this file", n)
 		}
 	}
 }

@@ -294,6 +294,9 @@ func (a *app) scanSummary(sum scan.Summary, faults holdfast.Faults) {
 	if sum.More > 0 {
 		fmt.Fprintf(a.err, "! and %d more\n", sum.More)
 	}
+	for _, l := range sum.Noted {
+		fmt.Fprintf(a.err, "? %s: %s; read all the same\n", clean(l.File), clean(l.What))
+	}
 	correlated := ""
 	if sum.Correlated > 0 {
 		correlated = fmt.Sprintf("; %d hits correlated", sum.Correlated)

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"holdfast"
+	"holdfast/internal/testkit/eventlog"
 	"holdfast/spine"
 )
 
@@ -58,7 +59,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("INCIDENT", incident)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon, "pack": pack},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon, "pack": pack, "evtx": eventLog},
 	})
 }
 
@@ -139,6 +140,26 @@ func pack(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("gzip, zip, cut or deep, not %s", args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o600))
+}
+
+// evtx FAULT FILE writes a Windows event log of three programs that were started,
+// with one fault; "whole" has none.
+func eventLog(ts *testscript.TestScript, _ bool, args []string) {
+	c := eventlog.New()
+	c.Processes("vssadmin delete shadows /all", "vssadmin list shadows", "vssadmin delete shadows /quiet")
+	switch args[0] {
+	case "deep":
+		c.Deep()
+	case "cycle":
+		c.Cycle()
+	}
+	b := c.File()
+	if args[0] != "whole" && args[0] != "deep" && args[0] != "cycle" {
+		if b = eventlog.Broken(args[0], b); b == nil {
+			ts.Fatalf("no fault %q", args[0])
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
 }
 
 // json array|object|lines expects that the last command printed such.
