@@ -42,13 +42,8 @@ func (l lanes) cut(en *entry) {
 		return
 	}
 	lane := l[en.Rule]
-	switch at := place(lane, en); {
-	case at == len(lane) || lane[at] != en:
-	case at == 0:
-		lane[0] = nil
-		l[en.Rule] = lane[1:]
-	default:
-		l[en.Rule] = slices.Delete(lane, at, at+1)
+	if at := place(lane, en); at < len(lane) && lane[at] == en {
+		l[en.Rule] = without(lane, at)
 	}
 }
 

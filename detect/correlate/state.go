@@ -198,7 +198,7 @@ func (c *Correlator) Adopt(old *Correlator) {
 			k.groups = o.groups
 		}
 		for _, g := range k.groups {
-			g.newest.k = k.Correlation
+			g.tally.k = k.Correlation
 			c.entries += len(g.entries)
 		}
 	}

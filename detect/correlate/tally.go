@@ -11,8 +11,8 @@ import (
 )
 
 // tally is what a correlation counts, over entries[from:to] of a window. It is
-// brought forward an entry at a time, so that an event costs the same however
-// many are in the window.
+// moved an entry at a time, so that an event costs the same however many are in
+// the window.
 type tally struct {
 	k        *sigma.Correlation
 	from, to int
@@ -33,12 +33,21 @@ func newTally(k *correlation) *tally {
 }
 
 // slide moves the window so that it ends with entry end and holds what lies
-// within a timespan before it. It only ever moves forward.
+// within a timespan before it: forward for a hit that comes in its turn, back
+// and forward again for one that comes late, by as much as it is late.
 func (t *tally) slide(entries []*entry, end int, span time.Duration) {
 	begin := entries[end].Time.Add(-span)
-	if t.to == 0 { // nothing is counted yet
+	for t.to > max(t.from, end+1) {
+		t.to--
+		t.count(entries[t.to], -1)
+	}
+	if t.from == t.to { // nothing is counted
 		t.from = sort.Search(end+1, func(i int) bool { return !entries[i].Time.Before(begin) })
 		t.to = t.from
+	}
+	for t.from > 0 && !entries[t.from-1].Time.Before(begin) {
+		t.from--
+		t.count(entries[t.from], 1)
 	}
 	for ; t.to <= end; t.to++ {
 		t.count(entries[t.to], 1)

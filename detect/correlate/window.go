@@ -30,7 +30,7 @@ type group struct {
 	byRule  []int  // entries of each rule
 	lanes   lanes  // temporal and temporal_ordered
 	arrived uint64 // entries that ever came
-	newest  *tally // over the window that ends with the newest entry
+	tally   *tally // over the window that was judged last
 	touch   uint64
 	seen    time.Time // newest receipt
 }
@@ -54,13 +54,18 @@ func (g *group) cut(k *correlation, i int) {
 	delete(g.known, k.hitKey(en))
 	g.byRule[en.Rule]--
 	g.lanes.cut(en)
-	g.newest.drop(i, en)
-	if i == 0 {
-		g.entries[0] = nil
-		g.entries = g.entries[1:] // append makes room again when it runs out
-		return
+	g.tally.drop(i, en)
+	g.entries = without(g.entries, i)
+}
+
+// without takes entry i out and moves the fewer of those around it.
+func without(entries []*entry, i int) []*entry {
+	if i > len(entries)/2 {
+		return slices.Delete(entries, i, i+1)
 	}
-	g.entries = slices.Delete(g.entries, i, i+1)
+	copy(entries[1:i+1], entries[:i])
+	entries[0] = nil
+	return entries[1:] // append makes room again when it runs out
 }
 
 // insert puts a hit into its window and fires if the condition holds.
@@ -107,7 +112,7 @@ func (c *Correlator) insert(k *correlation, key groupKey, names, values []string
 }
 
 func newGroup(k *correlation) *group {
-	g := &group{known: map[hitKey]bool{}, byRule: make([]int, len(k.Rules)), newest: newTally(k)}
+	g := &group{known: map[hitKey]bool{}, byRule: make([]int, len(k.Rules)), tally: newTally(k)}
 	if k.Type == sigma.Temporal || k.Type == sigma.TemporalOrdered {
 		g.lanes = make(lanes, len(k.Rules))
 	}
@@ -126,7 +131,7 @@ func (g *group) add(k *correlation, at int, en *entry) {
 	} else {
 		g.entries = slices.Insert(g.entries, at, en)
 	}
-	g.newest.insert(at, en)
+	g.tally.insert(at, en)
 }
 
 // find returns where an entry stands, or -1.
@@ -178,7 +183,7 @@ func (k *correlation) overflow(g *group, limit int) int {
 			kept = append(kept, en)
 		}
 		if n > 0 {
-			g.entries, g.newest = kept, newTally(k)
+			g.entries, g.tally = kept, newTally(k)
 		}
 	}
 	for ; len(g.entries) > limit; n++ {
@@ -234,14 +239,9 @@ func (k *correlation) holds(g *group, at int) ([]*entry, string) {
 		}
 		return entries[g.find(first) : g.find(last)+1], "in order"
 	}
-	if at == len(entries)-1 {
-		g.newest.slide(entries, at, k.Timespan)
-		return k.judge(entries, g.newest)
-	}
-	w := newTally(k)
 	for end := at; end < len(entries) && !entries[end].Time.After(t.Add(k.Timespan)); end++ {
-		w.slide(entries, end, k.Timespan)
-		if held, what := k.judge(entries, w); held != nil {
+		g.tally.slide(entries, end, k.Timespan)
+		if held, what := k.judge(entries, g.tally); held != nil {
 			return held, what
 		}
 	}
