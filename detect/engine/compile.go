@@ -93,8 +93,10 @@ type predicate struct {
 	ref     bool
 	part    sigma.TimePart
 	tests   []test
-	// among is an index of the texts of a long list, of which any will do.
+	// among is an index of the texts of a long list, of which any will do, but
+	// for the tests that rest names.
 	among *fieldIndex
+	rest  []int32
 	// chance guesses in how many of the events in one, for which the rule is a
 	// candidate, it holds.
 	chance float64
@@ -112,6 +114,9 @@ type test struct {
 	slot   int32 // of the field that it names
 	// needs is a text that every match of re has, folded.
 	needs string
+	// asked says that asks are pairs that every match of re has, folded.
+	asks  threeGrams
+	asked bool
 	// window is what every match of re has, in texts of ASCII.
 	window *window
 }
@@ -160,6 +165,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 				return p, fmt.Errorf("field %s: %w", it.Field, err)
 			}
 			t.re, t.needs, t.window = re, required(v.Regex), windowOf(v.Regex)
+			t.asks, t.asked = rarest(t.needs)
 		}
 		for _, pattern := range v.Patterns {
 			t.globs = append(t.globs, compileGlob(pattern, it.Op, it.Cased))
@@ -181,20 +187,33 @@ func (p *predicate) indexList() {
 		return
 	}
 	b := newBuilder()
+	var rest []int32
 	for i := range p.tests {
-		t := &p.tests[i]
-		if t.null || t.re != nil || len(t.globs) == 0 {
-			return
-		}
-		for j := range t.globs {
-			text, where := t.globs[j].needs()
-			if !t.globs[j].plain || text == "" {
-				return
+		if t := &p.tests[i]; t.isPlain() {
+			for j := range t.globs {
+				text, where := t.globs[j].needs()
+				b.add(0, witness{0, where, text})
 			}
-			b.add(0, witness{0, where, text})
+		} else {
+			rest = append(rest, int32(i))
 		}
 	}
-	p.among = b.done()[0]
+	if len(p.tests)-len(rest) >= long {
+		p.among, p.rest = b.done()[0], rest
+	}
+}
+
+// isPlain reports whether a test asks for nothing but texts, none of them empty.
+func (t *test) isPlain() bool {
+	if t.null || t.re != nil || len(t.globs) == 0 {
+		return false
+	}
+	for i := range t.globs {
+		if text, _ := t.globs[i].needs(); !t.globs[i].plain || text == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // glob is a pattern cut at its "*"s. The first part is bound to the start of
@@ -205,6 +224,9 @@ type glob struct {
 	// literal is set if the glob is one plain text.
 	literal string
 	plain   bool
+	// asked says that asks are pairs of bytes that every match has.
+	asks  threeGrams
+	asked bool
 }
 
 func compileGlob(p sigma.Pattern, op sigma.Op, cased bool) glob {
@@ -240,6 +262,7 @@ func compileGlob(p sigma.Pattern, op sigma.Op, cased bool) glob {
 	case len(g.parts) == 1 && len(g.parts[0]) == 1 && g.parts[0][0].Kind == sigma.Literal:
 		g.literal, g.plain = g.parts[0][0].Text, true
 	}
+	g.asks, g.asked = g.asks3()
 	return g
 }
 

@@ -239,7 +239,7 @@ func newSubstrings(literals []literal) substrings {
 		s.few = literals[:n]
 	}
 	for _, size := range []int{15, 11, 7} {
-		if k := short(size); k-n <= fewest && s.brief == nil {
+		if k := short(size); k-n <= fewest && k < len(literals) && s.brief == nil {
 			s.few, n = literals[:k], k
 			break
 		}
@@ -420,6 +420,9 @@ func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) 
 		}
 	}
 }
+
+// shortest is the length of the shortest literal.
+func (r *runs) shortest() int { return len(r.texts[0].text) }
 
 // bits returns the word of the filter and the two bits in it that a run's hash
 // has: two, so that few runs pass by chance, in one word, so that only one is

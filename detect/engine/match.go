@@ -103,7 +103,11 @@ func (p *predicate) holds(s *subject) bool {
 
 func (p *predicate) decide(s *subject) bool {
 	if p.among != nil {
-		return p.isAmong(s) != p.negated
+		held := p.isAmong(s)
+		for i := 0; i < len(p.rest) && !held; i++ {
+			held, _ = p.try(&p.tests[p.rest[i]], s)
+		}
+		return held != p.negated
 	}
 	held := p.all
 	for i := range p.tests {
@@ -228,6 +232,9 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	}
 	switch p.op {
 	case sigma.Regex:
+		if t.asked && !s.may(i, &t.asks) {
+			return false
+		}
 		return t.matches(s.text(i), text)
 	case sigma.CIDR:
 		if !likeAddress(text) {
@@ -245,7 +252,13 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 	if p.cased {
 		return t.glob(text)
 	}
-	return t.glob(s.lower(i))
+	low := s.lower(i)
+	for j := range t.globs {
+		if g := &t.globs[j]; (!g.asked || s.may(i, &g.asks)) && g.match(low) {
+			return true
+		}
+	}
+	return false
 }
 
 // matches reports whether an expression matches a text, of which low is the

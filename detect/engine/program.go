@@ -50,6 +50,8 @@ const (
 type value struct {
 	text  string
 	place place
+	asked bool // asks are pairs of the text, and it is looked for anywhere
+	asks  threeGrams
 }
 
 // assembler makes the programs of one view.
@@ -302,7 +304,11 @@ func (a *assembler) number(p *predicate) int32 {
 			text, where := p.tests[i].globs[0].needs()
 			a.spans = append(a.spans, [2]int{len(a.texts), len(a.texts) + len(text)})
 			a.texts = append(a.texts, text...)
-			a.v.values = append(a.v.values, value{place: where})
+			v := value{place: where}
+			if where == inside && !p.cased {
+				v.asks, v.asked = rarest(text)
+			}
+			a.v.values = append(a.v.values, v)
 		}
 		q.to = int32(len(a.v.values))
 	}
@@ -399,7 +405,9 @@ func (s *subject) one(q *quick, v *value, first int32) bool {
 		}
 		text := f.Text
 		if q.kind < anyCased {
-			text = s.lower(int(i - 1))
+			if text = s.lower(int(i - 1)); v.asked && !s.may(int(i-1), &v.asks) {
+				continue
+			}
 		}
 		if v.in(text) {
 			return true

@@ -19,6 +19,7 @@ type subject struct {
 	slots  []int32  // by field index: the slot, or -1
 	shape  []named  // the fields of the event before
 	buf    []byte   // holds folded texts
+	grams  []grams  // of long texts
 
 	known []uint32 // by predicate: epoch and answer
 	epoch uint32
@@ -32,7 +33,8 @@ type subject struct {
 type folded struct {
 	low   string
 	done  bool
-	plain bool // all of it is ASCII
+	plain bool  // all of it is ASCII
+	grams int32 // which of the subject's, plus one; none if 0
 }
 
 // named is a field's name and its slot.
@@ -52,7 +54,7 @@ func (s *subject) begin(ev *holdfast.Event) {
 	for len(s.shape) < n {
 		s.shape = append(s.shape, named{slot: -1})
 	}
-	s.buf = s.buf[:0]
+	s.buf, s.grams = s.buf[:0], s.grams[:0]
 	if s.epoch++; s.epoch >= 1<<31 {
 		clear(s.known)
 		s.epoch = 1
@@ -95,7 +97,7 @@ func (s *subject) text(i int) *folded {
 	t := &s.folded[i]
 	if !t.done {
 		t.low, t.plain = s.fold(s.event.Fields[i].Text)
-		t.done = true
+		t.done, t.grams = true, 0
 	}
 	return t
 }
@@ -143,6 +145,14 @@ func (s *subject) fold(text string) (low string, plain bool) {
 func (s *subject) foldWide(text string) string {
 	start := len(s.buf)
 	for i := 0; i < len(text); {
+		if c := text[i]; c < 0x80 {
+			if c-'A' < 26 {
+				c += 'a' - 'A'
+			}
+			s.buf = append(s.buf, c)
+			i++
+			continue
+		}
 		var n int
 		s.buf, n = appendFolded(s.buf, text[i:])
 		i += n
@@ -209,16 +219,43 @@ func (s *subject) candidates() {
 	}
 }
 
-// mayHaveKeyword folds all texts, one behind the other, and reports whether
-// there is a witness of a keyword anywhere in them. That is asked once for all,
-// as keywords hardly ever occur.
+// mayHaveKeyword reports whether there is a witness of a keyword anywhere in the
+// event's texts. Hardly ever there is, so texts of ASCII are looked through as
+// they are, and folded only where a run of a keyword stands.
 func (s *subject) mayHaveKeyword() bool {
 	k := s.view.keywords
-	s.buf = slices.Grow(s.buf, len(s.event.Raw)+8*len(s.event.Fields))
-	plain := true
-	for i := range s.event.Fields {
-		plain = s.text(i).plain && plain
+	if k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
+		return true
 	}
-	return k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 ||
-		!plain && !k.wide.none() || k.within(&k.inside, unsafe.String(unsafe.SliceData(s.buf), len(s.buf)), nil) //nolint:gosec // read only
+	in := &k.inside
+	unfolded := len(in.few) == 0 && in.brief == nil && len(in.runs.list) > 0
+	for i := range s.event.Fields {
+		text := s.event.Fields[i].Text
+		if unfolded && len(text) < in.runs.shortest() && k.wide.none() {
+			continue
+		}
+		if unfolded && (ascii(text) || k.wide.none() && nearASCII(text)) {
+			if at, _, _ := in.runs.next(text, 0); at < 0 {
+				continue
+			}
+		}
+		t := s.text(i)
+		if k.within(in, t.low, nil) || !t.plain && !k.wide.none() {
+			return true
+		}
+	}
+	return false
+}
+
+// nearASCII reports whether a text has no character beyond ASCII that folds to
+// one in ASCII (Unicode, CaseFolding.txt: U+0130, U+017F and U+212A), by the
+// bytes that those begin with.
+func nearASCII(text string) bool {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case 0xc4, 0xc5, 0xe2:
+			return false
+		}
+	}
+	return true
 }

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"encoding/binary"
+	"slices"
+	"unsafe"
+
+	"holdfast/detect/sigma"
+)
+
+// Most texts that rules look for somewhere in a value are not there. Which
+// cannot be is said by the pairs of bytes that the value has: they are taken
+// down once, and each text that is looked for asks for three of its own.
+
+// grams are the pairs of bytes of a text, by hash.
+type grams [16]uint64
+
+// threeGrams are the places in grams of three pairs that a text must have.
+type threeGrams [3]uint16
+
+// gramsFrom is from how many bytes on it is worth to take a text's pairs down;
+// shorter ones are looked through in a few steps.
+const gramsFrom = 64
+
+func gramOf(pair uint16) uint16 { return pair * 0x9e37 >> 6 }
+
+func (g *grams) fill(text string) {
+	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
+	i := 0
+	for ; i+8 <= len(b); i += 7 {
+		for x, n := binary.LittleEndian.Uint64(b[i:]), 0; n < 7; x, n = x>>8, n+1 {
+			h := gramOf(uint16(x))
+			g[h>>6] |= 1 << (h & 63)
+		}
+	}
+	for ; i+2 <= len(b); i++ {
+		h := gramOf(binary.LittleEndian.Uint16(b[i:]))
+		g[h>>6] |= 1 << (h & 63)
+	}
+}
+
+// may reports whether a text may have all three.
+func (g *grams) may(t *threeGrams) bool {
+	a, b, c := t[0], t[1], t[2]
+	return g[a>>6&15]>>(a&63)&(g[b>>6&15]>>(b&63))&(g[c>>6&15]>>(c&63))&1 != 0
+}
+
+// rarest returns three pairs of some texts that few others have. It reports
+// false if the texts have no pair at all.
+func rarest(texts ...string) (t threeGrams, ok bool) {
+	type pair struct {
+		gram   uint16
+		weight int
+	}
+	var all []pair
+	for _, s := range texts {
+		for i := range len(s) - 1 {
+			p := pair{gramOf(uint16(s[i]) | uint16(s[i+1])<<8), commonness(s[i : i+2])}
+			if !slices.ContainsFunc(all, func(x pair) bool { return x.gram == p.gram }) {
+				all = append(all, p)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return t, false
+	}
+	slices.SortStableFunc(all, func(a, b pair) int { return a.weight - b.weight })
+	for i := range t {
+		t[i] = all[min(i, len(all)-1)].gram
+	}
+	return t, true
+}
+
+// asks3 returns the pairs that every text has that a glob matches, if it has to
+// be looked for.
+func (g *glob) asks3() (threeGrams, bool) {
+	switch {
+	case g.plain && g.openLeft && g.openRight:
+		return rarest(g.literal)
+	case g.plain:
+		return threeGrams{}, false
+	}
+	var texts []string
+	for _, part := range g.parts {
+		for _, t := range part {
+			if t.Kind == sigma.Literal {
+				texts = append(texts, t.Text)
+			}
+		}
+	}
+	return rarest(texts...)
+}
+
+// may reports whether the folded text of a field may have three pairs.
+func (s *subject) may(i int, t *threeGrams) bool {
+	x := s.text(i)
+	if len(x.low) < gramsFrom {
+		return true
+	}
+	if x.grams == 0 {
+		s.grams = append(s.grams, grams{})
+		x.grams = int32(len(s.grams))
+		s.grams[x.grams-1].fill(x.low)
+	}
+	return s.grams[x.grams-1].may(t)
+}
