@@ -22,6 +22,8 @@ import (
 type Engine struct {
 	rules []*compiled
 	names map[string]int32 // slot of each field that a rule names
+	// predicates is how many there are.
+	predicates int
 	// views holds the rules that fit a dataset, by its name. It is replaced, not
 	// changed.
 	views  atomic.Pointer[map[string]*view]
@@ -74,6 +76,7 @@ func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults
 			}
 		}
 	}
+	e.predicates = len(c.same)
 	return e, faults
 }
 
@@ -111,8 +114,8 @@ type view struct {
 	quicks []quick
 	values []value
 	slow   []*predicate
-	// numbers are those of the predicates in quicks, by the engine's.
-	numbers map[int32]int32
+	// numbers are those of the predicates in quicks plus one, by the engine's.
+	numbers []int32
 	// names are the engine's slots and those of the dataset's own names.
 	names map[string]int32
 	// native lists, for the slot of an ECS name or an alias, those of the
@@ -168,7 +171,7 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		v.native[to] = from
 	}
 	b := newBuilder()
-	v.numbers = map[int32]int32{}
+	v.numbers = make([]int32, e.predicates)
 	a := assembler{v: v}
 	for _, c := range e.rules {
 		if !fits(c.rule.Logsource, ds.Logsource) && !slices.ContainsFunc(ds.Also, func(l holdfast.Logsource) bool { return fits(c.rule.Logsource, l) }) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"slices"
 	"unsafe"
 
 	"holdfast/detect/sigma"
@@ -48,27 +47,38 @@ func (g *grams) may(t *threeGrams) bool {
 // rarest returns three pairs of some texts that few others have. It reports
 // false if the texts have no pair at all.
 func rarest(texts ...string) (t threeGrams, ok bool) {
-	type pair struct {
-		gram   uint16
-		weight int
-	}
-	var all []pair
+	weights := [3]int{1 << 10, 1 << 10, 1 << 10}
 	for _, s := range texts {
 		for i := range len(s) - 1 {
-			p := pair{gramOf(uint16(s[i]) | uint16(s[i+1])<<8), commonness(s[i : i+2])}
-			if !slices.ContainsFunc(all, func(x pair) bool { return x.gram == p.gram }) {
-				all = append(all, p)
+			g, w := gramOf(uint16(s[i])|uint16(s[i+1])<<8), usualness(s[i])+usualness(s[i+1])
+			switch {
+			case ok && (g == t[0] || g == t[1] || g == t[2]):
+			case w < weights[0]:
+				t, weights = threeGrams{g, t[0], t[1]}, [3]int{w, weights[0], weights[1]}
+			case w < weights[1]:
+				t, weights = threeGrams{t[0], g, t[1]}, [3]int{weights[0], w, weights[1]}
+			case w < weights[2]:
+				t[2], weights[2] = g, w
+			}
+			if !ok {
+				t, ok = threeGrams{g, g, g}, true
 			}
 		}
 	}
-	if len(all) == 0 {
-		return t, false
+	return t, ok
+}
+
+// usualness is higher for bytes that are in texts of every kind.
+func usualness(c byte) int {
+	switch c {
+	case 'e', 's', 'i', 't', 'o', 'n', 'r', 'a', '\\':
+		return 4
+	case ' ', '.', 'm', 'c', 'w', 'd', 'l', ':', 'p', 'u':
+		return 3
+	case '-', '"', 'h', 'g', 'f', 'y', 'x', 'b':
+		return 2
 	}
-	slices.SortStableFunc(all, func(a, b pair) int { return a.weight - b.weight })
-	for i := range t {
-		t[i] = all[min(i, len(all)-1)].gram
-	}
-	return t, true
+	return 1
 }
 
 // asks3 returns the pairs that every text has that a glob matches, if it has to

@@ -41,42 +41,61 @@ func (x *search) eval(e sigma.Expr, s *subject) bool {
 // explain lists the predicates of all selections that the condition asked for
 // and that held; what stands under a "not" is no reason.
 func (x *search) explain(s *subject) []holdfast.Predicate {
-	var out []holdfast.Predicate
-	done := make([]bool, len(x.selections))
-	add := func(i int) {
-		if done[i] {
-			return
-		}
-		done[i] = true
-		sel := &x.selections[i]
-		if c := sel.clause(s); c >= 0 {
-			for j := range sel.clauses[c] {
-				out = sel.clauses[c][j].explain(s, sel.name, out)
+	var few [32]bool
+	r := reasons{x: x, s: s, done: few[:0]}
+	if len(x.selections) > len(few) {
+		r.done = make([]bool, len(x.selections))
+	} else {
+		r.done = few[:len(x.selections)]
+	}
+	r.walk(x.condition)
+	return r.out
+}
+
+// reasons collects them.
+type reasons struct {
+	x    *search
+	s    *subject
+	done []bool // by selection
+	out  []holdfast.Predicate
+}
+
+func (r *reasons) walk(e sigma.Expr) {
+	switch e := e.(type) {
+	case sigma.And:
+		r.walk(e.Left)
+		r.walk(e.Right)
+	case sigma.Or:
+		for _, side := range []sigma.Expr{e.Left, e.Right} {
+			if r.x.eval(side, r.s) {
+				r.walk(side)
 			}
+		}
+	case sigma.Ref:
+		r.add(e.Selection)
+	case sigma.Of:
+		for _, i := range e.Selections {
+			r.add(i)
 		}
 	}
-	var walk func(e sigma.Expr)
-	walk = func(e sigma.Expr) {
-		switch e := e.(type) {
-		case sigma.And:
-			walk(e.Left)
-			walk(e.Right)
-		case sigma.Or:
-			for _, side := range []sigma.Expr{e.Left, e.Right} {
-				if x.eval(side, s) {
-					walk(side)
-				}
-			}
-		case sigma.Ref:
-			add(e.Selection)
-		case sigma.Of:
-			for _, i := range e.Selections {
-				add(i)
-			}
-		}
+}
+
+func (r *reasons) add(i int) {
+	if r.done[i] {
+		return
 	}
-	walk(x.condition)
-	return out
+	r.done[i] = true
+	sel := &r.x.selections[i]
+	c := sel.clause(r.s)
+	if c < 0 {
+		return
+	}
+	if r.out == nil {
+		r.out = make([]holdfast.Predicate, 0, len(sel.clauses[c])+2)
+	}
+	for _, p := range sel.clauses[c] {
+		r.out = p.explain(r.s, sel.name, r.out)
+	}
 }
 
 // clause returns the index of the first clause that holds, or -1.
@@ -95,8 +114,8 @@ next:
 
 // holds is decide, worked out once for an event.
 func (p *predicate) holds(s *subject) bool {
-	if n, ok := s.view.numbers[p.number]; ok {
-		return s.holds(n)
+	if n := s.view.numbers[p.number]; n != 0 {
+		return s.holds(n - 1)
 	}
 	return p.decide(s)
 }

@@ -290,11 +290,11 @@ func (a *assembler) ask(p *predicate, yes, no int32) (int32, bool) {
 
 // number is that of a predicate in the view, in its quick form.
 func (a *assembler) number(p *predicate) int32 {
-	if n, ok := a.v.numbers[p.number]; ok {
-		return n
+	if n := a.v.numbers[p.number]; n != 0 {
+		return n - 1
 	}
 	n := int32(len(a.v.quicks))
-	a.v.numbers[p.number] = n
+	a.v.numbers[p.number] = n + 1
 	q := quick{slot: p.slot, negated: p.negated, from: int32(len(a.v.values)), kind: p.quickKind()}
 	if q.kind == slowly {
 		q.from = int32(len(a.v.slow))
