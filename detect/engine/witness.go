@@ -2,6 +2,7 @@ package engine
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"holdfast/detect/sigma"
@@ -295,10 +296,15 @@ func letter(re *syntax.Regexp) string {
 
 // frequent are parts of values that many events have.
 var frequent = []string{
-	`c:\`, `\windows\`, `\system32\`, `\users\`, `\program files`, `\appdata\`, `\temp\`, `.exe`, `.dll`, `microsoft`, `hklm\`, `\software\`,
+	`c:\`, `c:\windows\system32\`, `c:\program files (x86)\`, `\windows\`, `\system32\`, `\users\`, `\program files`, `\appdata\`, `\temp\`, `.exe`, `.dll`, `microsoft`, `hklm\`, `\software\`,
 	`\currentversion\`, `\services\`, `http`, `powershell`, `cmd.exe`, `rundll32`, `svchost`, `explorer`, ` /c `,
 	`microsoft corporation`, `microsoft® windows® operating system`, `microsoft windows`, `nt authority\system`, `valid`, `true`, `false`, `medium`,
 	`high`, `system`, `conhost.exe`, `services.exe`, `whoami.exe`,
+}
+
+// everywhere are programs that run, or start others, on every machine.
+var everywhere = []string{
+	`cmd.exe`, `powershell.exe`, `svchost.exe`, `explorer.exe`, `rundll32.exe`, `conhost.exe`, `services.exe`, `whoami.exe`, `lsass.exe`, `net.exe`, `reg.exe`,
 }
 
 // cost guesses how many events in one have a literal. Only the order matters.
@@ -332,6 +338,9 @@ func cost(field, text string, where place) float64 {
 		if strings.Contains(f, text) || where != atEnd && len(text) < len(f)+3 && strings.Contains(text, f) {
 			c = max(c, 0.2)
 		}
+	}
+	if where == atEnd && slices.Contains(everywhere, strings.TrimPrefix(text, `\`)) {
+		c = max(c, 0.1)
 	}
 	return c
 }
