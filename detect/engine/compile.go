@@ -93,8 +93,8 @@ type predicate struct {
 	ref     bool
 	part    sigma.TimePart
 	tests   []test
-	// among is an index of the texts of a long list, of which any will do, but
-	// for the tests that rest names.
+	// among is an index of the texts of a long list, of which any will do, by
+	// test; but for the tests that rest names, in order.
 	among *fieldIndex
 	rest  []int32
 	// chance guesses in how many of the events in one, for which the rule is a
@@ -192,7 +192,7 @@ func (p *predicate) indexList() {
 		if t := &p.tests[i]; t.isPlain() {
 			for j := range t.globs {
 				text, where := t.globs[j].needs()
-				b.add(0, witness{0, where, text})
+				b.add(int32(i), witness{0, where, text})
 			}
 		} else {
 			rest = append(rest, int32(i))

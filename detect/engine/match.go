@@ -150,6 +150,22 @@ func (p *predicate) isAmong(s *subject) bool {
 	})
 }
 
+// listed returns which tests of an index's hold, a bit for each; nil if there is
+// no index, or no room.
+func (p *predicate) listed(s *subject, room []uint64) []uint64 {
+	if p.among == nil || len(p.tests) > 64*len(room) {
+		return nil
+	}
+	s.each(p.slot, func(i int) bool {
+		if s.event.Fields[i].Kind != holdfast.Null {
+			t := s.text(i)
+			p.among.find(t.low, t.plain, room)
+		}
+		return false
+	})
+	return room
+}
+
 // maxGot bounds what a reason repeats of an event.
 const maxGot = 500
 
@@ -178,7 +194,14 @@ func (p *predicate) explain(s *subject, name string, out []holdfast.Predicate) [
 		add("not "+op, strings.Join(want, ", "), strings.Join(got, ", "))
 		return out
 	}
-	for i := range p.tests {
+	var bits [8]uint64
+	listed := p.listed(s, bits[:])
+	for i, rest := 0, p.rest; i < len(p.tests); i++ {
+		if len(rest) > 0 && int(rest[0]) == i {
+			rest = rest[1:]
+		} else if listed != nil && listed[i>>6]>>(i&63)&1 == 0 {
+			continue
+		}
 		if ok, got := p.try(&p.tests[i], s); ok {
 			add(op, p.tests[i].text, got)
 			if !p.all {

@@ -44,6 +44,7 @@ const (
 	allText                  // each of them
 	anyCased
 	allCased
+	nothing // the field is missing, or null
 )
 
 // value is a plain text.
@@ -296,10 +297,12 @@ func (a *assembler) number(p *predicate) int32 {
 	n := int32(len(a.v.quicks))
 	a.v.numbers[p.number] = n + 1
 	q := quick{slot: p.slot, negated: p.negated, from: int32(len(a.v.values)), kind: p.quickKind()}
-	if q.kind == slowly {
+	switch q.kind {
+	case slowly:
 		q.from = int32(len(a.v.slow))
 		a.v.slow = append(a.v.slow, p)
-	} else {
+	case nothing:
+	default:
 		for i := range p.tests {
 			text, where := p.tests[i].globs[0].needs()
 			a.spans = append(a.spans, [2]int{len(a.texts), len(a.texts) + len(text)})
@@ -317,6 +320,9 @@ func (a *assembler) number(p *predicate) int32 {
 }
 
 func (p *predicate) quickKind() quickKind {
+	if p.field != "" && !p.ref && len(p.tests) == 1 && p.tests[0].null && p.op != sigma.Exists {
+		return nothing
+	}
 	if p.field == "" || p.ref || p.part != sigma.Whole || p.among != nil || len(p.tests) == 0 {
 		return slowly
 	}
@@ -371,6 +377,9 @@ func (s *subject) holds(n int32) bool {
 }
 
 func (s *subject) quickly(q *quick) bool {
+	if q.kind == nothing {
+		return !s.each(q.slot, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null })
+	}
 	values := s.view.values[q.from:q.to]
 	first := s.first[q.slot]
 	if first == 0 {

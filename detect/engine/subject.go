@@ -63,7 +63,7 @@ func (s *subject) begin(ev *holdfast.Event) {
 		s.folded[i].done = false
 		// Events of a kind have the same fields in the same order, mostly.
 		x := &s.shape[i]
-		if name := ev.Fields[i].Name; x.name != name {
+		if name := ev.Fields[i].Name; !same(x.name, name) && x.name != name {
 			slot, ok := s.view.names[name]
 			if !ok {
 				slot = -1
@@ -78,6 +78,10 @@ func (s *subject) begin(ev *holdfast.Event) {
 		}
 	}
 }
+
+// same reports whether two texts are the same bytes in memory. Names of fields
+// mostly are, as parsers keep them.
+func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
 
 // end lets go of the event.
 func (s *subject) end() {
@@ -201,7 +205,6 @@ func (s *subject) eachOf(i int32, f func(i int) bool) bool {
 func (s *subject) candidates() {
 	v := s.view
 	copy(s.marked, v.always)
-	words := v.keywords != nil && s.mayHaveKeyword()
 	for i, slot := range s.slots {
 		if slot >= 0 && s.event.Fields[i].Kind != holdfast.Null {
 			for _, f := range v.scan[slot] {
@@ -209,7 +212,9 @@ func (s *subject) candidates() {
 				f.find(t.low, t.plain, s.marked)
 			}
 		}
-		if words {
+	}
+	if v.keywords != nil && s.mayHaveKeyword() {
+		for i := range s.slots {
 			t := s.text(i)
 			v.keywords.find(t.low, t.plain, s.marked)
 		}
@@ -234,7 +239,7 @@ func (s *subject) mayHaveKeyword() bool {
 		if unfolded && len(text) < in.runs.shortest() && k.wide.none() {
 			continue
 		}
-		if unfolded && (ascii(text) || k.wide.none() && nearASCII(text)) {
+		if t := &s.folded[i]; unfolded && (t.done && t.plain || ascii(text) || k.wide.none() && nearASCII(text)) {
 			if at, _, _ := in.runs.next(text, 0); at < 0 {
 				continue
 			}
