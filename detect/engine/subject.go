@@ -225,27 +225,34 @@ func (s *subject) candidates() {
 }
 
 // mayHaveKeyword reports whether there is a witness of a keyword anywhere in the
-// event's texts. Hardly ever there is, so texts of ASCII are looked through as
-// they are, and folded only where a run of a keyword stands.
+// event's texts; hardly ever there is. Those that were folded lie side by side
+// and are looked through at once; of the others those of ASCII as they are.
 func (s *subject) mayHaveKeyword() bool {
 	k := s.view.keywords
+	in := &k.inside
 	if k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
 		return true
 	}
-	in := &k.inside
+	if len(s.buf) > 0 && k.within(in, unsafe.String(unsafe.SliceData(s.buf), len(s.buf)), nil) { //nolint:gosec // read only
+		return true
+	}
+	narrow := k.wide.none()
 	unfolded := len(in.few) == 0 && in.brief == nil && len(in.runs.list) > 0
-	for i := range s.event.Fields {
-		text := s.event.Fields[i].Text
-		if unfolded && len(text) < in.runs.shortest() && k.wide.none() {
+	for i := range s.folded {
+		t := &s.folded[i]
+		if t.done && (t.plain || narrow) {
 			continue
 		}
-		if t := &s.folded[i]; unfolded && (t.done && t.plain || ascii(text) || k.wide.none() && nearASCII(text)) {
+		text := s.event.Fields[i].Text
+		if unfolded && narrow && len(text) < in.runs.shortest() {
+			continue
+		}
+		if unfolded && (ascii(text) || narrow && nearASCII(text)) {
 			if at, _, _ := in.runs.next(text, 0); at < 0 {
 				continue
 			}
 		}
-		t := s.text(i)
-		if k.within(in, t.low, nil) || !t.plain && !k.wide.none() {
+		if t = s.text(i); k.within(in, t.low, nil) || !t.plain && !narrow {
 			return true
 		}
 	}
