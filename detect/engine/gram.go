@@ -103,14 +103,21 @@ func (g *glob) asks3() (threeGrams, bool) {
 
 // may reports whether the folded text of a field may have three pairs.
 func (s *subject) may(i int, t *threeGrams) bool {
+	g := s.gramsOf(i)
+	return g == nil || g.may(t)
+}
+
+// gramsOf returns the pairs of a field's folded text, until the event ends or
+// another's are asked for; nil if it is too short for that.
+func (s *subject) gramsOf(i int) *grams {
 	x := s.text(i)
 	if len(x.low) < gramsFrom {
-		return true
+		return nil
 	}
 	if x.grams == 0 {
 		s.grams = append(s.grams, grams{})
 		x.grams = int32(len(s.grams))
 		s.grams[x.grams-1].fill(x.low)
 	}
-	return s.grams[x.grams-1].may(t)
+	return &s.grams[x.grams-1]
 }

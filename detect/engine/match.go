@@ -277,7 +277,11 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 		if t.asked && !s.may(i, &t.asks) {
 			return false
 		}
-		return t.matches(s.text(i), text)
+		var g *grams
+		if t.window != nil && t.window.either != nil {
+			g = s.gramsOf(i)
+		}
+		return t.matches(s.text(i), g, text)
 	case sigma.CIDR:
 		if !likeAddress(text) {
 			return false
@@ -304,13 +308,13 @@ func (p *predicate) compare(t *test, s *subject, i int) bool {
 }
 
 // matches reports whether an expression matches a text, of which low is the
-// folded one.
-func (t *test) matches(low *folded, s string) bool {
+// folded one, and g are its pairs, if they are known.
+func (t *test) matches(low *folded, g *grams, s string) bool {
 	if !strings.Contains(low.low, t.needs) {
 		return false
 	}
 	if w := t.window; w != nil && low.plain && (!w.line || !strings.Contains(s, "\n")) {
-		if in := w.in(s); w.exact || !in {
+		if in := w.in(s, g); w.exact || !in {
 			return in
 		}
 	}

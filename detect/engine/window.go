@@ -26,6 +26,9 @@ type window struct {
 	either []*window
 	// line says that only texts of one line may be asked for it.
 	line bool
+	// asked says that asks are pairs that every text with the window has, folded.
+	asks  threeGrams
+	asked bool
 }
 
 // class is a set of ASCII characters.
@@ -170,6 +173,7 @@ func windowOf(expr string) *window {
 	if err != nil {
 		return nil
 	}
+	re = trimmed(re)
 	w := windowIn(re)
 	if w != nil && w.exact {
 		return w
@@ -184,10 +188,30 @@ func windowOf(expr string) *window {
 		if one == nil || w != nil && !one.exact {
 			return w
 		}
+		one.asks, one.asked = rarest(longest(way.Simplify()))
 		any.either = append(any.either, one)
 		any.exact, any.line = any.exact && one.exact, any.line || one.line
 	}
 	return any
+}
+
+// trimmed takes off both ends of an expression what a text need not have for the
+// expression to match somewhere in it.
+func trimmed(re *syntax.Regexp) *syntax.Regexp {
+	if re.Op != syntax.OpConcat {
+		return re
+	}
+	sub := slices.Clone(re.Sub)
+	optional := func(x *syntax.Regexp) bool {
+		return x.Op == syntax.OpQuest || x.Op == syntax.OpStar || x.Op == syntax.OpRepeat && x.Min == 0
+	}
+	for len(sub) > 1 && optional(sub[len(sub)-1]) {
+		sub = sub[:len(sub)-1]
+	}
+	for len(sub) > 1 && optional(sub[0]) {
+		sub = sub[1:]
+	}
+	return &syntax.Regexp{Op: syntax.OpConcat, Flags: re.Flags, Sub: sub}
 }
 
 // maxWays bounds how many ways an expression may be written in.
@@ -340,10 +364,10 @@ func newWindow(best []class) *window {
 }
 
 // in reports whether a text of ASCII, and of one line if it asks for that, has the
-// window.
-func (w *window) in(text string) bool {
+// window; g are the pairs of the folded text, if they are known.
+func (w *window) in(text string, g *grams) bool {
 	for _, one := range w.either {
-		if one.in(text) {
+		if (g == nil || !one.asked || g.may(&one.asks)) && one.in(text, g) {
 			return true
 		}
 	}
