@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+	"unsafe"
+)
+
+// runs finds literals by a run of four or eight bytes of each. The text is
+// looked at every stride bytes; so that none is missed, as many runs of each
+// literal are kept, one byte apart.
+type runs struct {
+	size   int // of a run
+	stride int
+	filter []uint64 // a bit for each hash that occurs
+	shift  uint8
+	fewer  uint8 // bits of a hash that slots leaves out
+	// slots has, by hash, the first run plus one, and above tagShift eight bits of
+	// its key, or all ones if there are several.
+	slots []uint32
+	list  []piece
+	texts []literal
+}
+
+// piece is one run of a literal.
+type piece struct {
+	key     uint64
+	at      int32 // where in the literal it stands
+	next    int32 // of the same hash, plus one
+	literal int32
+}
+
+const (
+	tagShift = 24
+	anyTag   = 0xff
+)
+
+// tagOf is some bits of a key that its place in the table does not show.
+func tagOf(key uint64) uint32 { return uint32((key*keyMul>>20)&0xff) % anyTag }
+
+const (
+	runSize = 4
+	// blanks makes capital letters small, and some other characters alike, so
+	// that texts need not be folded to be looked through.
+	blanks = 0x2020202020202020
+	low32  = 1<<32 - 1
+)
+
+func newRuns(literals []literal) runs {
+	if len(literals) == 0 {
+		return runs{}
+	}
+	r := runs{size: 4, stride: 1, texts: literals}
+	switch shortest := len(literals[0].text); { // they are sorted
+	case shortest >= 15:
+		r.size, r.stride = 8, 8
+	case shortest >= 11:
+		r.size, r.stride = 8, 4
+	case shortest >= 7 && len(literals) <= 64:
+		r.stride = shortest - r.size + 1
+	case shortest >= 7:
+		r.stride = 4
+	case shortest >= 5:
+		r.stride = 2
+	}
+	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
+	r.shift = uint8(64 - size)
+	r.fewer = uint8(min(3, size-6))
+	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<(size-int(r.fewer)))
+	seen := make([]uint16, 1<<16)
+	at := func(s string, i int) uint64 {
+		if r.size == 8 {
+			return load8(s, i) | blanks
+		}
+		return uint64(load4(s, i) | blanks&(1<<32-1))
+	}
+	for _, l := range literals {
+		for i := range len(l.text) - r.size + 1 {
+			if n := &seen[at(l.text, i)*keyMul>>48]; *n < 1<<15 {
+				*n++
+			}
+		}
+	}
+	r.list = make([]piece, 0, len(literals)*r.stride)
+	for k, l := range literals {
+		// The runs that fewest literals have, and that are least like common text.
+		best, least := 0, 1<<30
+		weights := make([]int, len(l.text)-r.size+1)
+		for i := range weights {
+			weights[i] = int(seen[at(l.text, i)*keyMul>>48]) + commonness(l.text[i:i+r.size])
+		}
+		for i := range len(weights) - r.stride + 1 {
+			n := 0
+			for _, w := range weights[i : i+r.stride] {
+				n += w
+			}
+			if n < least {
+				best, least = i, n
+			}
+		}
+		for i := best; i < best+r.stride; i++ {
+			key := at(l.text, i)
+			h := key * keyMul
+			w, both := r.bits(h)
+			r.filter[w] |= both
+			h >>= r.shift + r.fewer
+			next, tag := r.slots[h]&(1<<tagShift-1), tagOf(key)
+			if next != 0 {
+				tag = anyTag
+			}
+			r.list = append(r.list, piece{key, int32(i), int32(next), int32(k)})
+			r.slots[h] = uint32(len(r.list)) | tag<<tagShift
+		}
+	}
+	return r
+}
+
+// common are runs that texts of every kind have.
+var common = []string{
+	`windows\system32\`, `c:\windows\`, `c:\program files`, `c:\users\`, `\appdata\local\`, `\microsoft\windows\currentversion\`, `software\microsoft\`,
+	`powershell.exe`, `cmd.exe`, `.exe`, `http`, `\syswow64\`, `\temp\`, `.dll`, `hklm\system\currentcontrolset\services\`, `imphash=`, `md5=`, `sha256=`, `sha1=`,
+}
+
+// commonness is higher for runs that texts of every kind have.
+func commonness(s string) int {
+	n := 0
+	for i := range len(s) {
+		switch s[i] {
+		case 'e', 's', 'i', 't', 'o', 'n', 'r', 'a', '\\', '0':
+			n += 4
+		case ' ', '.', 'm', 'c', 'w', 'd', 'l':
+			n += 2
+		}
+	}
+	for _, c := range common {
+		if strings.Contains(c, s) {
+			return n + 200
+		}
+	}
+	return n
+}
+
+// hasRun marks the rules of every literal in a text.
+func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) {
+	for i := 0; ; i += r.stride {
+		var key, h uint64
+		if i, key, h = r.next(text, i); i < 0 {
+			return found
+		}
+		if f.verify(r, text, i, key, h, marked) {
+			if found = true; marked == nil {
+				return true
+			}
+		}
+	}
+}
+
+// shortest is the length of the shortest literal.
+func (r *runs) shortest() int { return len(r.texts[0].text) }
+
+// bits returns the word of the filter and the two bits in it that a run's hash
+// has: two, so that few runs pass by chance, in one word, so that only one is
+// looked at.
+func (r *runs) bits(h uint64) (word, both uint64) {
+	return h >> (r.shift + 6), 1<<(h>>r.shift&63) | 1<<(h>>secondBit&63)
+}
+
+// secondBit is where in a hash the second bit's place stands: below what the
+// largest filter uses.
+const secondBit = 36
+
+// next returns the first place at or after i, in steps of the stride, where a
+// run may stand in a text, folded or not, with the run and its hash; or -1.
+func (r *runs) next(text string, i int) (at int, key, h uint64) {
+	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
+	filter, shift, stride := r.filter, r.shift&63, r.stride
+	if r.size == 8 {
+		for ; i+8 <= len(b); i += stride {
+			key = binary.LittleEndian.Uint64(b[i:]) | blanks
+			h = key * keyMul
+			if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
+				return i, key, h
+			}
+		}
+		return -1, 0, 0
+	}
+	if stride == 1 {
+		// Four places at a time, up to the four in which one is.
+		for ; i+8 <= len(b); i += 4 {
+			x := binary.LittleEndian.Uint64(b[i:]) | blanks
+			h0, h1 := x&low32*keyMul, x>>8&low32*keyMul
+			h2, h3 := x>>16&low32*keyMul, x>>24&low32*keyMul
+			x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
+			x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
+			x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63))
+			x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63))
+			x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63))
+			x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63))
+			if (x0|x1|x2|x3)&1 != 0 {
+				break
+			}
+		}
+	}
+	for ; i+4 <= len(b); i += stride {
+		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks&(1<<32-1))
+		h = key * keyMul
+		if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
+			return i, key, h
+		}
+	}
+	return -1, 0, 0
+}
+
+// verify looks for the literals that have the run at i.
+func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
+	slot := r.slots[h>>((r.shift+r.fewer)&63)]
+	if tag := slot >> tagShift; tag != anyTag && tag != tagOf(key) {
+		return false
+	}
+	for e := int32(slot & (1<<tagShift - 1)); e != 0; {
+		x := &r.list[e-1]
+		e = x.next
+		if x.key != key {
+			continue
+		}
+		l := &r.texts[x.literal]
+		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], l.text) {
+			if found = f.mark(l, marked); marked == nil {
+				return true
+			}
+		}
+	}
+	return found
+}
