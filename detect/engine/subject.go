@@ -81,7 +81,9 @@ func (s *subject) begin(ev *holdfast.Event) {
 
 // same reports whether two texts are the same bytes in memory. Names of fields
 // mostly are, as parsers keep them.
-func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
+func same(a, b string) bool {
+	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) //nolint:gosec // compared, not read
+}
 
 // end lets go of the event.
 func (s *subject) end() {
@@ -263,7 +265,7 @@ func (s *subject) mayHaveKeyword() bool {
 // one in ASCII (Unicode, CaseFolding.txt: U+0130, U+017F and U+212A), by the
 // bytes that those begin with.
 func nearASCII(text string) bool {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		switch text[i] {
 		case 0xc4, 0xc5, 0xe2:
 			return false
