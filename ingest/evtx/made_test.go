@@ -150,3 +150,27 @@ func FuzzChunk(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFile changes the file around a chunk: its header, a second chunk, its end.
+func FuzzFile(f *testing.F) {
+	good := made()
+	f.Add(good[:4096], []byte{})
+	f.Add(good[:128], good[4096:4096+600])
+	f.Fuzz(func(t *testing.T, head, tail []byte) {
+		b := append(append(bytes.Clone(head[:min(len(head), 4096)]), good[min(len(head), 4096):]...), tail...)
+		file, err := evtx.Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		var d evtx.Decoder
+		for i := range file.Chunks() {
+			if i > len(b)/evtx.ChunkSize {
+				t.Fatalf("chunk %d of a file of %d bytes", i, len(b))
+			}
+			_, _ = d.Chunk(file, i, func(r evtx.Record) error {
+				decode(t, r.JSON)
+				return nil
+			})
+		}
+	})
+}

@@ -227,6 +227,37 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
+// FuzzArray reads a JSON array of records, packed or not: what is acknowledged is
+// what was handed on, and each has a place of its own.
+func FuzzArray(f *testing.F) {
+	f.Add([]byte(`[{"a":1}, "two",3,[4],null]`), "")
+	f.Add([]byte("[{\"a\\u0000\\\"'<b>\":{\"b\":[[[[]]]]}},"), "")
+	f.Add([]byte("[[[[[[[[[[[[[["), "")
+	f.Add(gz(f, []byte(`[{}]`)), "gzip")
+	f.Fuzz(func(t *testing.T, body []byte, encoding string) {
+		s := &sink{}
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer good")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Encoding", encoding)
+		w := httptest.NewRecorder()
+		handler(s).ServeHTTP(w, r)
+		if w.Code == http.StatusOK {
+			var a input_http.Answer
+			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || a.Accepted != len(s.records) {
+				t.Errorf("%s: %v, %d records", w.Body, err, len(s.records))
+			}
+		}
+		seen := map[string]bool{}
+		for _, r := range s.records {
+			if seen[r.Position] {
+				t.Errorf("two records at %s", r.Position)
+			}
+			seen[r.Position] = true
+		}
+	})
+}
+
 func TestTooManyRequests(t *testing.T) {
 	h := handler(&sink{})
 	server := httptest.NewServer(h)

@@ -310,3 +310,32 @@ func FuzzFrames(f *testing.F) {
 		t.Fatal("the stream has no end")
 	})
 }
+
+// FuzzAudit puts the lines of one sender together: each goes on as it came, and
+// what is made of several is no larger than they were.
+func FuzzAudit(f *testing.F) {
+	f.Add([]byte("type=SYSCALL msg=audit(1700000000.1:7): a=1\ntype=EXECVE msg=audit(1700000000.1:7): a0=\"x\"\ntype=EOE msg=audit(1700000000.1:7):"))
+	f.Add([]byte("<13>Nov 23 02:09:06 h audispd: type=SYSCALL msg=audit(1.1:7): a=1\n<13>x\ntype=PATH msg=audit(99999999999999999999.1:-7): a=1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := &listener{}
+		l.env.Clock = clock.NewFixed(time.Unix(1700000000, 0))
+		one := &together{l: l}
+		var batch []holdfast.Record
+		n := 0
+		for line := range bytes.SplitSeq(data, []byte("\n")) {
+			before := len(batch)
+			batch = one.add(batch, holdfast.Record{Source: "s", Raw: line})
+			if n++; len(batch) == before || !bytes.Equal(batch[before].Raw, line) {
+				t.Fatalf("%q did not go on as it came", line)
+			}
+		}
+		batch = append(batch, one.end("s")...)
+		total := 0
+		for _, r := range batch {
+			total += len(r.Raw)
+		}
+		if total > 2*len(data)+64*n || len(batch) > 2*n {
+			t.Fatalf("%d records of %d bytes came of %d lines of %d bytes", len(batch), total, n, len(data))
+		}
+	})
+}
