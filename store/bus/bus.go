@@ -25,6 +25,7 @@ import (
 const (
 	stream  = "blocks"
 	subject = "blocks"
+	nothing = "nothing" // no block has this subject
 	// maxBlock is the largest compressed block; NATS takes no larger message.
 	maxBlock = 60 << 20
 	// maxPlain bounds what a block may unpack to.
@@ -33,6 +34,9 @@ const (
 	// copy of it.
 	twice = time.Hour
 )
+
+// late is when a block that is not acknowledged yet makes one ask what is wrong.
+const late = 500 * time.Millisecond
 
 // DefaultReserve is the free space below which nothing is taken in: 64 MiB.
 const DefaultReserve = 64 << 20
@@ -189,11 +193,11 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	if in.server == nil {
 		return in.publish(ctx, block.ID, packed)
 	}
-	ack, err := in.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: packed}, jetstream.WithMsgID(block.ID))
+	ack, err := in.offer(ctx, block.ID, packed)
 	if err == nil {
 		return ack.Sequence, ack.Duplicate, nil
 	}
-	if ctx.Err() == nil && !in.server.JetStreamEnabled() {
+	if ctx.Err() == nil && in.broken(ctx) {
 		b.reopen(ctx, in)
 	}
 	if rerr := b.Room(); rerr != nil {
@@ -202,15 +206,42 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	return 0, false, fmt.Errorf("bus: %w", err)
 }
 
-// reopen starts the server anew after JetStream has switched itself off, which
-// it does when a write fails.
+// offer publishes one block, and waits no longer for an answer than there may be
+// one.
+func (in *inner) offer(ctx context.Context, id string, packed []byte) (*jetstream.PubAck, error) {
+	asked, cancel := context.WithCancel(ctx)
+	defer cancel()
+	look := time.AfterFunc(late, func() {
+		if in.broken(asked) {
+			cancel()
+		}
+	})
+	defer look.Stop()
+	return in.js.PublishMsg(asked, &nats.Msg{Subject: subject, Data: packed}, jetstream.WithMsgID(id))
+}
+
+// broken reports whether a write has failed. JetStream takes nothing from then on:
+// it switches itself off when there was no room, and after any other fault it
+// does not even answer. Only what would write is told of it, so it is asked to
+// drop what is not there.
+func (in *inner) broken(ctx context.Context) bool {
+	if !in.server.JetStreamEnabled() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, try)
+	defer cancel()
+	var fault *jetstream.APIError
+	return errors.As(in.stream.Purge(ctx, jetstream.WithPurgeSubject(nothing)), &fault)
+}
+
+// reopen starts the server anew after a write has failed.
 func (b *Bus) reopen(ctx context.Context, failed *inner) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.in != failed {
 		return
 	}
-	b.opt.Log.Warn("the bus switched itself off; opening it again")
+	b.opt.Log.Warn("the bus takes nothing any more, for a write has failed; opening it again")
 	failed.close()
 	in, err := start(ctx, b.opt)
 	if err != nil {

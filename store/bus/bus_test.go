@@ -150,8 +150,14 @@ func TestKilled(t *testing.T) {
 		from := os.Getenv("HOLDFAST_BUS_FROM")
 		for i := 0; ; i++ {
 			id := from + "-" + fmt.Sprint(i)
-			if _, _, err := b.Publish(context.Background(), block(id, 20)); err != nil {
-				t.Fatal(err)
+			for {
+				_, _, err := b.Publish(context.Background(), block(id, 20))
+				if err == nil {
+					break
+				}
+				if os.Getenv("HOLDFAST_BUS_AGAIN") == "" {
+					t.Fatal(err)
+				}
 			}
 			fmt.Println("acked", id)
 		}

@@ -22,10 +22,14 @@ type Injection struct {
 
 // Inject begins to change the given system calls of a process and of all its
 // threads. How is what strace's --inject takes behind the calls' names:
-// delay_enter=100ms, error=EIO:when=3, signal=KILL:when=7.
-func Inject(pid int, calls, how string) (*Injection, error) {
+// delay_enter=100ms, error=EIO:when=3, signal=KILL:when=7. If paths are given, only
+// calls that concern these files are meant.
+func Inject(pid int, calls, how string, paths ...string) (*Injection, error) {
 	i := &Injection{done: make(chan struct{})}
 	i.cmd = exec.Command("strace", "-f", "-o", os.DevNull, "-p", strconv.Itoa(pid), "-e", "trace="+calls, "-e", "inject="+calls+":"+how)
+	for _, p := range paths {
+		i.cmd.Args = append(i.cmd.Args, "-P", p)
+	}
 	i.cmd.Stderr = &i.said
 	if err := i.cmd.Start(); err != nil {
 		return nil, err
