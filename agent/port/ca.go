@@ -26,7 +26,13 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-const caLife = 10 * 365 * 24 * time.Hour
+const (
+	caLife = 10 * 365 * 24 * time.Hour
+	// early is how long before it was made a certificate begins. A clock that was
+	// ahead when it was made, and is put right, must not shut an agent out, on
+	// either side. Nothing is lost by it: the authority's key is its own.
+	early = 365 * 24 * time.Hour
+)
 
 // NewCA makes an authority (ECDSA, P-256).
 func NewCA(now time.Time) (*CA, error) {
@@ -40,7 +46,7 @@ func NewCA(now time.Time) (*CA, error) {
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "Holdfast agents"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(caLife),
+		NotBefore: now.Add(-early), NotAfter: now.Add(caLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
@@ -112,7 +118,7 @@ func (c *CA) server(names []string, now time.Time) (*tls.Certificate, error) {
 	}
 	tmpl := &x509.Certificate{
 		Subject: pkix.Name{CommonName: wire.ServerName}, DNSNames: []string{wire.ServerName},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(serverLife),
+		NotBefore: now.Add(-early), NotAfter: now.Add(serverLife),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, n := range names {
@@ -134,7 +140,7 @@ func (c *CA) server(names []string, now time.Time) (*tls.Certificate, error) {
 func (c *CA) client(csr *x509.CertificateRequest, asset string, now time.Time, life time.Duration) ([]byte, error) {
 	der, err := c.sign(&x509.Certificate{
 		Subject: pkix.Name{CommonName: asset}, URIs: []*url.URL{assetURI(asset)},
-		NotBefore: now.Add(-5 * time.Minute), NotAfter: now.Add(life),
+		NotBefore: now.Add(-early), NotAfter: now.Add(life),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, csr.PublicKey)
 	if err != nil {

@@ -103,6 +103,9 @@ func (p *Port) identify(r *http.Request, grace time.Duration) (string, error) {
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		var bad x509.CertificateInvalidError
 		if errors.As(err, &bad) && bad.Reason == x509.Expired {
+			if now.Before(cert.NotBefore) {
+				return "", wire.Problem{Code: wire.CodeExpired, Message: "the certificate begins at " + cert.NotBefore.UTC().Format(time.RFC3339) + ", and it is " + now.UTC().Format(time.RFC3339) + " here; is the server's clock right?"}
+			}
 			return "", wire.Problem{Code: wire.CodeExpired, Message: "the certificate has run out"}
 		}
 		return "", wire.Problem{Code: wire.CodeUnknown, Message: "the certificate is not from this server's authority"}

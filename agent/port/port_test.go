@@ -266,6 +266,21 @@ func TestCertificateRunsOutAndIsRenewed(t *testing.T) {
 	r.refused("a renewal after the grace", status, p, wire.CodeExpired, wire.PathRenew)
 }
 
+// TestClockSetBack has the server's clock be ahead when an agent enrols, and be put
+// right then.
+func TestClockSetBack(t *testing.T) {
+	r := newRig(t)
+	a := r.agent(r.ca, "ast-a")
+	r.clock.Advance(-300 * 24 * time.Hour)
+	if status, p := a.beat(); status != http.StatusOK {
+		t.Errorf("after the clock was put right: %d, %+v", status, p)
+	}
+	r.clock.Advance(-100 * 24 * time.Hour)
+	if status, p := a.beat(); status != http.StatusForbidden || !strings.Contains(p.Message, "is the server's clock right?") {
+		t.Errorf("long before the certificate begins: %d, %+v", status, p)
+	}
+}
+
 func TestStrangersAreRefused(t *testing.T) {
 	r := newRig(t)
 	other, err := NewCA(r.clock.Now())

@@ -473,6 +473,9 @@ func (c *chaosRun) whole() {
 	}
 	c.t.Logf("%d events sent, %d acknowledged, %d found; the server ended by itself %d times; syslog, which acknowledges nothing, lost %d of %d; by sender: %v",
 		len(c.book.ids), sure, len(got), c.crashes, lostSyslog, kinds["logger"], kinds)
+	for said, n := range c.lastWords() {
+		c.t.Logf("ended %d times with: %s", n, said)
+	}
 	for _, r := range c.status().Ledger {
 		if !r.Balanced() {
 			c.t.Errorf("%+v does not add up", r)
@@ -484,4 +487,19 @@ func (c *chaosRun) whole() {
 	if _, said, code := c.run("evidence", "verify"); code != 0 {
 		c.t.Errorf("the evidence is damaged: %s", said)
 	}
+}
+
+// lastWords are what the server said when it ended by itself.
+func (c *chaosRun) lastWords() map[string]int {
+	out := map[string]int{}
+	log, err := os.ReadFile(c.log.Name())
+	if err != nil {
+		c.t.Error(err)
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.HasPrefix(line, "holdfast: ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			out[strings.TrimSpace(line)]++
+		}
+	}
+	return out
 }
