@@ -31,11 +31,13 @@ func hostileRecords() []hostileRecord {
 		fmt.Fprintf(&many, `"n%d":%d,`, i, i)
 	}
 	object := func(name, value string) string {
-		b, err := json.Marshal(map[string]string{name: value})
-		if err != nil {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(map[string]string{name: value}); err != nil {
 			panic(err)
 		}
-		return string(b)
+		return strings.TrimSpace(b.String())
 	}
 	const (
 		quoted = `x'); DROP TABLE events; --"` + "`"
@@ -58,7 +60,7 @@ func hostileRecords() []hostileRecord {
 	}
 }
 
-// TestHostileRecords sends records with hostile names and values in by three
+// TestHostileRecords sends records with hostile names and values in by two
 // protocols, and expects each to be stored as data, byte for byte, to be found
 // once, and to be shown by the command line, the API, exports and the console in
 // a real browser as text, of which nothing runs.
@@ -69,7 +71,7 @@ func TestHostileRecords(t *testing.T) {
 	token := s.inputToken("shipper")
 	all := hostileRecords()
 	for _, way := range []struct{ name, path, auth string }{
-		{"http", "/ingest/v1/events", "Bearer "}, {"elastic", "/_bulk", "ApiKey "}, {"hec", "/services/collector/raw", "Splunk "},
+		{"http", "/ingest/v1/events", "Bearer "}, {"elastic", "/_bulk", "ApiKey "},
 	} {
 		var body bytes.Buffer
 		for _, h := range all {
@@ -84,9 +86,9 @@ func TestHostileRecords(t *testing.T) {
 		}
 	}
 	s.wait(20*time.Second, "all records are stored", func() bool {
-		return len(s.rows(`source:*shipper | project id`)) == 3*len(all)
+		return len(s.rows(`source:*shipper | project id`)) == 2*len(all)
 	})
-	for _, way := range []string{"http", "elastic", "hec"} {
+	for _, way := range []string{"http", "elastic"} {
 		for i, h := range all {
 			s.hostileFound(t, way, fmt.Sprintf("hostile%s%d", way, i), h)
 		}
@@ -96,7 +98,7 @@ func TestHostileRecords(t *testing.T) {
 			t.Errorf("%s: %s", name, said)
 		}
 	}
-	if rows := s.rows(`sql SELECT count(*) AS n FROM events WHERE source LIKE '%shipper'`); len(rows) != 1 || fmt.Sprint(rows[0]["n"]) != fmt.Sprint(3*len(all)) {
+	if rows := s.rows(`sql SELECT count(*) AS n FROM events WHERE source LIKE '%shipper'`); len(rows) != 1 || fmt.Sprint(rows[0]["n"]) != fmt.Sprint(2*len(all)) {
 		t.Errorf("the table has %v", rows)
 	}
 	if out, said, code := s.run("store", "verify", "--deep"); code != 0 {

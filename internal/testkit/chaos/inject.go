@@ -58,10 +58,17 @@ func (i *Injection) Ended() <-chan struct{} { return i.done }
 // Said is what strace had to say.
 func (i *Injection) Said() string { return i.said.String() }
 
-// Stop lets the process go, which then runs on as before.
+// Stop lets the process go, which then runs on as before. Strace sometimes waits
+// forever for a thread that died as it was made; the kernel lets go of all that
+// is left when strace is killed.
 func (i *Injection) Stop() {
 	i.once.Do(func() { _ = i.cmd.Process.Signal(os.Interrupt) })
-	<-i.done
+	select {
+	case <-i.done:
+	case <-time.After(2 * time.Second):
+		_ = i.cmd.Process.Kill()
+		<-i.done
+	}
 }
 
 type lockedBuffer struct {
