@@ -163,6 +163,18 @@ func TestAgainIsOnce(t *testing.T) {
 	if n := l.count(t); n != 15 {
 		t.Errorf("%d events", n)
 	}
+	// What was committed is sent again, as another block, to the next writer.
+	l.close()
+	l = open(t, dir)
+	w = l.writer(t)
+	more := block(8, 10)
+	more.ID = "yet another"
+	if err := errors.Join(w.Add(ctx, 4, more), w.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if ledger, err = l.state.Ledger(ctx); err != nil || ledger[0].Stored != 18 || ledger[0].Doubled != 17 || !ledger[0].Balanced() || l.count(t) != 18 {
+		t.Errorf("%+v %v, %d events", ledger, err, l.count(t))
+	}
 }
 
 func TestCompaction(t *testing.T) {

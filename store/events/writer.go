@@ -50,10 +50,14 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{
+	w := &Writer{
 		store: s, entities: entities, last: seq, kept: seq, from: min(from, seq) + 1,
 		ledger: map[part]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
-	}, nil
+	}
+	if err := w.recall(ctx); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return w, nil
 }
 
 // covered is the newest block that the manifest has a segment for, or the

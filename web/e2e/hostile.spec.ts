@@ -16,8 +16,8 @@ test('what a sender made to be more than text is shown as text, and nothing of i
 
   // Each with a text of it that is to stand there; how a page opens an event is its own matter.
   for (const [word, text] of [
-    ['hostilehttp0', "DROP TABLE events"], ['hostilehttp1', "' OR 1=1"], ['hostilehttp2', 'hostilehttp2'], ['hostilehttp3', '<img src=x onerror='], ['hostilehttp4', '</script><script>window.struck=1</script>'],
-    ['hostilehttp5', 'hostilehttp5'], ['hostilehttp7', 'hostilehttp7'], ['hostilehttp8', 'kkkk'], ['hostilehttp9', 'n0'], ['hostileelastic4', '<script>window.struck=1</script>'], ['hostileelastic3', '<img src=x'],
+    ['hostilehttp0', 'DROP TABLE events'], ['hostilehttp2', 'hostilehttp2'], ['hostilehttp3', '<img src=x onerror='], ['hostilehttp4', '</script><script>window.struck=1</script>'],
+    ['hostilehttp5', 'hostilehttp5'], ['hostilehttp8', 'kkkk'], ['hostileelastic3', '<img src=x'],
   ] as const) {
     for (const q of [`raw:*${word}*`, `raw:*${word}* | project id, fields, raw`]) {
       await page.goto(`/search?q=${encodeURIComponent(q)}`);
