@@ -10,9 +10,9 @@ import (
 
 // Need is what a rule cannot fire without.
 type Need struct {
-	Rule   string
-	Title  string
-	Level  holdfast.Level
+	Rule  string
+	Title string
+	Level holdfast.Level
 	// Datasets are those that it looks at; events of one are enough.
 	Datasets []string
 	// Fields are those without which no event makes it fire.

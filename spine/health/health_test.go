@@ -409,12 +409,12 @@ func TestSnapshot(t *testing.T) {
 	for at := monday; at.Before(monday.Add(72 * time.Hour)); at = at.Add(time.Minute) {
 		w.send(at, "s")
 		if at.Minute() == 0 {
-			b, seq, err := w.m.Snapshot([]Trouble{{Kind: Quiet, Subject: "x"}})
+			b, seq, err := w.m.Snapshot(at, []Trouble{{Kind: Quiet, Subject: "x"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			again := New(DefaultLimits())
-			troubles, err := again.Restore(b, seq)
+			troubles, err := again.Restore(b, seq, at)
 			if err != nil || len(troubles) != 1 {
 				t.Fatal(err, troubles)
 			}
@@ -425,6 +425,20 @@ func TestSnapshot(t *testing.T) {
 	if got := w.troubles(end.Add(11*time.Minute), Quiet); len(got) != 1 {
 		t.Errorf("%+v", got)
 	}
+	b, seq, err := w.m.Snapshot(end, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := New(DefaultLimits())
+	if _, err := away.Restore(b, seq, end.Add(5*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := away.Judge(end.Add(5*time.Hour + 5*time.Minute)); len(got) > 0 {
+		t.Errorf("nobody listened for five hours, and: %s", got[0].What)
+	}
+	if got := away.Judge(end.Add(5*time.Hour + 12*time.Minute)); len(got) != 1 {
+		t.Errorf("it is still silent: %+v", got)
+	}
 	before := w.m.Sources(end)[0].Events
 	w.m.Observe(w.seq, &holdfast.Block{Made: end, Events: []holdfast.Event{{Source: "s"}}})
 	if got := w.m.Sources(end)[0].Events; got != before {
@@ -432,7 +446,7 @@ func TestSnapshot(t *testing.T) {
 	}
 	for _, bad := range []string{"{", `{"version":9}`, "null", `{"version":1,"sources":[null,{"name":"a","rhythm":{"slots":"AA=="}}],"datasets":{"x":null}}`} {
 		m := New(DefaultLimits())
-		_, err := m.Restore([]byte(bad), 1)
+		_, err := m.Restore([]byte(bad), 1, end)
 		if err != nil && !errors.Is(err, holdfast.ErrInvalid) {
 			t.Error(err)
 		}
@@ -464,7 +478,7 @@ func FuzzRestore(f *testing.F) {
 	for i := range 100 {
 		w.send(monday.Add(time.Duration(i)*time.Hour), "s")
 	}
-	b, _, err := w.m.Snapshot(nil)
+	b, _, err := w.m.Snapshot(monday, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -472,7 +486,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := New(DefaultLimits())
-		if _, err := m.Restore(b, 1); err != nil && !errors.Is(err, holdfast.ErrInvalid) {
+		if _, err := m.Restore(b, 1, monday); err != nil && !errors.Is(err, holdfast.ErrInvalid) {
 			t.Fatal(err)
 		}
 		m.Observe(2, &holdfast.Block{Made: monday, Events: []holdfast.Event{{Source: "s", Dataset: "syslog"}}})

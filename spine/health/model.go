@@ -47,6 +47,8 @@ type source struct {
 	Clock    skew      `json:"clock,omitzero"`
 	Parse    parsing   `json:"parse,omitzero"`
 	Datasets []given   `json:"datasets,omitempty"`
+	// Away is how long nobody listened, since Last.
+	Away time.Duration `json:"away,omitempty"`
 
 	block uint64
 }
@@ -190,7 +192,12 @@ func (s *source) count(e *holdfast.Event, now time.Time) {
 }
 
 func (s *source) arrive(now time.Time) {
-	s.Rhythm.arrive(s.Last, now)
+	last := s.Last
+	if !last.IsZero() {
+		last = last.Add(s.Away)
+	}
+	s.Rhythm.arrive(last, now)
+	s.Away = 0
 	if now.After(s.Last) {
 		s.Last = now
 	}
@@ -214,7 +221,7 @@ func (m *Model) Judge(now time.Time) []Trouble {
 	defer m.mu.Unlock()
 	var out []Trouble
 	for name, s := range m.sources {
-		silent := now.Sub(s.Last)
+		silent := now.Sub(s.Last) - s.Away
 		if silent > forgotten {
 			delete(m.sources, name)
 			clear(m.names)
@@ -285,6 +292,7 @@ func (m *Model) Sources(now time.Time) []Source {
 
 type snapshot struct {
 	Version  int                 `json:"version"`
+	At       time.Time           `json:"at"`
 	Sources  []*source           `json:"sources"`
 	Datasets map[string]*dataset `json:"datasets"`
 	Disk     forecast            `json:"disk"`
@@ -295,10 +303,10 @@ const snapshotVersion = 1
 
 // Snapshot writes what is known, and the number of the newest block in it;
 // troubles are those that were found last, for nodes that do not judge.
-func (m *Model) Snapshot(troubles []Trouble) ([]byte, uint64, error) {
+func (m *Model) Snapshot(now time.Time, troubles []Trouble) ([]byte, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := snapshot{Version: snapshotVersion, Datasets: m.datasets, Disk: m.disk, Troubles: troubles}
+	s := snapshot{Version: snapshotVersion, At: now, Datasets: m.datasets, Disk: m.disk, Troubles: troubles}
 	for _, x := range m.sources {
 		s.Sources = append(s.Sources, x)
 	}
@@ -307,9 +315,10 @@ func (m *Model) Snapshot(troubles []Trouble) ([]byte, uint64, error) {
 	return b, m.seq, err
 }
 
-// Restore reads what Snapshot wrote, in place of what is known. Damage leaves
-// the model empty and gives an error that wraps holdfast.ErrInvalid.
-func (m *Model) Restore(b []byte, seq uint64) ([]Trouble, error) {
+// Restore reads what Snapshot wrote, in place of what is known. The time since
+// then is nobody's silence: nobody listened. Damage leaves the model empty and
+// gives an error that wraps holdfast.ErrInvalid.
+func (m *Model) Restore(b []byte, seq uint64, now time.Time) ([]Trouble, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clear()
@@ -323,9 +332,17 @@ func (m *Model) Restore(b []byte, seq uint64) ([]Trouble, error) {
 	if s.Version != snapshotVersion {
 		return nil, fmt.Errorf("the state of health has version %d, this program reads %d: %w", s.Version, snapshotVersion, holdfast.ErrInvalid)
 	}
+	away := max(now.Sub(s.At), 0)
+	told := map[string]bool{}
+	for _, t := range s.Troubles {
+		told[t.Key()] = true
+	}
 	for _, x := range s.Sources {
 		if x == nil || len(m.sources) >= maxSources || x.Rhythm.Slots != nil && len(x.Rhythm.Slots) != week {
 			continue
+		}
+		if !told[Quiet+":"+x.Name] { // what was told goes on
+			x.Away += away
 		}
 		m.sources[x.Name] = x
 	}

@@ -171,3 +171,12 @@ func (l *Limits) Shortest() time.Duration {
 	}
 	return out
 }
+
+// AgentLimit is how long the agent of a host with one of these names may be
+// silent; Never for ever.
+func (l *Limits) AgentLimit(names ...string) time.Duration {
+	if d, ok := ruleFor(l.Agents, names...); ok {
+		return d
+	}
+	return l.Agent
+}
