@@ -78,6 +78,7 @@ type EvidenceEntry struct {
 // fails with holdfast.ErrConflict.
 type Loop interface {
 	Keeper
+	Physician
 
 	Status(ctx context.Context) (spine.Status, error)
 	Overview(ctx context.Context) (spine.Overview, error)
@@ -134,6 +135,7 @@ func New(o Options) *API {
 	a.huma = humachi.New(a.router, config)
 	a.session()
 	a.status()
+	a.health()
 	a.asset()
 	a.check()
 	a.requirement()

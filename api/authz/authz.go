@@ -43,7 +43,7 @@ var effects = map[string]string{
 	"requirement.verify": investigate, "rule.replay": investigate, "hold.add": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
-	"exception.add": operate, "exception.remove": operate,
+	"exception.add": operate, "exception.remove": operate, "health.mute": operate, "health.unmute": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
 	"deadletter.reparse": operate, "retention.run": operate,
 
