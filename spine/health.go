@@ -296,17 +296,19 @@ func sameBlind(a, b *holdfast.Blind) bool {
 }
 
 // raiseHealth keeps an alert. One that a person has closed stays closed for as
-// long as its trouble lasts.
+// long as its trouble lasts; one that closed by itself, because of a mute or of an
+// alert that told more, opens again.
 func (s *Spine) raiseHealth(ctx context.Context, tx *state.Tx, a holdfast.Alert) error {
 	known, err := tx.Alerts().Get(ctx, a.ID)
-	if err == nil {
+	again := err == nil && known.Status != holdfast.AlertOpen && known.Last.Equal(known.Updated) // closed by closeHealth
+	if err == nil && !again {
 		if known.Status != holdfast.AlertOpen {
 			return nil
 		}
 		known.Level, known.Blind, known.Last, known.Updated, known.Stages = a.Level, a.Blind, a.Last, a.Updated, a.Stages
 		return tx.Alerts().Put(ctx, known)
 	}
-	if !errors.Is(err, holdfast.ErrNotFound) {
+	if err != nil && !errors.Is(err, holdfast.ErrNotFound) {
 		return err
 	}
 	if err := tx.Alerts().Put(ctx, a); err != nil {
@@ -317,7 +319,7 @@ func (s *Spine) raiseHealth(ctx context.Context, tx *state.Tx, a holdfast.Alert)
 		return err
 	}
 	return tx.Record(ctx, holdfast.Evidence{
-		Key: holdfast.StableID("evd", a.ID, a.Rule), At: a.Raised, Who: "holdfast", Did: "alert.raise", On: a.ID, Asset: a.Asset,
+		Key: holdfast.StableID("evd", a.ID, a.Rule, a.Raised.String()), At: a.Raised, Who: "holdfast", Did: "alert.raise", On: a.ID, Asset: a.Asset,
 		Code: a.Rule, Outcome: string(a.Level) + ": " + a.Title, Detail: detail,
 	})
 }
@@ -332,8 +334,8 @@ func (s *Spine) closeHealth(ctx context.Context, tx *state.Tx, a holdfast.Alert,
 		return err
 	}
 	return tx.Record(ctx, holdfast.Evidence{
-		Key: holdfast.StableID("evd", a.ID, "over"), At: now, Who: "holdfast", Did: "alert.close", On: a.ID, Asset: a.Asset,
-		Outcome: "well again, or muted, after " + now.Sub(a.First).Round(time.Second).String(),
+		Key: holdfast.StableID("evd", a.ID, "over", now.String()), At: now, Who: "holdfast", Did: "alert.close", On: a.ID, Asset: a.Asset,
+		Outcome: "well again, muted, or told by another alert, after " + now.Sub(a.First).Round(time.Second).String(),
 	})
 }
 
