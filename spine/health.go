@@ -300,7 +300,7 @@ func sameBlind(a, b *holdfast.Blind) bool {
 // alert that told more, opens again.
 func (s *Spine) raiseHealth(ctx context.Context, tx *state.Tx, a holdfast.Alert) error {
 	known, err := tx.Alerts().Get(ctx, a.ID)
-	again := err == nil && known.Status != holdfast.AlertOpen && known.Last.Equal(known.Updated) // closed by closeHealth
+	again := err == nil && known.Status != holdfast.AlertOpen && len(known.Stages) > 1 // closed by closeHealth
 	if err == nil && !again {
 		if known.Status != holdfast.AlertOpen {
 			return nil
@@ -330,12 +330,14 @@ func (s *Spine) closeHealth(ctx context.Context, tx *state.Tx, a holdfast.Alert,
 		return err
 	}
 	a.Status, a.Updated, a.Last = holdfast.AlertClosed, now, now
+	after := "well again, muted, or told by another alert, after " + now.Sub(a.First).Round(time.Second).String()
+	a.Stages = append(a.Stages, holdfast.Stage{Rule: a.Rule, Title: "It is over", Level: a.Level, Why: after, Time: now, At: now})
 	if err := tx.Alerts().Put(ctx, a); err != nil {
 		return err
 	}
 	return tx.Record(ctx, holdfast.Evidence{
 		Key: holdfast.StableID("evd", a.ID, "over", now.String()), At: now, Who: "holdfast", Did: "alert.close", On: a.ID, Asset: a.Asset,
-		Outcome: "well again, muted, or told by another alert, after " + now.Sub(a.First).Round(time.Second).String(),
+		Outcome: after,
 	})
 }
 
