@@ -46,7 +46,7 @@ func TestHealthStory(t *testing.T) {
 		t.Errorf("%+v, blind %+v", a, a.Blind)
 	}
 	out, _, code := s.run("health")
-	if code != exitBroken || !strings.Contains(out, "! quiet") || !strings.Contains(out, "set to 2 s") {
+	if code != exitBroken || !strings.Contains(out, "! quiet") || !strings.Contains(out, "something every 2 s, by the settings") {
 		t.Errorf("holdfast health ended with %d:\n%s", code, out)
 	}
 	var b spine.Blindness

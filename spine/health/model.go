@@ -273,9 +273,9 @@ func (m *Model) Sources(now time.Time) []Source {
 			x.Usual, x.Limit = usual.Seconds(), most.Seconds()
 		}
 		if _, set := ruleFor(m.limits.Sources, s.Name); set {
-			x.Rhythm = "set to " + about(most)
+			x.Rhythm = "something every " + about(most) + ", by the settings"
 			if most == Never {
-				x.Rhythm = "set to never"
+				x.Rhythm = "never missed, by the settings"
 			}
 		}
 		for _, d := range s.Datasets {

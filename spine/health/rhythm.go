@@ -165,7 +165,7 @@ func (r *Rhythm) words() string {
 func about(d time.Duration) string {
 	switch {
 	case d < 2*time.Second:
-		return "a second"
+		return "1 s"
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
 	case d < 2*time.Hour:

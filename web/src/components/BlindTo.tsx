@@ -5,9 +5,12 @@ import type { Blind } from '../api/types';
 import { count } from './text';
 import { Value } from './Value';
 
+/** So many rules are named at once. */
+export const shown = 6;
+
 /** The rules and requirements that see nothing while something is wrong. */
 export function BlindTo({ of }: { of: Blind }) {
-  const first = of.first ?? [];
+  const first = (of.first ?? []).slice(0, shown);
   const requirements = of.requirements ?? [];
   if (of.rules === 0) return <p className="dim">No loaded rule depends on it.</p>;
   return (

@@ -5,7 +5,7 @@ import { api, path } from '../../api/client';
 import { useDo, useGet } from '../../api/hooks';
 import type { Blindness, HealthTrouble } from '../../api/types';
 import { Ask } from '../../components/Ask';
-import { BlindTo } from '../../components/BlindTo';
+import { BlindTo, shown } from '../../components/BlindTo';
 import { Mark } from '../../components/Mark';
 import { Do, Empty, Loaded, Panel } from '../../components/Page';
 import { Ago, Outside } from '../../components/Text';
@@ -29,7 +29,7 @@ export function Troubles({ of }: { of: HealthTrouble[] }) {
               <div className="grow">
                 <p><b><Outside text={t.what} /></b> <span className="dim">since <Ago at={t.since} /></span></p>
                 <BlindTo of={t.blind} />
-                {t.blind.rules > (t.blind.first ?? []).length && <AllBlind of={t} />}
+                {t.blind.rules > shown && <AllBlind of={t} />}
                 <p className="dim">What to do: <Outside text={t.do} /></p>
                 {t.mute && <p className="dim">Muted by <Outside text={t.mute.by} /> until {new Date(t.mute.expires).toLocaleString()}: <Outside text={t.mute.reason} /></p>}
               </div>
