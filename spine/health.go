@@ -38,7 +38,7 @@ type wellness struct {
 
 // healthEvery is how often the pipeline is judged.
 func (s *Spine) healthEvery() time.Duration {
-	return min(max(s.Options.Health.Shortest()/4, 250*time.Millisecond), 10*time.Second)
+	return min(max(s.Health.Shortest()/4, 250*time.Millisecond), 10*time.Second)
 }
 
 // beginHealth takes up what was known.
@@ -182,7 +182,7 @@ func (s *Spine) agentsGone(ctx context.Context, now time.Time) ([]health.Trouble
 			What: fmt.Sprintf("the agent of %s is gone: it was last heard of %s, and nothing of this host comes in", a.Name, a.Seen.UTC().Format(time.RFC3339)),
 			Do:   "see whether the host runs and reaches this server, and on it, holdfast-agent status; if it is gone for good, holdfast health mute --kind agent '" + a.ID + "'",
 		}
-		most := s.Options.Health.AgentLimit(a.Name, a.ID)
+		most := s.Health.AgentLimit(a.Name, a.ID)
 		heard := a.Seen
 		if heard.Before(began) && !told[t.Key()] {
 			heard = began // nobody listened before
@@ -226,7 +226,7 @@ func (s *Spine) judgeLag(ctx context.Context, l state.Lease) error {
 	s.mu.Lock()
 	s.well.readers = readers
 	s.mu.Unlock()
-	return s.tell(ctx, l, now, s.well.lags.Judge(now, readers, s.Options.Health.Lag), health.Lag)
+	return s.tell(ctx, l, now, s.well.lags.Judge(now, readers, s.Health.Lag), health.Lag)
 }
 
 // tell makes alerts of some kinds be those of the troubles: one for each that is
