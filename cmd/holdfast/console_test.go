@@ -62,8 +62,11 @@ func unwell(ctx context.Context, t *testing.T, bin, data, url, syslog string) {
 	t.Helper()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", syslog)
-	if err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(20 * time.Second); err != nil; time.Sleep(100 * time.Millisecond) { // it listens a moment after the link stands
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+		c, err = d.DialContext(ctx, "tcp", syslog)
 	}
 	defer c.Close()
 	if _, err := fmt.Fprintf(c, "<38>%s web1 sshd[4022]: Failed password for root from 192.0.2.7 port 4022 ssh2\n", time.Now().UTC().Format(time.Stamp)); err != nil {

@@ -96,7 +96,7 @@ test('pipeline health says what is wrong, who is blind for it, and how it is put
   const all = wrong.getByText(/^All \d+ rules$/);
   await all.focus();
   await page.keyboard.press('Enter');
-  await expect(wrong.getByRole('link', { name: /brute/i }).first()).toBeVisible();
+  await expect(wrong.getByRole('link', { name: /passwords are being guessed/ }).first()).toBeVisible();
   await all.focus();
   await page.keyboard.press('Enter');
 
