@@ -117,7 +117,7 @@ test('pipeline health says what is wrong, who is blind for it, and how it is put
   await expect(page.getByRole('heading', { name: 'Legal holds' })).toBeVisible();
   await stands(page, '/health');
   await readable(page, 'health, opened');
-  for (const scheme of ['dark', 'light'] as const) {
+  for (const scheme of ['light', 'dark'] as const) {
     await picture(page, `health-${scheme}`, true);
     await page.getByRole('button', { name: 'Dark or light' }).click();
   }

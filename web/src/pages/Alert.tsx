@@ -32,10 +32,10 @@ export default function AlertPage() {
               ))}
             </ul>
           </Panel>
-          <Panel title="About">
+          {((a.entities ?? []).length > 0 || a.asset) && <Panel title="About">
             {(a.entities ?? []).map((e) => <span key={`${e.kind} ${e.value}`} style={{ marginRight: 16 }}><span className="dim">{e.kind}</span> <Value field={e.kind} value={e.value} /></span>)}
             {a.asset && <span><span className="dim">asset</span> <Value field="asset" value={a.asset} /></span>}
-          </Panel>
+          </Panel>}
           {a.blind && <Panel title="Blind meanwhile"><BlindTo of={a.blind} /><p><Link to="/health">Pipeline health</Link> shows what is wrong now.</p></Panel>}
           {!a.blind && <Panel title={`Events that matched${(a.matches?.length ?? 0) < a.count ? ` (${a.matches?.length ?? 0} of ${a.count} kept)` : ''}`} tight>
             <Matches of={a.matches ?? []} />
