@@ -66,7 +66,9 @@ func TestHealthStory(t *testing.T) {
 	var evidence []struct{ Evidence holdfast.Evidence }
 	s.ask(&evidence, "evidence")
 	for _, did := range []string{"alert.raise", "alert.close"} {
-		if !slices.ContainsFunc(evidence, func(e struct{ Evidence holdfast.Evidence }) bool { return e.Evidence.Did == did && e.Evidence.On == a.ID }) {
+		if !slices.ContainsFunc(evidence, func(e struct{ Evidence holdfast.Evidence }) bool {
+			return e.Evidence.Did == did && e.Evidence.On == a.ID
+		}) {
 			t.Errorf("no evidence of %s", did)
 		}
 	}
