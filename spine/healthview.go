@@ -49,7 +49,7 @@ func (s *Spine) know(ctx context.Context) (*health.Model, []health.Trouble, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	m := health.New(s.Options.Health)
+	m := health.New(s.Health)
 	troubles, err = m.Restore(kept, seq, time.Time{})
 	return m, troubles, err
 }
@@ -73,7 +73,7 @@ func (s *Spine) HealthNow(ctx context.Context) (Health, error) {
 	if err != nil {
 		return out, err
 	}
-	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, out.Readers, s.Options.Health.Lag)...)
+	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, out.Readers, s.Health.Lag)...)
 	out.Disk, out.Mutes = m.Disk(), append(out.Mutes, mutes...)
 	sources := m.Sources(now)
 	x := s.sight(sources, troubles)
@@ -126,7 +126,7 @@ func (s *Spine) BlindFor(ctx context.Context, kind, subject string) (b Blindness
 	s.mu.Lock()
 	readers := s.well.readers
 	s.mu.Unlock()
-	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, readers, s.Options.Health.Lag)...)
+	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, readers, s.Health.Lag)...)
 	for _, t := range troubles {
 		if t.Kind == kind && t.Subject == subject {
 			b.Trouble = t
