@@ -60,4 +60,26 @@ type Drop struct {
 	Parts    []SegmentPart `json:"parts"`
 	Ranges   []Range       `json:"ranges,omitempty"` // the segment's, if nothing is left of it
 	Replaced string        `json:"replaced,omitempty"`
+	// Rows are those that a store of rows has still to delete; nil when it has.
+	Rows *DropRows `json:"rows,omitempty"`
+}
+
+// DropRows says which rows of a store of rows a drop takes away: All of a place,
+// or those of its datasets that were received before a time and that no hold
+// keeps.
+type DropRows struct {
+	Day    string               `json:"day"`
+	Ranges []Range              `json:"ranges"`
+	All    bool                 `json:"all,omitempty"`
+	Limits map[string]time.Time `json:"limits,omitempty"`
+	Kept   []KeptRows           `json:"kept,omitempty"`
+}
+
+// KeptRows are rows that a hold keeps: of some datasets and a span of time, in
+// microseconds, and of those only some, if IDs is not nil.
+type KeptRows struct {
+	From     int64    `json:"from"`
+	To       int64    `json:"to"`
+	Datasets []string `json:"datasets"`
+	IDs      []string `json:"ids,omitempty"`
 }

@@ -29,6 +29,9 @@ type Segment struct {
 	// Written is how many bytes were written for these events in all, to this
 	// file and to those that it took the place of.
 	Written uint64 `json:"written,omitempty"`
+	// Sum stands for the rows' values where they lie in a store of rows; it is
+	// the sum of a number for each, so that those of several segments add up.
+	Sum string `json:"sum,omitempty"`
 	// Form says how the file's columns are to be read: SegmentForm, or 0 for the
 	// first form, whose times had a zone.
 	Form int `json:"form,omitempty"`

@@ -23,7 +23,7 @@ func (s *Spine) Coverage(ctx context.Context) (holdfast.Coverage, error) {
 		return holdfast.Coverage{}, err
 	}
 	r := query.Range{From: since, To: now.Add(5 * time.Minute)}
-	st, err := query.Compile(q, r, 1000)
+	st, err := query.CompileWith(q, query.Options{Range: r, MaxRows: 1000, Dialect: s.Events.Dialect()})
 	if err != nil {
 		return holdfast.Coverage{}, err
 	}

@@ -114,19 +114,19 @@ func (s *Spine) retain(ctx context.Context) error {
 
 // heldBy asks which events of a segment the search of a hold finds.
 func (s *Spine) heldBy(ctx context.Context, h holdfast.Hold, g holdfast.Segment) (map[holdfast.EventID]bool, error) {
-	st, err := compileHold(h, query.Range{From: g.Oldest, To: g.Newest.Add(time.Microsecond)}, s.Clock.Now(), int(g.Events)+1)
+	st, err := compileHold(h, query.Range{From: g.Oldest, To: g.Newest.Add(time.Microsecond)}, s.Clock.Now(), int(g.Events)+1, s.Events.Dialect())
 	if err != nil {
 		return nil, err
 	}
 	return s.Events.SegmentIDs(ctx, g, events.Statement{SQL: st.SQL, Args: st.Args})
 }
 
-func compileHold(h holdfast.Hold, r query.Range, now time.Time, rows int) (query.Statement, error) {
+func compileHold(h holdfast.Hold, r query.Range, now time.Time, rows int, sql query.Dialect) (query.Statement, error) {
 	q, err := query.Parse(h.Query, now)
 	if err != nil {
 		return query.Statement{}, err
 	}
-	st, err := query.Compile(q, r, rows)
+	st, err := query.CompileWith(q, query.Options{Range: r, MaxRows: rows, Dialect: sql})
 	if err == nil && !st.Events {
 		err = fmt.Errorf("a hold's search finds events: leave out summarize and project: %w", holdfast.ErrInvalid)
 	}
@@ -160,7 +160,7 @@ func (s *Spine) AddHold(ctx context.Context, who string, h holdfast.Hold) (holdf
 		if strings.Contains(h.Query, "ago(") || strings.Contains(h.Query, "now(") {
 			return h, fmt.Errorf("what a hold keeps does not change with the time: write times as datetime(2026-03-01): %w", holdfast.ErrInvalid)
 		}
-		if _, err := compileHold(h, query.Range{From: now.Add(-time.Hour), To: now}, now, 1); err != nil {
+		if _, err := compileHold(h, query.Range{From: now.Add(-time.Hour), To: now}, now, 1, s.Events.Dialect()); err != nil {
 			return h, err
 		}
 	}

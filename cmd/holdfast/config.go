@@ -87,7 +87,7 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.Uint64("reserve", c.Reserve, "bytes of disk that stay free; below it events are refused")
 	f.String("state", "", "a PostgreSQL database for the state, postgres://user@host/db; default: a file in the data folder")
 	f.String("bus", "", "a NATS JetStream cluster for the bus, nats://a:4222,b:4222,c:4222; default: embedded; needs --state and --events")
-	f.String("events", "", "the folder of events; one that all nodes share if there are several; default: in the data folder")
+	f.String("events", "", "the folder of events, one that all nodes share if there are several, or a ClickHouse database, clickhouse://user@host:8123/db?password-file=FILE; default: in the data folder")
 	f.StringSlice("role", nil, "what this node does of ingest, detect and serve; may stand several times; default: all")
 	f.StringSlice("retention", nil, "how long a dataset is kept, such as linux.sshd=90d or '*=365d+200GB'; may stand several times")
 	f.StringSlice("geoip", nil, "file of the MaxMind format (.mmdb) that says where public addresses lie, or whose network they are in; may stand several times")

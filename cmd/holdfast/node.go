@@ -13,6 +13,7 @@ import (
 	"holdfast"
 	"holdfast/internal/host"
 	"holdfast/spine"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
@@ -40,7 +41,9 @@ func (c *config) checkCluster() error {
 	case c.Bus != "" && c.State == "":
 		return errUsage{errors.New("--bus: several nodes need one state, too; name a database with --state postgres://…")}
 	case c.Bus != "" && c.Events == "":
-		return errUsage{errors.New("--bus: several nodes need one store of events, too; name a folder that all of them share with --events")}
+		return errUsage{errors.New("--bus: several nodes need one store of events, too; name a folder that all of them share, or a ClickHouse database, with --events")}
+	case events.IsClickHouse(c.Events) && events.CheckClickHouse(c.Events) != nil:
+		return errUsage{fmt.Errorf("--events: %w", events.CheckClickHouse(c.Events))}
 	case c.Bus == "" && !roles.All():
 		return errUsage{errors.New("--role: with one role only, the others are another node's; name what they share with --bus, --state and --events")}
 	}

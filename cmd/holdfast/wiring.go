@@ -43,11 +43,14 @@ func (h *house) open(ctx context.Context) (err error) {
 	if err := h.joinCluster(ctx); err != nil {
 		return err
 	}
-	where := in("events")
-	if h.cfg.Events != "" {
+	where, far := in("events"), ""
+	switch {
+	case events.IsClickHouse(h.cfg.Events):
+		where, far = in("spool"), h.cfg.Events
+	case h.cfg.Events != "":
 		where = h.cfg.Events
 	}
-	if h.events, err = events.Open(ctx, events.Options{Dir: where, Shared: h.node.run != "", Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
+	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.events.Close)

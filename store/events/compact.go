@@ -153,6 +153,9 @@ func fitting(list []holdfast.Segment) []holdfast.Segment {
 }
 
 func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error) {
+	if s.far != nil {
+		return s.mergeFar(ctx, list)
+	}
 	seg, err := s.place(list)
 	if err != nil {
 		return 0, err

@@ -29,6 +29,9 @@ type Walk struct {
 // are in the order of dataset and time. It stops at the first error of f, of the
 // context or of a segment that cannot be read.
 func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string, f func(*holdfast.Event) error, step func(Walk)) (Walk, error) {
+	if s.far != nil {
+		return s.eachFar(ctx, from, to, datasets, f, step)
+	}
 	segs, err := s.manifest.Segments(ctx, from, to)
 	if err != nil {
 		return Walk{}, fmt.Errorf("events: %w", err)

@@ -37,6 +37,12 @@ type Manifest interface {
 	Reparsed(ctx context.Context, dead []holdfast.EventID) (map[holdfast.EventID]holdfast.EventID, error)
 	Segments(ctx context.Context, from, to time.Time) ([]holdfast.Segment, error)
 	Position(ctx context.Context, name string) (uint64, []byte, error)
+	// Intend keeps what is about to be inserted elsewhere; Intent is the newest,
+	// or ErrNotFound.
+	Intend(ctx context.Context, c holdfast.Commit) error
+	Intent(ctx context.Context) (holdfast.Commit, error)
+	// Dropped keeps a drop whose rows are deleted.
+	Dropped(ctx context.Context, d holdfast.Drop) error
 }
 
 // Options say where events lie and how much a search may take.
@@ -46,9 +52,12 @@ type Options struct {
 	// Shared says that other nodes write into the folder, too, one at a time:
 	// see Succeed.
 	Shared bool
-	Memory string // DuckDB's limit; "512MB" if empty
-	Clock  clock.Clock
-	Log    *slog.Logger
+	// ClickHouse is the address of the database that keeps the events; "" keeps
+	// them in Dir, which is else for what is on its way only.
+	ClickHouse string
+	Memory     string // DuckDB's limit; "512MB" if empty
+	Clock      clock.Clock
+	Log        *slog.Logger
 	// Rate is how many bytes a second putting segments together may write;
 	// 32 MiB for 0.
 	Rate int
@@ -64,6 +73,7 @@ type Store struct {
 	clock    clock.Clock
 	log      *slog.Logger
 	db       *sql.DB
+	far      *far   // where events lie in ClickHouse; else nil
 	mark     string // ends the names of this writer's segments
 
 	asked atomic.Int32 // searches that run or wait
@@ -104,6 +114,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.step == nil {
 		s.step = func(string) {}
 	}
+	if err := s.sameHome(ctx, o.ClickHouse != ""); err != nil {
+		return nil, err
+	}
+	if o.ClickHouse != "" {
+		return s, openFar(ctx, s, o.ClickHouse)
+	}
 	if !o.Shared {
 		if err := s.sweep(ctx); err != nil {
 			return nil, err
@@ -132,7 +148,29 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Close closes the store.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if s.far != nil {
+		return s.far.db.Close()
+	}
+	return s.db.Close()
+}
+
+// sameHome refuses where the events that the manifest knows lie elsewhere.
+func (s *Store) sameHome(ctx context.Context, far bool) error {
+	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	for i := range segs {
+		if there := segs[i].Path == ""; there != far {
+			if there {
+				return fmt.Errorf("the events of this state are in ClickHouse; name it with --events clickhouse://…: %w", holdfast.ErrConflict)
+			}
+			return fmt.Errorf("this state has events in Parquet files, which a search in ClickHouse would not find; leave --events as it was, or begin with an empty state: %w", holdfast.ErrConflict)
+		}
+	}
+	return nil
+}
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
@@ -312,6 +350,9 @@ func (s *Store) files(segs []holdfast.Segment, form int) string {
 
 // Event returns one event, or ErrNotFound.
 func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event, error) {
+	if s.far != nil {
+		return s.far.find(ctx, id)
+	}
 	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return holdfast.Event{}, fmt.Errorf("events: %w", err)

@@ -17,6 +17,9 @@ func (s *Store) Parquet(ctx context.Context, st Statement, w io.Writer) error {
 		return errBusy()
 	}
 	defer s.asked.Add(-1)
+	if s.far != nil {
+		return s.far.parquet(ctx, st, w)
+	}
 	text, err := s.text(ctx, st)
 	if err != nil {
 		return err

@@ -193,6 +193,9 @@ func (s *Store) retain(ctx context.Context, r Retain, g holdfast.Segment, limits
 	if err != nil {
 		return nil, err
 	}
+	if s.far != nil {
+		return s.retainFar(ctx, r, g, limits, keep, mark)
+	}
 	d := &dropping{}
 	src, err := openSource(s.dir, g, mergeBatch)
 	if err != nil {
@@ -335,6 +338,9 @@ func (f *filter) failed() error { return f.from.failed() }
 // SegmentIDs returns the ids that a search finds in one segment. SQL is one
 // SELECT over the relation "events" with a column id.
 func (s *Store) SegmentIDs(ctx context.Context, g holdfast.Segment, st Statement) (map[holdfast.EventID]bool, error) {
+	if s.far != nil {
+		return s.far.ids(ctx, &g, st)
+	}
 	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}) + ") SELECT id FROM (" + st.SQL + ")"
 	if err := s.onlySelect(ctx, text); err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 		return false, errBusy()
 	}
 	defer s.asked.Add(-1)
+	if s.far != nil {
+		return s.far.stream(ctx, st, head, row)
+	}
 	text, err := s.text(ctx, st)
 	if err != nil {
 		return false, err

@@ -112,6 +112,9 @@ func sameSegments(a, b []holdfast.Segment) bool {
 
 // Verify compares the manifest with the files and the ledger.
 func (s *Store) Verify(ctx context.Context, deep bool) (Verification, error) {
+	if s.far != nil {
+		return s.verifyFar(ctx, deep)
+	}
 	return Verify(ctx, s.dir, s.manifest, deep, nil)
 }
 

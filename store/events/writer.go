@@ -3,6 +3,9 @@ package events
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,10 +41,21 @@ type Writer struct {
 	known   map[holdfast.EventID]bool
 	order   []holdfast.EventID
 	failing error
+
+	// In ClickHouse a segment that was begun is ended before another begins.
+	begun  *holdfast.Commit
+	suffix string // of the names of this writer's segments
 }
 
 // NewWriter makes a writer that goes on where the manifest stands.
 func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []holdfast.Entity) (*Writer, error) {
+	suffix := s.mark
+	if s.far != nil { // names are tokens, which ClickHouse knows from before
+		suffix += "-" + strconv.FormatInt(s.clock.Now().UnixMicro(), 36)
+		if err := s.recover(ctx); err != nil {
+			return nil, err
+		}
+	}
 	seq, _, err := s.manifest.Position(ctx, holdfast.WriterPosition)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
@@ -52,7 +66,7 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 	}
 	w := &Writer{
 		store: s, entities: entities, last: seq, kept: seq, from: min(from, seq) + 1,
-		ledger: map[part]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
+		suffix: suffix, ledger: map[part]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
 	}
 	if err := w.recall(ctx); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
@@ -91,15 +105,21 @@ func (w *Writer) Waiting() map[string]holdfast.LedgerRow {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := map[string]holdfast.LedgerRow{}
-	for k, v := range w.ledger {
-		sum := out[k.source]
-		sum.Source = k.source
+	rows := slices.Collect(maps.Values(w.ledger))
+	if w.begun != nil {
+		for i := range w.begun.Ledger {
+			rows = append(rows, &w.begun.Ledger[i])
+		}
+	}
+	for _, v := range rows {
+		sum := out[v.Source]
+		sum.Source = v.Source
 		sum.Received, sum.Stored, sum.Rejected = sum.Received+v.Received, sum.Stored+v.Stored, sum.Rejected+v.Rejected
 		sum.DeadLettered, sum.Doubled, sum.Reparsed = sum.DeadLettered+v.DeadLettered, sum.Doubled+v.Doubled, sum.Reparsed+v.Reparsed
 		if v.Last.After(sum.Last) {
 			sum.Last = v.Last
 		}
-		out[k.source] = sum
+		out[v.Source] = sum
 	}
 	return out
 }
@@ -247,6 +267,11 @@ func (w *Writer) Flush(ctx context.Context) error {
 }
 
 func (w *Writer) flush(ctx context.Context) error {
+	if w.begun != nil {
+		if err := w.carry(ctx); err != nil {
+			return err
+		}
+	}
 	if w.last == w.kept {
 		return nil
 	}
@@ -256,7 +281,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	}
 	now := w.store.clock.Now().UTC()
 	day := now.Format(time.DateOnly)
-	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.from, w.last) + w.store.mark, Day: day, First: w.from, Last: w.last, Made: now}
+	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.from, w.last) + w.suffix, Day: day, First: w.from, Last: w.last, Made: now}
 	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
 	if len(w.rows) > 0 {
 		var err error
@@ -266,6 +291,13 @@ func (w *Writer) flush(ctx context.Context) error {
 		}
 	}
 	w.store.step("written")
+	if w.store.far != nil && len(w.rows) > 0 {
+		c.Segment.Sum = sumOf(w.rows)
+		w.begun = &c
+		w.from = w.last + 1
+		w.clear()
+		return w.carry(ctx)
+	}
 	if err := w.store.manifest.CommitSegment(ctx, c); err != nil {
 		w.failing = err
 		return fmt.Errorf("events: %w", err)
@@ -275,8 +307,23 @@ func (w *Writer) flush(ctx context.Context) error {
 		w.from = w.last + 1
 	}
 	w.kept, w.failing = w.last, nil
+	w.clear()
+	return nil
+}
+
+// clear forgets what was added and is a segment now.
+func (w *Writer) clear() {
 	clear(w.rows)
 	w.rows, w.bytes, w.mended = w.rows[:0], 0, nil
 	clear(w.ledger)
+}
+
+// carry ends the segment that was begun.
+func (w *Writer) carry(ctx context.Context) error {
+	if err := w.store.carry(ctx, *w.begun); err != nil {
+		w.failing = err
+		return err
+	}
+	w.kept, w.failing, w.begun = w.begun.Position, nil, nil
 	return nil
 }

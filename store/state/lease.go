@@ -109,6 +109,16 @@ func (h Held) CommitSegment(ctx context.Context, c holdfast.Commit) error {
 	})
 }
 
+// Intend is that of the state.
+func (h Held) Intend(ctx context.Context, c holdfast.Commit) error {
+	return h.Tx(ctx, func(tx *Tx) error {
+		if err := tx.Holds(ctx, h.Lease); err != nil {
+			return err
+		}
+		return tx.Intend(ctx, c)
+	})
+}
+
 // ReplaceSegments is that of the state.
 func (h Held) ReplaceSegments(ctx context.Context, old []string, seg holdfast.Segment) error {
 	return h.Tx(ctx, func(tx *Tx) error {

@@ -35,6 +35,35 @@ func (s store) CommitSegment(ctx context.Context, c holdfast.Commit) error {
 	})
 }
 
+// intent is the setting with what the writer is about to insert into a store that
+// takes no part in the transactions here.
+const intent = "events.intent"
+
+// Intend keeps what the writer is about to insert. It stands until the next one;
+// what is not behind the writer's position may be under way.
+func (s store) Intend(ctx context.Context, c holdfast.Commit) error {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("segment: %w", err)
+	}
+	return s.SetSetting(ctx, intent, string(body))
+}
+
+// Intent returns what was intended last, or ErrNotFound.
+func (s store) Intent(ctx context.Context) (c holdfast.Commit, err error) {
+	body, err := s.Setting(ctx, intent)
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal([]byte(body), &c); err != nil {
+		return c, fmt.Errorf("segment: what was intended: %w", err)
+	}
+	return c, nil
+}
+
+// Dropped keeps a drop whose rows are deleted.
+func (s store) Dropped(ctx context.Context, d holdfast.Drop) error { return s.Drops().Put(ctx, d) }
+
 func (s store) putSegment(ctx context.Context, seg holdfast.Segment) error {
 	body, err := json.Marshal(seg)
 	if err != nil {
