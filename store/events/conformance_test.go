@@ -3,13 +3,17 @@ package events
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,18 +25,6 @@ import (
 	"holdfast/query"
 	"holdfast/store/state"
 )
-
-// onBothStores runs a test on Parquet with DuckDB and on ClickHouse.
-func onBothStores(t *testing.T, f func(t *testing.T, open func(t testing.TB, dir string, step func(string)) *lab)) {
-	t.Helper()
-	t.Run("embedded", func(t *testing.T) {
-		f(t, func(t testing.TB, dir string, step func(string)) *lab { return openOn(t, dir, "", step) })
-	})
-	t.Run("clickhouse", func(t *testing.T) {
-		s := clicklab.Start(t)
-		f(t, func(t testing.TB, dir string, step func(string)) *lab { return openOn(t, dir, s.URL, step) })
-	})
-}
 
 func openOn(t testing.TB, dir, far string, step func(string)) *lab {
 	t.Helper()
@@ -53,21 +45,37 @@ func openOn(t testing.TB, dir, far string, step func(string)) *lab {
 
 type opening func(t testing.TB, dir string, step func(string)) *lab
 
-// TestConformance is what every store of events has to do alike. Each case has a
-// time of the day of its own, as the two share nothing but the server.
+// TestConformance is what every store of events has to do alike: Parquet with
+// DuckDB, and ClickHouse.
 func TestConformance(t *testing.T) {
-	for _, c := range []struct {
+	cases := []struct {
 		name string
 		run  func(t *testing.T, open opening)
 	}{
 		{"events come back whole", wholeEvents},
-		{"a segment that is committed again is there once", onceEach},
+		{"a writer that ends anywhere stores each event once", onceEach},
 		{"goldens through the store", goldensThroughStore},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			onBothStores(t, func(t *testing.T, open func(t testing.TB, dir string, step func(string)) *lab) { c.run(t, open) })
-		})
+		{"segments are put together", putTogether},
+		{"what is old goes, and what is held stays", oldGoes},
+		{"a search ends with its reader", readerLeaves},
+		{"limits and faults", limitsAndFaults},
 	}
+	t.Run("embedded", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				c.run(t, func(t testing.TB, dir string, step func(string)) *lab { return openOn(t, dir, "", step) })
+			})
+		}
+	})
+	t.Run("clickhouse", func(t *testing.T) {
+		s := clicklab.Start(t)
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				far := s.Database()
+				c.run(t, func(t testing.TB, dir string, step func(string)) *lab { return openOn(t, dir, far, step) })
+			})
+		}
+	})
 }
 
 func countOf(t testing.TB, l *lab) int64 {
@@ -217,6 +225,257 @@ func flushOrStop(t testing.TB, l *lab, seq uint64, b *holdfast.Block) {
 	}
 }
 
-var _ = io.Discard
+// goldensThroughStore asks the store the golden queries of package query.
+func goldensThroughStore(t *testing.T, open opening) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), nil)
+	w := l.writer(t)
+	w.rows = goldenRows(t)
+	w.last = 1
+	if err := w.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	to := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+	queries, answers := blocksOf(t, "queries.txt"), blocksOf(t, "answers.txt")
+	if len(queries) < 60 {
+		t.Errorf("%d goldens", len(queries))
+	}
+	for name, text := range queries {
+		res, err := l.store.Query(ctx, compiled(t, l, text, to.AddDate(0, 0, -42), to, 1000))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		lines := []string{columnNames(res.Columns)}
+		for _, r := range res.Rows {
+			cells := make([]string, len(r))
+			for i, v := range r {
+				cells[i] = goldenCell(v)
+			}
+			lines = append(lines, strings.Join(cells, " | "))
+		}
+		if got := strings.Join(lines, "\n"); got != answers[name] {
+			t.Errorf("%s (-want +got):\n%s", name, cmp.Diff(answers[name], got))
+		}
+	}
+}
 
-func goldensThroughStore(t *testing.T, open opening) {}
+func columnNames(cols []Column) string {
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	return strings.Join(names, " | ")
+}
+
+func blocksOf(t testing.TB, file string) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile("../../query/testdata/golden/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, block := range strings.Split("\n"+string(b), "\n# ")[1:] {
+		name, text, _ := strings.Cut(block, "\n")
+		out[name] = strings.TrimRight(text, "\n")
+	}
+	return out
+}
+
+func goldenRows(t testing.TB) []row {
+	t.Helper()
+	b, err := os.ReadFile("../../query/testdata/golden/events.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []row
+	for line := range strings.Lines(string(b)) {
+		var e map[string]string
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		var r row
+		v := reflect.ValueOf(&r).Elem()
+		for _, c := range relation {
+			for _, s := range storedColumns() {
+				switch {
+				case s.name != c.stored:
+				case s.time:
+					at, err := time.Parse("2006-01-02 15:04:05.000000", e[c.name])
+					if err != nil {
+						t.Fatal(err)
+					}
+					v.Field(s.index).SetInt(at.UnixMicro())
+				case v.Field(s.index).Kind() == reflect.String:
+					v.Field(s.index).SetString(e[c.name])
+				}
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// goldenCell is a value as the goldens show it.
+func goldenCell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "-"
+	case time.Time:
+		return v.UTC().Format("2006-01-02 15:04:05.000000")
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+			return strconv.FormatInt(int64(v), 10)
+		}
+		return strconv.FormatFloat(v, 'g', 9, 64)
+	case []any:
+		parts := make([]string, len(v))
+		for i, x := range v {
+			parts[i] = goldenCell(x)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return strings.NewReplacer("\n", `\n`, "|", `\p`).Replace(fmt.Sprint(v))
+}
+
+// putTogether makes one segment of many and loses none of their events.
+func putTogether(t *testing.T, open opening) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), nil)
+	fill(t, l, perStep)
+	if n, err := l.store.CompactOnce(ctx); n != perStep || err != nil {
+		t.Fatal(n, err)
+	}
+	if v := l.holds(t); v.Segments != 1 || v.Events != 10*perStep {
+		t.Errorf("%+v", v)
+	}
+	if n := countOf(t, l); n != 10*perStep {
+		t.Errorf("%d events", n)
+	}
+}
+
+// fill makes n segments of ten events, one of them a dead letter.
+func fill(t testing.TB, l *lab, n int) {
+	t.Helper()
+	ctx := context.Background()
+	w := l.writer(t)
+	for i := range n {
+		b := block(i*10, 10)
+		b.Events[3].Dataset = holdfast.DeadLetter
+		if err := errors.Join(w.Add(ctx, uint64(i+1), b), w.Flush(ctx)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// oldGoes drops dead letters by age, but not those that a hold names by its
+// search, then all of the day.
+func oldGoes(t *testing.T, open opening) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	stop := ""
+	l := open(t, dir, func(point string) {
+		if point == stop {
+			panic(errStopped)
+		}
+	})
+	fill(t, l, 2)
+	l.clock.Advance(10 * 24 * time.Hour)
+	hold := holdfast.Hold{Name: "case-1", Dataset: "dead*", Query: "n == 3", Reason: "an inquiry", Created: noon}
+	if err := l.state.LegalHolds().Put(ctx, hold); err != nil {
+		t.Fatal(err)
+	}
+	retain := func(dataset string, dry bool) (out Retained, err error) {
+		defer func() {
+			if r := recover(); r != nil && r != errStopped {
+				panic(r)
+			}
+		}()
+		return l.store.Retain(ctx, Retain{
+			Rules: []holdfast.Retention{{Dataset: dataset, Age: holdfast.Duration(24 * time.Hour)}}, Holds: l.state.LiveHolds, Dry: dry,
+			Search: func(ctx context.Context, h holdfast.Hold, g holdfast.Segment) (map[holdfast.EventID]bool, error) {
+				return l.store.SegmentIDs(ctx, g, compiled(t, l, "events | where "+h.Query, g.Oldest, g.Newest.Add(time.Microsecond), 100))
+			},
+		})
+	}
+	for _, dry := range []bool{true, false} {
+		out, err := retain(holdfast.DeadLetter, dry)
+		if err != nil || out.Events != 1 || out.Held != 1 || len(out.Troubles) > 0 {
+			t.Fatalf("dry %v: %v %+v", dry, err, out)
+		}
+	}
+	if n := countOf(t, l); n != 19 {
+		t.Errorf("%d events, 19 expected", n)
+	}
+	l.holds(t)
+	if _, err := l.store.Event(ctx, event(13).ID); !errors.Is(err, holdfast.ErrNotFound) {
+		t.Errorf("what went is still there: %v", err)
+	}
+	hold.Released = noon
+	if err := l.state.LegalHolds().Put(ctx, hold); err != nil {
+		t.Fatal(err)
+	}
+	stop = "dropped"
+	if _, err := retain("*", false); err != nil {
+		t.Fatal(err)
+	}
+	stop = ""
+	l.store.house = sync.Mutex{} // it was held by what was stopped
+	l.writer(t)                  // begins anew, and ends what was begun
+	if out, err := retain("*", false); err != nil || len(out.Troubles) > 0 {
+		t.Fatalf("%v %+v", err, out)
+	}
+	if n := countOf(t, l); n != 0 {
+		t.Errorf("%d events are left", n)
+	}
+	if v := l.holds(t); v.Dropped != 20 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// readerLeaves ends a search in its middle, and asks another at once.
+func readerLeaves(t *testing.T, open opening) {
+	l := open(t, t.TempDir(), nil)
+	fill(t, l, 1)
+	cross := "SELECT a.id AS x, b.id AS y FROM events AS a, events AS b, events AS c, events AS d, events AS e, events AS f"
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	_, err := l.store.Stream(ctx, Statement{SQL: cross, MaxRows: 100_000_000}, func([]Column) error { return nil }, func([]any) error {
+		if n++; n == 100 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || n >= 1_000_000 {
+		t.Errorf("%v after %d rows", err, n)
+	}
+	if n := countOf(t, l); n != 10 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func limitsAndFaults(t *testing.T, open opening) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), nil)
+	fill(t, l, 2)
+	all := compiled(t, l, "events", noon.Add(-time.Hour), noon.Add(time.Hour), 5)
+	res, err := l.store.Query(ctx, all)
+	if err != nil || !res.Truncated || len(res.Rows) != 5 {
+		t.Errorf("%v truncated %v, %d rows", err, res.Truncated, len(res.Rows))
+	}
+	hostile := strings.Repeat(`'\"`+"`{p1:String}\t\n--", 1000)
+	res, err = l.store.Query(ctx, compiled(t, l, "events | where asset == 'ast-1' | extend x = "+strconv.Quote(hostile)+" | take 1 | project x", noon.Add(-time.Hour), noon.Add(time.Hour), 5))
+	if err != nil || len(res.Rows) != 1 || res.Rows[0][0] != hostile {
+		t.Errorf("%v: what was written does not come back", err)
+	}
+	if _, err := l.store.Query(ctx, Statement{SQL: "SELECT nothing FROM events", MaxRows: 1}); err == nil {
+		t.Error("a column that is none was taken")
+	}
+	if _, err := l.store.Query(ctx, Statement{SQL: "DROP TABLE events", MaxRows: 1}); err == nil {
+		t.Error("a DROP was taken for a search")
+	}
+	if n := countOf(t, l); n != 20 {
+		t.Errorf("%d events", n)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -51,7 +50,7 @@ type Writer struct {
 func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []holdfast.Entity) (*Writer, error) {
 	suffix := s.mark
 	if s.far != nil { // names are tokens, which ClickHouse knows from before
-		suffix += "-" + strconv.FormatInt(s.clock.Now().UnixMicro(), 36)
+		suffix += holdfast.NewID("")
 		if err := s.recover(ctx); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,12 +16,25 @@ import (
 
 // Server is the server.
 type Server struct {
-	URL string // clickhouse://…
+	Address string // host:port
 
 	tb   testing.TB
 	dir  string
 	port string
 	cmd  *exec.Cmd
+	used int // databases
+}
+
+// databases is how many a server has.
+const databases = 40
+
+// Database is the address of a database that nobody has used yet.
+func (s *Server) Database() string {
+	s.tb.Helper()
+	if s.used++; s.used > databases {
+		s.tb.Fatal("clicklab: no more databases")
+	}
+	return "clickhouse://" + s.Address + "/" + "db" + strconv.Itoa(s.used)
 }
 
 // Start starts a server, or skips the test where ClickHouse is not installed.
@@ -45,7 +59,11 @@ func (s *Server) Start() {
 	s.tb.Helper()
 	c := exec.Command("node", "server.js", s.dir, s.port)
 	c.Dir = oracle(s.tb)
-	c.Env = append(os.Environ(), `CLICKLAB_USERS={"default":"","keeper":"s3cret"}`)
+	names := make([]string, databases)
+	for i := range names {
+		names[i] = "db" + strconv.Itoa(i+1)
+	}
+	c.Env = append(os.Environ(), `CLICKLAB_USERS={"default":"","keeper":"s3cret"}`, "CLICKLAB_DATABASES="+strings.Join(names, ","))
 	c.Stderr = os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.StdoutPipe()
@@ -61,7 +79,7 @@ func (s *Server) Start() {
 	if !ok {
 		s.tb.Fatalf("clicklab: it said %q: %v", line, err)
 	}
-	s.port, s.URL = port, "clickhouse://127.0.0.1:"+port+"/holdfast"
+	s.port, s.Address = port, "127.0.0.1:"+port
 }
 
 // Kill kills it with signal 9.

@@ -39,13 +39,20 @@ function exclusively(f) {
   return next
 }
 
-async function run(req, res, url, body, file) {
+// body is a chunk of an answer. Each comes with the names and types before it,
+// which an answer has once.
+function body(bytes, format, first) {
+  if (first || !format.endsWith('WithNamesAndTypes')) return bytes
+  return bytes.subarray(bytes.indexOf(10, bytes.indexOf(10) + 1) + 1)
+}
+
+async function run(req, res, url, text, file) {
   const settings = [], params = {}
   for (const [k, v] of url.searchParams) {
     if (k.startsWith('param_')) params[k.slice(6)] = unescape(v)
     else if (!own.has(k)) settings.push([k, v])
   }
-  let sql = url.searchParams.get('query') || body
+  let sql = url.searchParams.get('query') || text
   const id = url.searchParams.get('query_id') || ''
   if (log) log.write(JSON.stringify({ id, sql }) + '\n')
   const kill = /^KILL QUERY WHERE query_id = '((?:[^'\\]|\\.)*)'/.exec(sql)
@@ -77,11 +84,13 @@ async function run(req, res, url, body, file) {
         return
       }
       const stream = session.queryStreamBind(sql, params, { format })
+      let first = true
       try {
         for await (const chunk of stream) {
           if (me.killed) throw new Error('Code: 394. DB::Exception: Query was cancelled')
           if (res.destroyed) return
-          const bytes = Buffer.from(chunk.raw())
+          const bytes = body(Buffer.from(chunk.raw()), format, first)
+          first = false
           if (!res.write(bytes)) await new Promise((done) => { res.once('drain', done); res.once('close', done) })
         }
       } finally {
@@ -98,7 +107,7 @@ async function run(req, res, url, body, file) {
 }
 
 let bodies = 0
-const server = http.createServer((req, res) => {
+const server = http.createServer({ maxHeaderSize: 2 << 20 }, (req, res) => {
   const url = new URL(req.url, 'http://x')
   const user = req.headers['x-clickhouse-user'] || 'default'
   const chunks = []
