@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,7 +96,9 @@ func hostile(i int) holdfast.Event {
 	e.Time = time.Date(292277026596, 1, 1, 0, 0, 0, 0, time.UTC)
 	e.Trouble, e.Dataset = "clock", holdfast.DeadLetter
 	e.Fields = []holdfast.Field{
-		{Name: `a'b"c` + "`\\\x00\n", Text: "\x00\\'\"\t\n"}, {Name: strings.Repeat("k", 64<<10), Text: "long name"}, {Name: "/~0{p1}", Text: "{p1:String}"},
+		{Name: `a'b"c` + "`\\\x00\n", Text: "\x00\\'\"\t\n"},
+		{Name: strings.Repeat("k", 64<<10), Text: "long name"},
+		{Name: "/~0{p1}", Text: "{p1:String}"},
 		{Name: "giant", Text: strings.Repeat("ü", 1<<20)},
 	}
 	return e
@@ -171,7 +174,7 @@ func onceEach(t *testing.T, open opening) {
 	stop := ""
 	l := open(t, dir, func(point string) {
 		if point == stop {
-			panic(errStopped)
+			panic(stopped{})
 		}
 	})
 	total := int64(0)
@@ -210,12 +213,13 @@ func onceEach(t *testing.T, open opening) {
 	}
 }
 
-var errStopped = errors.New("stopped here")
+// stopped ends a writer in a test.
+type stopped struct{}
 
 func flushOrStop(t testing.TB, l *lab, seq uint64, b *holdfast.Block) {
 	t.Helper()
 	defer func() {
-		if r := recover(); r != nil && r != errStopped {
+		if r := recover(); r != nil && r != any(stopped{}) {
 			panic(r)
 		}
 	}()
@@ -376,7 +380,7 @@ func oldGoes(t *testing.T, open opening) {
 	stop := ""
 	l := open(t, dir, func(point string) {
 		if point == stop {
-			panic(errStopped)
+			panic(stopped{})
 		}
 	})
 	fill(t, l, 2)
@@ -387,7 +391,7 @@ func oldGoes(t *testing.T, open opening) {
 	}
 	retain := func(dataset string, dry bool) (out Retained, err error) {
 		defer func() {
-			if r := recover(); r != nil && r != errStopped {
+			if r := recover(); r != nil && r != any(stopped{}) {
 				panic(r)
 			}
 		}()
@@ -430,6 +434,37 @@ func oldGoes(t *testing.T, open opening) {
 	}
 	if v := l.holds(t); v.Dropped != 20 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestDamageInClickHouse finds and names what somebody did to the table.
+func TestDamageInClickHouse(t *testing.T) {
+	ctx := context.Background()
+	l := openOn(t, t.TempDir(), clicklab.Start(t).Database(), nil)
+	fill(t, l, 3)
+	name := l.store.far.db.Name()
+	for _, c := range []struct {
+		kind string
+		deep bool
+		what string
+	}{
+		{"differs", true, "ALTER TABLE " + name + " UPDATE raw = 'nothing happened' WHERE block = 1 AND dataset = 'deadletter' SETTINGS mutations_sync = 2"},
+		{"differs", false, "DELETE FROM " + name + " WHERE block = 2 AND dataset = 'deadletter'"},
+		{"missing", false, "DELETE FROM " + name + " WHERE block = 3"},
+	} {
+		if v := l.verify(t, false); len(v.Problems) > 0 && c.deep {
+			t.Errorf("before: %+v", v.Problems)
+		}
+		if err := l.store.far.db.Change(ctx, c.what); err != nil {
+			t.Fatal(err)
+		}
+		v := l.verify(t, c.deep)
+		if !slices.ContainsFunc(v.Problems, func(p Problem) bool { return p.Kind == c.kind && p.Events == 10 && len(p.Parts) == 2 }) {
+			t.Errorf("%s: %+v", c.kind, v.Problems)
+		}
+	}
+	if _, err := Open(ctx, Options{Dir: t.TempDir(), Manifest: l.state, Clock: l.clock, Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("a state whose events are in ClickHouse was opened without it: %v", err)
 	}
 }
 

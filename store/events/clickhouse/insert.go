@@ -99,6 +99,9 @@ func (d *DB) Delete(ctx context.Context, where string, args []any) error {
 	return nil
 }
 
+// Change runs a statement that changes the table, as an administrator may.
+func (d *DB) Change(ctx context.Context, sql string) error { return d.exec(ctx, request{sql: sql}) }
+
 // DropDay drops all rows of a day.
 func (d *DB) DropDay(ctx context.Context, day string) error {
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
