@@ -60,6 +60,7 @@ func TestConformance(t *testing.T) {
 			{"leases", leases},
 			{"only the holder writes", onlyTheHolderWrites},
 			{"one setting of many makers", oneSetting},
+			{"what the writer intends", whatIsIntended},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				empty(t, open)
@@ -222,6 +223,29 @@ func onlyTheHolderWrites(t *testing.T, open place) {
 	}
 	if diff := cmp.Diff([]holdfast.LedgerRow{{Source: "file", Received: 5, Stored: 5, Last: at}}, ledger); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func whatIsIntended(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	if _, err := db.Intent(ctx); !errors.Is(err, holdfast.ErrNotFound) {
+		t.Errorf("nothing was intended: %v", err)
+	}
+	l, ok, err := db.TakeLease(ctx, "store", "a", time.Minute)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	want := holdfast.Commit{Segment: holdfast.Segment{ID: "s", First: 1, Last: 2, Sum: "00ff"}, Position: 2, Ledger: []holdfast.LedgerRow{{Source: "a'b", Received: 1}}}
+	if err := (Held{db, l}).Intend(ctx, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Held{db, Lease{"store", "b", 9}}).Intend(ctx, holdfast.Commit{}); !errors.Is(err, holdfast.ErrConflict) {
+		t.Errorf("another wrote: %v", err)
+	}
+	got, err := db.Intent(ctx)
+	if err != nil || cmp.Diff(want, got) != "" {
+		t.Errorf("%v %s", err, cmp.Diff(want, got))
 	}
 }
 
