@@ -26,7 +26,6 @@ import (
 	"holdfast/internal/clock"
 	"holdfast/respond"
 	"holdfast/spine/health"
-	"holdfast/store/bus"
 	"holdfast/store/events"
 	"holdfast/store/evidence"
 	"holdfast/store/state"
@@ -43,7 +42,7 @@ type Assessor interface {
 // Options are the stages and what they share, made by cmd.
 type Options struct {
 	State    *state.DB
-	Bus      *bus.Bus
+	Bus      Bus
 	Events   *events.Store
 	Evidence *evidence.Log // nil where another node keeps it
 	Ingest   *ingest.Ingest

@@ -1680,10 +1680,20 @@ export interface components {
             parts: components["schemas"]["SegmentPart"][] | null;
             ranges?: components["schemas"]["Range"][] | null;
             replaced?: string;
+            rows?: components["schemas"]["DropRows"];
             segment: string;
             why: string;
             /** Format: int64 */
             written: number;
+        };
+        DropRows: {
+            all?: boolean;
+            day: string;
+            kept?: components["schemas"]["KeptRows"][] | null;
+            limits?: {
+                [key: string]: string;
+            };
+            ranges: components["schemas"]["Range"][] | null;
         };
         EnrolBody: {
             name?: string;
@@ -2029,6 +2039,14 @@ export interface components {
             received: number;
             source: string;
             trouble?: string;
+        };
+        KeptRows: {
+            datasets: string[] | null;
+            /** Format: int64 */
+            from: number;
+            ids?: string[] | null;
+            /** Format: int64 */
+            to: number;
         };
         LedgerRow: {
             /** Format: int64 */
