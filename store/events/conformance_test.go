@@ -72,6 +72,9 @@ func TestConformance(t *testing.T) {
 		s := clicklab.Start(t)
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
+				if testing.Short() && c.name == "goldens through the store" {
+					t.Skip("seventy queries take a while")
+				}
 				far := s.Database()
 				c.run(t, func(t testing.TB, dir string, step func(string)) *lab { return openOn(t, dir, far, step) })
 			})

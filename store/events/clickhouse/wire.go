@@ -117,7 +117,7 @@ func (d *DB) explain(e *Error) error {
 	case codeLogin:
 		return fmt.Errorf("ClickHouse at %s refuses the user %q or its password; give the password in a file with ?password-file=, or the whole address as HOLDFAST_EVENTS: %w", d.host, d.user, e)
 	case codeDenied, codeReadOnly:
-		return fmt.Errorf("the user %q of ClickHouse may not do this; grant it SELECT, INSERT, ALTER, CREATE TABLE and DROP on %s.*: %w", d.user, d.database, e)
+		return fmt.Errorf("the user %q of ClickHouse may not do this; grant it SELECT, INSERT, ALTER and CREATE TABLE on %s.*, as docs/cluster.md says: %w", d.user, d.database, e)
 	case codeUnknownDatabase:
 		return fmt.Errorf("ClickHouse at %s has no database %s; make it with CREATE DATABASE %s: %w", d.host, d.database, d.database, e)
 	case codeSlow:
