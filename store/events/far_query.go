@@ -248,25 +248,36 @@ func (x *far) ids(ctx context.Context, g *holdfast.Segment, st Statement) (map[h
 	if err != nil {
 		return nil, err
 	}
-	rows, err := x.db.Query(ctx, text, st.Args, clickhouse.Limits{Time: farTime, Memory: farMemory})
+	out := map[holdfast.EventID]bool{}
+	return out, x.eachID(ctx, text, st.Args, func(id holdfast.EventID) { out[id] = true })
+}
+
+// newest returns the ids of the events that were inserted last, the newest first.
+func (x *far) newest(ctx context.Context, n int) (out []holdfast.EventID, err error) {
+	sql := "SELECT id FROM " + x.db.Name() + " ORDER BY day DESC, block DESC LIMIT " + strconv.Itoa(n)
+	err = x.eachID(ctx, sql, nil, func(id holdfast.EventID) { out = append(out, id) })
+	return out, err
+}
+
+func (x *far) eachID(ctx context.Context, sql string, args []any, f func(holdfast.EventID)) error {
+	rows, err := x.db.Query(ctx, sql, args, clickhouse.Limits{Time: farTime, Memory: farMemory})
 	if err != nil {
-		return nil, farError(ctx, err)
+		return farError(ctx, err)
 	}
 	defer rows.Close()
-	out := map[holdfast.EventID]bool{}
 	for {
 		v, err := rows.Next()
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return nil
 		}
 		if err != nil {
-			return nil, farError(ctx, err)
+			return farError(ctx, err)
 		}
 		var id holdfast.EventID
 		if err := id.UnmarshalText([]byte(fmt.Sprint(v[0]))); err != nil {
-			return nil, err
+			return err
 		}
-		out[id] = true
+		f(id)
 	}
 }
 

@@ -16,6 +16,11 @@ import (
 // remembers blocks for an hour, has forgotten. A segment that cannot be read is
 // left out; verify names it.
 func (w *Writer) recall(ctx context.Context) error {
+	if w.store.far != nil {
+		ids, err := w.store.far.newest(ctx, remember)
+		w.remember(ids)
+		return err
+	}
 	m, err := w.store.manifest.Manifest(ctx)
 	if err != nil {
 		return err
@@ -35,9 +40,14 @@ func (w *Writer) recall(ctx context.Context) error {
 		slices.Reverse(in)
 		ids = append(ids, in[:min(len(in), remember-len(ids))]...)
 	}
+	w.remember(ids)
+	return nil
+}
+
+// remember takes ids, the newest first.
+func (w *Writer) remember(ids []holdfast.EventID) {
 	for _, id := range slices.Backward(ids) {
 		w.known[id] = true
 		w.order = append(w.order, id)
 	}
-	return nil
 }
