@@ -37,6 +37,7 @@ var effects = map[string]string{
 
 	"session.read": own, "session.end": own, "session.password": own, "token.read": own, "token.create": own, "token.delete": own,
 
+	"incident.event": investigate, "incident.open": investigate,
 	"asset.assess": investigate, "alert.close": investigate, "incident.note": investigate, "incident.task": investigate,
 	"incident.assign": investigate, "incident.close": investigate, "incident.reopen": investigate, "incident.override": investigate,
 	"action.propose": investigate, "action.verify": investigate, "drill.run": investigate, "requirement.plan": investigate,
