@@ -431,6 +431,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{id}/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tree of processes around an event */
+        get: operations["get-events-id-processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/evidence": {
         parameters: {
             query?: never;
@@ -580,7 +597,8 @@ export interface paths {
         /** List incidents, the highest rank first */
         get: operations["get-incidents"];
         put?: never;
-        post?: never;
+        /** Open an incident for an event that a search found */
+        post: operations["post-incidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -632,6 +650,23 @@ export interface paths {
         put?: never;
         /** Close, if nothing stands open */
         post: operations["post-incidents-id-close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add an event that a search found */
+        post: operations["post-incidents-id-event"];
         delete?: never;
         options?: never;
         head?: never;
@@ -859,6 +894,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The fields of a search's events, with how many have each and how many values it has */
+        post: operations["post-query-fields"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query/histogram": {
         parameters: {
             query?: never;
@@ -887,6 +939,40 @@ export interface paths {
         put?: never;
         /** Search events; lines of JSON: columns, then rows as they come, then the end */
         post: operations["post-query-stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** One step of a tail: the events of a search that came since the last */
+        post: operations["post-query-tail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The values of a field over all events of a search, the most frequent or the rarest first */
+        post: operations["post-query-values"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1652,6 +1738,11 @@ export interface components {
              */
             type: string;
         };
+        EventBody: {
+            because: string;
+            /** @description the id of a stored event */
+            event: string;
+        };
         Evidence: {
             asset?: string;
             /** Format: date-time */
@@ -1718,6 +1809,68 @@ export interface components {
             /** @enum {string} */
             state: "holds" | "broken" | "unknown" | "excepted" | "not-applicable" | "not-yet";
             why: string;
+        };
+        FacetOfBody: {
+            field: string;
+            /** Format: date-time */
+            from?: string;
+            /** @description only values that hold this text */
+            like?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
+            /** @description the values of the fewest hosts first, then of the fewest events */
+            rare?: boolean;
+            /** Format: date-time */
+            to?: string;
+        };
+        FacetValue: {
+            /** @description the value is longer than what is told of it */
+            cut?: boolean;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first: string;
+            /** Format: int64 */
+            hosts: number;
+            /** Format: date-time */
+            last: string;
+            value: string;
+        };
+        FacetValues: {
+            /** Format: int64 */
+            different: number;
+            field: string;
+            /** Format: int64 */
+            hosts: number;
+            /** Format: double */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description events that have the field
+             */
+            total: number;
+            values: components["schemas"]["FacetValue"][] | null;
+        };
+        Facets: {
+            /** @description fields that at least one event has */
+            fields: components["schemas"]["OfField"][] | null;
+            /** @description there are more fields than are told */
+            more: boolean;
+            /** Format: double */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description events that the search finds
+             */
+            total: number;
+        };
+        FacetsOfBody: {
+            /** Format: date-time */
+            from?: string;
+            q: string;
+            /** Format: date-time */
+            to?: string;
         };
         Fault: {
             /** Format: int64 */
@@ -2055,6 +2208,23 @@ export interface components {
         NoteBody: {
             text: string;
         };
+        OfField: {
+            /**
+             * Format: int64
+             * @description different values; of native fields about so many
+             */
+            different: number;
+            /** @description the ECS name of a native field, where its dataset says one */
+            ecs?: string;
+            /** Format: int64 */
+            events: number;
+            /**
+             * @description entity: an ECS name that every source has; event: of the event itself; native: as the source called it
+             * @enum {string}
+             */
+            kind: "entity" | "event" | "native";
+            name: string;
+        };
         OnBody: {
             asset: string;
         };
@@ -2063,6 +2233,14 @@ export interface components {
             entity: string;
             gate: string;
             what: string;
+        };
+        OpenBody: {
+            because: string;
+            /** @description the id of a stored event */
+            event: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            title: string;
         };
         Override: {
             asked_by: string;
@@ -2132,6 +2310,37 @@ export interface components {
             segment?: string;
             source?: string;
             what: string;
+        };
+        ProcessNode: {
+            command: string;
+            /** Format: int64 */
+            depth: number;
+            /** @description the event that tells of its start; empty where only its children name it */
+            event?: string;
+            id: string;
+            image: string;
+            /** @description the process of the event that was asked for */
+            of: boolean;
+            /** @enum {string} */
+            role: "ancestor" | "self" | "descendant";
+            /** Format: date-time */
+            time?: string;
+            user: string;
+        };
+        ProcessTree: {
+            /**
+             * @description what ties the processes together: ids that no two have, or numbers of processes, which hosts use again
+             * @enum {string}
+             */
+            by: "guid" | "pid";
+            /** Format: date-time */
+            from: string;
+            /** @description there are more than are told */
+            more: boolean;
+            /** @description in the order in which a tree is written, each after its parent */
+            nodes: components["schemas"]["ProcessNode"][] | null;
+            /** Format: date-time */
+            to: string;
         };
         Proof: {
             /** Format: date-time */
@@ -2492,6 +2701,32 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+        };
+        Tailed: {
+            /**
+             * Format: date-time
+             * @description what the next step is asked for
+             */
+            after: string;
+            columns: components["schemas"]["Column"][] | null;
+            /**
+             * Format: int64
+             * @description events received after the last step; rows has the newest of them, and some from before
+             */
+            new: number;
+            rows: (unknown[] | null)[] | null;
+            /** Format: double */
+            took_ms: number;
+        };
+        TailingBody: {
+            /**
+             * Format: date-time
+             * @description the answer's of the last step; without it, the newest events
+             */
+            after?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
         };
         TaskBody: {
             done: boolean;
@@ -3536,6 +3771,37 @@ export interface operations {
             };
         };
     };
+    "get-events-id-processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessTree"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-evidence": {
         parameters: {
             query?: {
@@ -3930,6 +4196,39 @@ export interface operations {
             };
         };
     };
+    "post-incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-incidents-id": {
         parameters: {
             query?: never;
@@ -4006,6 +4305,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-incidents-id-event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventBody"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -4454,6 +4788,39 @@ export interface operations {
             };
         };
     };
+    "post-query-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FacetsOfBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-query-histogram": {
         parameters: {
             query?: never;
@@ -4506,6 +4873,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TailingBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tailed"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FacetOfBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetValues"];
+                };
             };
             /** @description Error */
             default: {
