@@ -10,6 +10,7 @@ import { Link, NavLink, useLocation, useNavigate } from 'react-router';
 import { api } from './api/client';
 import { useSession } from './api/hooks';
 import { useLive, type Live } from './api/live';
+import { searchKeys } from './pages/search/keys';
 
 interface Place { to: string; name: string; key: string; icon: Icon; gap?: boolean }
 
@@ -95,6 +96,7 @@ export function Shell({ children }: { children: ReactNode }) {
               <tr key={p.to}><td><kbd>g {p.key}</kbd></td><td>{p.name}</td></tr>
             ))}
             <tr><td><kbd>Enter</kbd></td><td>On a value: include, exclude, look up, copy</td></tr>
+            {pathname === '/search' && searchKeys.map(([k, say]) => <tr key={say}><td><kbd>{k}</kbd></td><td>{say}</td></tr>)}
           </tbody>
         </table>
       </Modal>
