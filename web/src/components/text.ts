@@ -63,7 +63,7 @@ export function narrowed(q: string, field: string, value: string, without = fals
   if (/^(let|union|datatable)\b/i.test(head) || head.startsWith('(')) return `${q.trim()} ${step}`;
   if (/^events$/i.test(head)) return `${head} ${step}${tail}`;
   if (!plainField.test(field)) return `${head === '' || head === '*' ? 'events' : head} ${step}${tail}`;
-  return narrow(q, without ? `not ${term(field, value)}` : term(field, value));
+  return narrow(q, without ? `NOT ${term(field, value)}` : term(field, value));
 }
 
 /** A query whose answer is sorted by a column; one that cannot be is left as it is. */
@@ -77,7 +77,7 @@ export function narrow(q: string, add: string): string {
   const at = pipe(q);
   const [head, tail] = at < 0 ? [q.trim(), ''] : [q.slice(0, at).trim(), q.slice(at)];
   if (head === '' || head === '*') return add + (tail && ` ${tail}`);
-  const start = /\s+or\s+/i.test(head) ? `(${head})` : head;
+  const start = /\s+OR\s+/.test(head) ? `(${head})` : head;
   return `${start} ${add}${tail && ` ${tail}`}`;
 }
 

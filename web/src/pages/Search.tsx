@@ -6,7 +6,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNo
 import { api, Problem } from '../api/client';
 import type { Facets as AllFacets, Histogram } from '../api/types';
 import type { About } from '../components/about';
-import { Empty, Page, Panel, Trouble } from '../components/Page';
+import { Do, Empty, Page, Panel, Trouble } from '../components/Page';
 import { count, sorted } from '../components/text';
 import { Outside } from '../components/Text';
 import { copy } from '../components/Value';
@@ -58,7 +58,7 @@ export default function Search() {
   const facets = useQuery<AllFacets>({
     queryKey: ['fields', q, last, from, to, run],
     queryFn: ({ signal }) => api.post<AllFacets>('/query/fields', { q, ...rangeOf({ last, from, to }) }, signal),
-    retry: false, staleTime: Infinity,
+    retry: false, staleTime: Infinity, refetchInterval: tailing ? 15_000 : false,
   });
 
   const whole = tailing || answer.head?.events === true;
@@ -141,14 +141,6 @@ export default function Search() {
             title={tailing ? <TailSays tail={tail} held={held || open.length > 0} /> : <Says answer={answer} total={bars.data?.total} onCancel={cancel} />}
             tools={
               <>
-                {picked.length > 0 && (
-                  <>
-                    <span className="dim">{picked.length} chosen</span>
-                    <Button size="compact-xs" variant="default" onClick={() => copy(`[${picked.map((e) => e.json()).join(',\n')}]`)}>Copy as JSON</Button>
-                    <Button size="compact-xs" variant="default" onClick={() => setDialog({ what: 'incident', events: picked })}>Add to incident…</Button>
-                    <Button size="compact-xs" variant="default" onClick={() => setChosen(new Set())}>Choose none</Button>
-                  </>
-                )}
                 {tailing && (held
                   ? <Button size="compact-xs" leftSection={<IconPlayerPlay size={13} />} onClick={() => { setHeld(false); window.scrollTo(0, 0); change({ open: [] }, true); }}>Go on</Button>
                   : <Button size="compact-xs" variant="default" leftSection={<IconPlayerPause size={13} />} onClick={() => setHeld(true)}>Pause</Button>)}
@@ -158,6 +150,14 @@ export default function Search() {
               </>
             }
           >
+            {picked.length > 0 && (
+              <div className="picked tools">
+                <b>{picked.length} chosen</b>
+                <Button size="compact-xs" variant="default" onClick={() => copy(`[${picked.map((e) => e.json()).join(',\n')}]`)}>Copy as JSON</Button>
+                <Do effect="incident.event" size="compact-xs" variant="default" onClick={() => setDialog({ what: 'incident', events: picked })}>Add to incident…</Do>
+                <Button size="compact-xs" variant="default" onClick={() => setChosen(new Set())}>Choose none</Button>
+              </div>
+            )}
             {whole && events.length > 0 && (
               <Events events={events} cols={cols} ecs={ecs} sort={sort} open={open} chosen={chosen} aboutOf={aboutOf} onOpen={flip} onChoose={choose} onSort={(by, desc) => change({ sort: `${desc ? '-' : '+'}${by}`, tail: null, open: [] })} onCols={setCols} />
             )}
@@ -211,7 +211,7 @@ function TailSays({ tail, held }: { tail: ReturnType<typeof useTail>; held: bool
   return (
     <span role="status" className="running">
       <span className={`mark ${tail.error ? 'bad' : held ? 'warn' : 'good'}`}>{tail.error ? 'Broken off; trying again' : held ? 'Paused' : tail.alive ? 'Live' : 'Starting'}</span>
-      {`${count(tail.events.length)} events`}
+      {`${count(tail.events.length)} event${tail.events.length === 1 ? '' : 's'}`}
       {held && tail.waiting > 0 && `, ${count(tail.waiting)} new wait`}
       {tail.missed > 0 && `, ${count(tail.missed)} came too fast to show`}
       {tail.gone > 0 && `, ${count(tail.gone)} older than the last ${count(kept)} left out`}

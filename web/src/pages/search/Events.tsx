@@ -155,7 +155,7 @@ const Row = memo(
         <td className="nowrap"><Clock at={event.time} /></td>
         {cols.map((c) => {
           const text = plain(event.value(c, ecs));
-          if (c === 'raw') return <td key={c} className="mono one" onClick={() => onOpen(event.id)}><Outside text={text.slice(0, 400)} /></td>;
+          if (c === 'raw') return <td key={c} className="mono one" onClick={() => onOpen(event.id)}><Line of={event.line()} /></td>;
           return (
             <td key={c} className="one">
               {text === '' ? <span className="dim">–</span> : <button type="button" className="value clip" tabIndex={isAt ? 0 : -1} title={text.slice(0, 500)} aria-haspopup="menu" onClick={(e) => onCell(e, event, c, text)}><Outside text={text.slice(0, 200)} /></button>}
@@ -167,6 +167,11 @@ const Row = memo(
   },
   (a, b) => same.every((k) => a[k] === b[k]),
 );
+
+function Line({ of }: { of: ReturnType<Event['line']> }) {
+  if (typeof of === 'string') return <Outside text={of} />;
+  return of.map(({ name, value }, i) => <span key={i} className="pair"><i><Outside text={name} />=</i><Outside text={value} /> </span>);
+}
 
 function Head({ name, cols, sort, onSort, onCols }: { name: string } & Pick<Props, 'cols' | 'sort' | 'onSort' | 'onCols'>) {
   const by = sort?.by === name ? sort : null;

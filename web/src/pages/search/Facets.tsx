@@ -26,14 +26,15 @@ interface Props {
 export function Facets({ state, facets, pending, change, columns, onColumn, run }: Props) {
   const [find, setFind] = useState('');
   const like = useDeferredValue(find.trim().toLowerCase());
-  const fields = (facets?.fields ?? []).filter((f) => like === '' || f.name.toLowerCase().includes(like) || (f.ecs ?? '').includes(like));
+  const taken = new Set((facets?.fields ?? []).filter((f) => f.kind !== 'native').map((f) => f.name));
+  const fields = (facets?.fields ?? []).filter((f) => f.kind !== 'native' || !taken.has(f.name)).filter((f) => like === '' || f.name.toLowerCase().includes(like) || (f.ecs ?? '').includes(like));
   return (
     <aside className="panel facet-list" aria-label="Fields">
       <div className="facet-find">
-        <TextInput size="xs" aria-label="Find a field" placeholder={facets ? `Find in ${count(facets.fields.length)} fields` : 'Find a field'} value={find} onChange={(e) => setFind(e.currentTarget.value)} />
+        <TextInput size="xs" aria-label="Find a field" placeholder={facets ? `Find in ${count(fields.length)} field${fields.length === 1 ? '' : 's'}` : 'Find a field'} value={find} onChange={(e) => setFind(e.currentTarget.value)} />
       </div>
       {!facets && <p className="dim pad">{pending ? 'Counting fields…' : 'This search has no events to count.'}</p>}
-      {facets && fields.length === 0 && <p className="dim pad">No such field.</p>}
+      {facets && fields.length === 0 && <p className="dim pad">{like === '' ? 'No event has a field here.' : 'No such field.'}</p>}
       {groups.map(([kind, title]) => {
         const of = fields.filter((f) => f.kind === kind);
         if (of.length === 0) return null;

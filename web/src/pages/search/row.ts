@@ -34,6 +34,15 @@ export class Event {
     return Object.fromEntries(this.columns.map((c, i) => [c.name, this.row[i]] as const).filter(([k, v]) => k !== 'raw' && k !== 'fields' && v !== null && v !== ''));
   }
 
+  /** The record in one line: as it came, or, of JSON, what its fields say. */
+  line(): { name: string; value: string }[] | string {
+    const raw = this.text('raw');
+    if (!/^\s*[{[<]/.test(raw)) return raw.slice(0, 400);
+    const shown = Object.entries(this.fields).filter(([k, v]) => plain(v) !== '' && !dull.has(k)).sort(([a], [b]) => (first.indexOf(a) + 1 || 99) - (first.indexOf(b) + 1 || 99)).slice(0, 10);
+    if (shown.length === 0) return raw.slice(0, 400);
+    return shown.map(([name, v]) => ({ name: name.slice(0, 60), value: plain(v).slice(0, 160) }));
+  }
+
   json(): string {
     return JSON.stringify({ ...this.own(), fields: this.fields, raw: this.text('raw') }, null, 2);
   }
@@ -43,6 +52,11 @@ export class Event {
     return ['ProcessGuid', 'NewProcessId', 'ProcessId', 'pid'].some((n) => plain(this.fields[n]) !== '') && this.text('host.name') !== '';
   }
 }
+
+/** What other columns say already, or nobody reads. */
+const dull = new Set(['time', 'timestamp', '@timestamp', 'host.name', 'Computer', 'Channel', 'Provider_Name', 'EventRecordID', 'UtcTime', 'SystemTime', 'TimeCreated', 'Version', 'Level', 'Task', 'Opcode', 'Keywords', 'ProcessGuid', 'ParentProcessGuid', 'EventID']);
+/** What people look at first. */
+const first = ['message', 'CommandLine', 'Image', 'action', 'User', 'user.name', 'source.ip', 'destination.ip'];
 
 const known = new WeakMap<Columns, Map<string, number>>();
 
