@@ -44,7 +44,7 @@ test.afterAll(async () => {
 });
 
 test('the bar completes fields, values and stages from the keyboard, and remembers', async () => {
-  await open(page, '/search');
+  await open(page, '/search?limit=5'); // few rows: axe looks at each
   const offer = page.getByRole('listbox', { name: 'What may stand here' });
   await bar(page).pressSequentially('datas');
   await expect(offer.getByRole('option').first()).toContainText('dataset:');
@@ -87,7 +87,7 @@ test('fields are counted over the whole result, and the rarest values come first
   await fields.getByRole('button', { name: /^Image/ }).click();
   const values = fields.locator('.facet-values li');
   await expect(values.filter({ hasText: 'svchost.exe' })).toContainText('65'); // of 266, not of the 10 on the page
-  await fields.getByText('Rare first').click();
+  await fields.getByRole('switch', { name: 'Rare first' }).click({ force: true });
   await expect(page).toHaveURL(/rare=1/);
   await expect(values.locator('.facet-value').first()).toContainText('1 host');
   await expect(fields.getByText('rare.exe')).toBeVisible();
@@ -101,8 +101,8 @@ test('fields are counted over the whole result, and the rarest values come first
 });
 
 test('keys move, open and choose; columns and their order stand in the address', async () => {
-  await open(page, '/search?q=action:denied');
-  await expect(rows(page)).toHaveCount(32);
+  await open(page, '/search?q=action:denied&limit=5');
+  await expect(rows(page)).toHaveCount(5);
   await page.locator('h1').click();
   await page.keyboard.press('j');
   await expect(rows(page).first()).toBeFocused();

@@ -192,7 +192,7 @@ export function Bar({ state, text, onText, onRun, onRange, running, tools }: Pro
             >
               <span className="what"><Outside text={item.text.slice(0, 300)} /></span>
               <span className="kind">{item.kind}</span>
-              <span className="detail"><Outside text={(item.kind === 'value' && item.detail ? `${item.detail} events` : item.detail ?? '').slice(0, 200)} /></span>
+              <span className="about"><Outside text={(item.kind === 'value' && item.detail ? `${item.detail} events` : item.detail ?? '').slice(0, 200)} /></span>
             </li>
           ))}
         </ul>

@@ -148,10 +148,10 @@ const Row = memo(
   function Row({ event, i, cols, ecs, isOpen, isAt, isChosen, onAt, onOpen, onChoose, onCell }: RowProps) {
     return (
       <tr className={`hit${isAt ? ' at' : ''}${isChosen ? ' chosen' : ''}`} data-row={i} tabIndex={isAt ? 0 : -1} aria-label={`Event ${i + 1}, ${event.time}, ${event.text('dataset')}`} onFocus={() => onAt(i)}>
-        <td className="row-tools">
+        <td><div className="row-tools">
           <Checkbox size="xs" aria-label="Choose this event" checked={isChosen} onChange={() => onChoose(event.id)} tabIndex={isAt ? 0 : -1} />
           <button type="button" className="tiny" aria-expanded={isOpen} aria-label="Show the whole event" tabIndex={isAt ? 0 : -1} onClick={() => onOpen(event.id)}>{isOpen ? '−' : '+'}</button>
-        </td>
+        </div></td>
         <td className="nowrap"><Clock at={event.time} /></td>
         {cols.map((c) => {
           const text = plain(event.value(c, ecs));

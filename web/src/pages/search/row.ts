@@ -38,7 +38,7 @@ export class Event {
   line(): { name: string; value: string }[] | string {
     const raw = this.text('raw');
     if (!/^\s*[{[<]/.test(raw)) return raw.slice(0, 400);
-    const shown = Object.entries(this.fields).filter(([k, v]) => plain(v) !== '' && !dull.has(k)).sort(([a], [b]) => (first.indexOf(a) + 1 || 99) - (first.indexOf(b) + 1 || 99)).slice(0, 10);
+    const shown = Object.entries(this.fields).filter(([k, v]) => plain(v) !== '' && !dull.has(k) && !/^Time/.test(k)).sort(([a], [b]) => (first.indexOf(a) + 1 || 99) - (first.indexOf(b) + 1 || 99)).slice(0, 10);
     if (shown.length === 0) return raw.slice(0, 400);
     return shown.map(([name, v]) => ({ name: name.slice(0, 60), value: plain(v).slice(0, 160) }));
   }
