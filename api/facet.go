@@ -26,7 +26,7 @@ type OfField struct {
 	Kind      string `json:"kind" enum:"entity,event,native" doc:"entity: an ECS name that every source has; event: of the event itself; native: as the source called it"`
 	ECS       string `json:"ecs,omitempty" doc:"the ECS name of a native field, where its dataset says one"`
 	Events    int64  `json:"events"`
-	Different int64  `json:"different" doc:"different values; of native fields about so many"`
+	Different int64  `json:"different" doc:"different values; of native fields, among more than 50000 events, about so many"`
 }
 
 // FacetValues are the values of one field over all events of a search.
@@ -51,6 +51,10 @@ type FacetValue struct {
 
 // maxFacetValue is the most that is told of one value.
 const maxFacetValue = 4 << 10
+
+// maxExact is the most events over which all values of all fields are counted
+// exactly, when no field was asked for.
+const maxExact = 50_000
 
 type facetsOf struct {
 	Body struct {
@@ -128,7 +132,7 @@ func (a *API) fields(ctx context.Context, in *facetsOf) (out Facets, err error) 
 			}
 		}
 	}
-	if st, err = query.FacetFields(q, o); err != nil {
+	if st, err = query.FacetFields(q, out.Total <= maxExact, o); err != nil {
 		return out, err
 	}
 	if res, err = a.ask(ctx, st, o, query.MaxFacets); err != nil {

@@ -29,8 +29,9 @@ func aboutEvents(q *Query, what string) (*Query, error) {
 }
 
 // FacetFields compiles the search for the native fields of a query's events: in
-// how many events each stands, and how many different values it has, about.
-func FacetFields(q *Query, o Options) (Statement, error) {
+// how many events each stands, and how many different values it has, exactly,
+// which takes memory for each of them, or about.
+func FacetFields(q *Query, exact bool, o Options) (Statement, error) {
 	short, err := aboutEvents(q, "a list of fields")
 	if err != nil {
 		return Statement{}, err
@@ -44,7 +45,7 @@ func FacetFields(q *Query, o Options) (Statement, error) {
 	if err != nil {
 		return Statement{}, err
 	}
-	st.SQL = o.Dialect.keys(st.SQL, MaxFacets+1)
+	st.SQL = o.Dialect.keys(st.SQL, MaxFacets+1, exact)
 	st.Events, st.Columns = false, []string{"name", "n", "different"}
 	return st, nil
 }
