@@ -2211,7 +2211,7 @@ export interface components {
         OfField: {
             /**
              * Format: int64
-             * @description different values; of native fields about so many
+             * @description different values; of native fields, among more than 50000 events, about so many
              */
             different: number;
             /** @description the ECS name of a native field, where its dataset says one */
