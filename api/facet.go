@@ -211,7 +211,7 @@ func whole(v any) int64 {
 	case int64:
 		return n
 	case uint64:
-		return int64(min(n, 1<<62)) //nolint:gosec // bounded just there
+		return int64(min(n, 1<<62))
 	case int32:
 		return int64(n)
 	case float64:
