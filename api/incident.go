@@ -112,10 +112,10 @@ func (a *API) incidentEvents() {
 	})
 	type open struct {
 		Body struct {
-			Title   string         `json:"title" minLength:"1" maxLength:"300"`
-			Level   holdfast.Level `json:"level"`
-			Event   string         `json:"event" maxLength:"64" doc:"the id of a stored event"`
-			Because string         `json:"because" minLength:"3" maxLength:"2000"`
+			Title   string `json:"title" minLength:"1" maxLength:"300"`
+			Level   string `json:"level" enum:"low,medium,high,critical"`
+			Event   string `json:"event" maxLength:"64" doc:"the id of a stored event"`
+			Because string `json:"because" minLength:"3" maxLength:"2000"`
 		}
 	}
 	add(a, route{"POST", "/incidents", "incident.open", "Open an incident for an event that a search found", ""}, func(ctx context.Context, in *open) (*One[holdfast.Incident], error) {
@@ -123,7 +123,7 @@ func (a *API) incidentEvents() {
 		if err != nil {
 			return nil, err
 		}
-		return one(a.Loop.OpenIncident(ctx, who(ctx), in.Body.Title, in.Body.Level, f))
+		return one(a.Loop.OpenIncident(ctx, who(ctx), in.Body.Title, holdfast.Level(in.Body.Level), f))
 	})
 }
 

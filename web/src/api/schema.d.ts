@@ -2239,7 +2239,7 @@ export interface components {
             /** @description the id of a stored event */
             event: string;
             /** @enum {string} */
-            level: "informational" | "low" | "medium" | "high" | "critical";
+            level: "low" | "medium" | "high" | "critical";
             title: string;
         };
         Override: {
