@@ -36,6 +36,9 @@ type row struct {
 	Fields      string `parquet:"fields"`
 	Raw         string `parquet:"raw"`
 	RawBytes    []byte `parquet:"raw_bytes"` // only of a record that is no UTF-8
+	// Position is that of the event's block on the bus; 0 in a segment from
+	// before it was kept.
+	Position int64 `parquet:"position,delta"`
 }
 
 // column is a column of the relation "events": its name there, in the segment,
