@@ -147,6 +147,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	// ingest → detect → respond
 	if s.Roles.Detect {
 		do(func(ctx context.Context) error { return s.duty(ctx, "detect", s.detectDuty) })
+		do(func(ctx context.Context) error { return s.duty(ctx, "search", s.searchDuty) })
 	}
 	// respond, control
 	if s.Roles.Serve {

@@ -177,7 +177,8 @@ type Statement struct {
 
 // Arrived is a span of how events came in, whatever their own time: positions
 // on the bus after one and up to another, and within these when they were
-// received, from a time on and before another, if they are set.
+// received, from a time on and before another, if they are set. Events of
+// drills are left out.
 type Arrived struct {
 	After, Upto uint64
 	From, To    time.Time
@@ -287,7 +288,7 @@ func (a *Arrived) covers(g *holdfast.Segment) bool {
 }
 
 func (a *Arrived) where() string {
-	out := fmt.Sprintf(` WHERE "position" > %d AND "position" <= %d`, a.After, a.Upto)
+	out := fmt.Sprintf(` WHERE "position" > %d AND "position" <= %d AND "drill" = ''`, a.After, a.Upto)
 	if !a.From.IsZero() {
 		out += ` AND "received"::TIMESTAMP >= TIMESTAMP ` + literal(stamp(a.From))
 	}
