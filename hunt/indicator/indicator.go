@@ -175,7 +175,7 @@ func refang(s string) string {
 
 // Parse reads one indicator; typ is "" where it has to be recognised.
 func Parse(typ Type, text string) (Indicator, error) {
-	text = strings.Trim(strings.TrimSpace(text), `"'`+"`<>")
+	text = strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("\"'`<>", c) })
 	switch {
 	case !utf8.ValidString(text):
 		return Indicator{}, fmt.Errorf("the text is no UTF-8")
