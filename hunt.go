@@ -16,6 +16,7 @@ type Hunt struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Status  string    `json:"status"` // one of the Hunt… words
 	Error   string    `json:"error,omitempty"`
+	Cancel  string    `json:"cancel,omitempty"` // who asked it to stop
 
 	Done   int    `json:"done"` // parts of the time range, of
 	Parts  int    `json:"parts"`

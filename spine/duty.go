@@ -200,6 +200,9 @@ func (s *Spine) move(ctx context.Context, _ state.Lease) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.every(ctx, time.Second, s.Respond.Tick) })
 	g.Go(func() error { return s.every(ctx, time.Minute, s.endOverrides) })
+	g.Go(func() error {
+		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endHunts(ctx, false) })
+	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	return g.Wait()
 }

@@ -93,6 +93,7 @@ type Spine struct {
 	names        *signal
 	excepted     *signal
 	probes       probes
+	hunts        hunts
 	except       sync.Mutex        // held while exceptions change
 	byName       map[string]string // host name to asset
 	running      context.Context   //nolint:containedctx // the program's, for drills that outlive a request
@@ -104,6 +105,7 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
 		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), excepted: newSignal(), running: ctx,
 	}
+	s.hunts.cancel = map[string]context.CancelFunc{}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
 	if o.Node == "" {
@@ -120,6 +122,11 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 	s.detected = seq
 	if err := s.loadExceptions(ctx); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
+	}
+	if o.Node == "" {
+		if err := s.endHunts(ctx, true); err != nil {
+			return nil, fmt.Errorf("spine: %w", err)
+		}
 	}
 	o.State.OnChange(s.onChange)
 	if !s.Roles.Serve {
@@ -170,6 +177,7 @@ func (s *Spine) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
+	s.hunts.done.Wait() // they end with the program's context, and keep what they found
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, s.CarryEvidence(last))

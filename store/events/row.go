@@ -182,3 +182,39 @@ func field(name string, v *fastjson.Value) holdfast.Field {
 	}
 	return holdfast.Field{Name: name, Text: v.String()}
 }
+
+// Decode is the event of a row of the relation, whose columns are named.
+func Decode(names []string, vals []any) (holdfast.Event, error) {
+	var r row
+	for i, name := range names {
+		switch v := vals[i].(type) {
+		case time.Time:
+			switch name {
+			case "time":
+				r.Time = v.UnixMicro()
+			case "received":
+				r.Received = v.UnixMicro()
+			}
+		case string:
+			switch name {
+			case "id":
+				r.ID = v
+			case "dataset":
+				r.Dataset = v
+			case "source":
+				r.Source = v
+			case "asset":
+				r.Asset = v
+			case "trouble":
+				r.Trouble = v
+			case "drill":
+				r.Drill = v
+			case "fields":
+				r.Fields = v
+			case "raw":
+				r.Raw = v
+			}
+		}
+	}
+	return r.event()
+}
