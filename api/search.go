@@ -49,7 +49,7 @@ func (a *API) search() {
 			Window    holdfast.Duration `json:"window,omitempty" doc:"what is counted together; every if 0"`
 			Threshold int               `json:"threshold,omitempty" minimum:"0" doc:"rows that make an alert; 1 if 0"`
 			GroupBy   string            `json:"group_by,omitempty" maxLength:"300" doc:"the column whose values are counted apart"`
-			Level     holdfast.Level    `json:"level,omitempty"`
+			Level     string            `json:"level,omitempty" doc:"informational, low, medium, high or critical; medium if empty"`
 			Attack    []string          `json:"attack,omitempty" maxItems:"20"`
 			Throttle  holdfast.Duration `json:"throttle,omitempty" doc:"no second alert of a group for so long"`
 		}
@@ -57,7 +57,7 @@ func (a *API) search() {
 	add(a, route{"PUT", "/searches/{id}/rule", "search.schedule", "Run a saved search over what comes in, and raise alerts", "search"}, func(ctx context.Context, in *schedule) (*One[holdfast.Search], error) {
 		b := in.Body
 		return one(a.Loop.ScheduleSearch(ctx, who(ctx), in.ID, holdfast.SearchRule{
-			Every: b.Every, Window: b.Window, Threshold: b.Threshold, GroupBy: b.GroupBy, Level: b.Level, Attack: b.Attack, Throttle: b.Throttle,
+			Every: b.Every, Window: b.Window, Threshold: b.Threshold, GroupBy: b.GroupBy, Level: holdfast.Level(b.Level), Attack: b.Attack, Throttle: b.Throttle,
 		}))
 	})
 	add(a, route{"DELETE", "/searches/{id}/rule", "search.schedule", "Run a saved search over what comes in no more", "search"}, func(ctx context.Context, in *ByID) (*One[holdfast.Search], error) {
