@@ -67,6 +67,11 @@ export type Histogram = With<Said['Histogram'], { buckets: Said['Bucket'][] }>;
 /** Stands in a problem, which the description does not detail. */
 export interface QueryFault { pos: number; len: number; what: string; suggest?: string }
 
+export type SavedSearch = Said['Search'];
+export type Hunt = With<Said['Hunt'], { status: 'running' | 'done' | 'cancelled' | 'failed' }>;
+export type HuntHit = Said['HuntHit'];
+export type ReplayRule = Said['ReplayRule'];
+
 export type User = With<Said['User'], { roles: string[] }>;
 export type Token = Said['Token2'];
 export type Evidence = Said['Evidence'];

@@ -9,6 +9,7 @@ import { Empty, Loaded, Page, Panel } from '../components/Page';
 import { count, plain, span } from '../components/text';
 import { Clock, Outside } from '../components/Text';
 import { Fields, Value } from '../components/Value';
+import { Saved } from './search/Saved';
 
 const Chart = lazy(() => import('../components/Chart').then((m) => ({ default: m.Chart })));
 
@@ -68,7 +69,7 @@ export default function Search() {
   };
   const fault = found.error instanceof Problem ? found.error.fault : undefined;
   return (
-    <Page title="Search">
+    <Page title="Search" tools={<Saved />}>
       <form
         role="search"
         onSubmit={(e) => {
