@@ -220,7 +220,9 @@ func (h *Indicators) Hits() ([]holdfast.HuntHit, int) {
 		slices.Sort(one.Fields)
 		out = append(out, one)
 	}
-	slices.SortStableFunc(out, func(a, b holdfast.HuntHit) int { return cmp.Or(b.HostCount-a.HostCount, cmp.Compare(b.Events, a.Events)) })
+	slices.SortStableFunc(out, func(a, b holdfast.HuntHit) int {
+		return cmp.Or(b.HostCount-a.HostCount, cmp.Compare(b.Events, a.Events))
+	})
 	kept := min(len(out), holdfast.MaxHuntHits)
 	return out[:kept], len(out) - kept
 }

@@ -47,7 +47,7 @@ var effects = map[string]string{
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
 	"exception.add": operate, "exception.remove": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
-	"search.schedule": operate, // its alerts may lead to actions that are approved beforehand
+	"search.schedule":    operate, // its alerts may lead to actions that are approved beforehand
 	"deadletter.reparse": operate, "retention.run": operate,
 
 	"retention.set": govern, "hold.release": govern,

@@ -360,4 +360,3 @@ func (a *app) doHunt(verb, say, method, under, done string) *cobra.Command {
 		},
 	}
 }
-

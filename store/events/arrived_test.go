@@ -37,8 +37,11 @@ func TestArrived(t *testing.T) {
 			span Arrived
 			want int64
 		}{
-			{Arrived{After: 0, Upto: 4}, 40}, {Arrived{After: 4, Upto: 5}, 10}, {Arrived{After: 5, Upto: perStep}, 70},
-			{Arrived{After: perStep, Upto: 1000}, 0}, {Arrived{After: 0, Upto: perStep, From: noon.Add(time.Minute), To: noon.Add(3 * time.Minute)}, 20},
+			{Arrived{After: 0, Upto: 4}, 40},
+			{Arrived{After: 4, Upto: 5}, 10},
+			{Arrived{After: 5, Upto: perStep}, 70},
+			{Arrived{After: perStep, Upto: 1000}, 0},
+			{Arrived{After: 0, Upto: perStep, From: noon.Add(time.Minute), To: noon.Add(3 * time.Minute)}, 20},
 		} {
 			if got := count(c.span); got != c.want {
 				t.Errorf("%+v: %d events, not %d", c.span, got, c.want)

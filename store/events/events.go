@@ -273,14 +273,10 @@ func (s *Store) relation(ctx context.Context, st Statement) (string, error) {
 		return "", fmt.Errorf("events: %w", err)
 	}
 	if st.Arrived == nil {
-		return s.relationOf(segs), nil
+		return s.relationOf(segs, ""), nil
 	}
-	segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return !st.Arrived.covers(&g) })
-	rel := s.relationOf(segs)
-	if len(segs) > 0 {
-		rel += st.Arrived.where()
-	}
-	return rel, nil
+	segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return g.Form == 0 || !st.Arrived.covers(&g) })
+	return s.relationOf(segs, st.Arrived.where()), nil
 }
 
 func (a *Arrived) covers(g *holdfast.Segment) bool {
@@ -290,19 +286,20 @@ func (a *Arrived) covers(g *holdfast.Segment) bool {
 func (a *Arrived) where() string {
 	out := fmt.Sprintf(` WHERE "position" > %d AND "position" <= %d AND "drill" = ''`, a.After, a.Upto)
 	if !a.From.IsZero() {
-		out += ` AND "received"::TIMESTAMP >= TIMESTAMP ` + literal(stamp(a.From))
+		out += ` AND "received" >= TIMESTAMP ` + literal(stamp(a.From))
 	}
 	if !a.To.IsZero() {
-		out += ` AND "received"::TIMESTAMP < TIMESTAMP ` + literal(stamp(a.To))
+		out += ` AND "received" < TIMESTAMP ` + literal(stamp(a.To))
 	}
 	return out
 }
 
-func (s *Store) relationOf(segs []holdfast.Segment) string {
+// relationOf is relation of some segments, with a condition on what they store.
+func (s *Store) relationOf(segs []holdfast.Segment, where string) string {
 	var parts []string
 	for _, form := range []int{0, holdfast.SegmentForm} {
 		if files := s.files(segs, form); files != "" {
-			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files)
+			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files+where)
 		}
 	}
 	if len(parts) > 0 {
