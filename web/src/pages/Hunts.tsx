@@ -60,7 +60,7 @@ function Start() {
     <Panel title="A new hunt">
       <Group align="end" gap={8} mb={8}>
         <Select label="Look for" w={210} allowDeselect={false} data={[{ value: 'indicators', label: 'A list of indicators' }, { value: 'rule', label: 'A loaded rule' }, { value: 'text', label: 'A Sigma rule' }]} value={kind} onChange={(v) => setKind(v ?? 'indicators')} />
-        {kind === 'rule' && <Select label="Rule" w={420} searchable limit={50} data={(rules.data?.items ?? []).map((r) => ({ value: r.rule, label: r.title || r.rule }))} value={rule} onChange={setRule} />}
+        {kind === 'rule' && <Select label="Rule" w={420} searchable limit={50} data={[...new Map((rules.data?.items ?? []).map((r) => [r.name || r.id, r.title || r.id]))].filter(([value]) => value).map(([value, label]) => ({ value, label }))} value={rule} onChange={setRule} />}
         <Select label="Over" w={150} allowDeselect={false} data={ranges.map(([value, label]) => ({ value, label }))} value={days} onChange={(v) => setDays(v ?? '30')} />
         {kind !== 'rule' && <FileButton onChange={take} inputProps={{ 'aria-label': 'A file' }}>{(p) => <Button {...p} size="sm" variant="default">Choose a file</Button>}</FileButton>}
         <Do effect="hunt.run" size="sm" why={missing} loading={run.isPending} onClick={() => run.mutate()}>Hunt</Do>
