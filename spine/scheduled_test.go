@@ -26,14 +26,14 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 // carried by hand.
 type lab struct {
 	*Spine
-	t      *testing.T
+	t      testing.TB
 	clock  *clock.Fixed
 	writer *events.Writer
 	duty   *searching
 	n      int
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	ctx := context.Background()
 	dir, log, c := t.TempDir(), slog.New(slog.DiscardHandler), clock.NewFixed(noon)
