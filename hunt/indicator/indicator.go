@@ -202,12 +202,20 @@ func Parse(typ Type, text string) (Indicator, error) {
 	switch {
 	case !ok && typ == "":
 		return x, fmt.Errorf("%q is no address, network, domain, URL, hash or file that is recognised; name its type, as in file:%s", short(text), short(low))
-	case !ok, typ != "" && x.Type != typ && !(typ == Address && x.Type == Network) && !(typ == Network && x.Type == Address):
+	case !ok, typ != "" && family(x.Type) != family(typ):
 		return x, fmt.Errorf("%q is no %s", short(text), typ)
 	case x.Type == Network && strings.HasSuffix(x.Value, "/0"):
 		return x, fmt.Errorf("%s is every address there is", x.Value)
 	}
 	return x, nil
+}
+
+// family is a type, with networks among addresses: lists call both the same.
+func family(t Type) Type {
+	if t == Network {
+		return Address
+	}
+	return t
 }
 
 func short(s string) string {

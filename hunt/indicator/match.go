@@ -57,7 +57,7 @@ func NewMatcher(items []Indicator, raw bool) *Matcher {
 	return m
 }
 
-// Kinds of text that a matcher is asked about.
+// Kind is what a text is that a matcher is asked about.
 type Kind uint8
 
 // The kinds.
