@@ -113,7 +113,7 @@ func (s *Spine) StartHunt(ctx context.Context, who string, r HuntRequest) (holdf
 	run, cancel := context.WithTimeout(s.running, huntTimeout)
 	if !s.hunts.add(h.ID, cancel) {
 		cancel()
-		return h, fmt.Errorf("%d hunts are under way, which is the most at a time; wait, or `holdfast hunt cancel` one: %w", maxHunts, holdfast.ErrFull)
+		return h, fmt.Errorf("%d hunts are under way, which is the most at a time; wait, or end one with `holdfast hunt cancel HUNT`: %w", maxHunts, holdfast.ErrFull)
 	}
 	err = s.keepRecord(ctx, who, "hunt.start", h.ID, h.Name, map[string]any{"kind": h.Kind, "sha256": h.SHA256, "from": h.From, "to": h.To, "raw": h.Raw}, func(tx *state.Tx) error {
 		if err := forgetHunts(ctx, tx); err != nil {

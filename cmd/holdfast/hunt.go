@@ -46,7 +46,7 @@ Exit codes: 0 nothing was found, 3 something was.`,
 		Example: `  holdfast hunt ssh_bruteforce --last 365d
   holdfast hunt my-rules/new.yml --last 30d --format csv
   holdfast hunt --indicators iocs.csv --last 90d
-  holdfast hunt --indicators - --raw < bundle.json
+  holdfast hunt --indicators bundle.json --raw
   holdfast hunt list`,
 		Args: atMost(1, "one rule, or --indicators"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,7 +64,7 @@ Exit codes: 0 nothing was found, 3 something was.`,
 	f.StringVar(&h.to, "to", "", "until when; default: now")
 	f.BoolVar(&h.raw, "raw", false, "look for indicators in the records as well")
 	f.BoolVar(&h.skip, "skip-faults", false, "hunt with what is right of a list, and pass over the rest")
-	f.BoolVar(&h.detach, "detach", false, "do not wait for the end; see `holdfast hunt show`")
+	f.BoolVar(&h.detach, "detach", false, "do not wait for the end; see `holdfast hunt show HUNT`")
 	f.StringVar(&h.format, "format", "table", "table, json or csv")
 	c.AddCommand(a.listHunts(), a.showHunt(), a.cancelHunt(), a.deleteHunt())
 	return c
