@@ -80,6 +80,7 @@ type Loop interface {
 	Keeper
 	Searcher
 	Hunter
+	Physician
 
 	Status(ctx context.Context) (spine.Status, error)
 	Overview(ctx context.Context) (spine.Overview, error)
@@ -136,6 +137,7 @@ func New(o Options) *API {
 	a.huma = humachi.New(a.router, config)
 	a.session()
 	a.status()
+	a.health()
 	a.asset()
 	a.check()
 	a.requirement()

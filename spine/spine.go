@@ -25,6 +25,7 @@ import (
 	"holdfast/ingest"
 	"holdfast/internal/clock"
 	"holdfast/respond"
+	"holdfast/spine/health"
 	"holdfast/store/bus"
 	"holdfast/store/events"
 	"holdfast/store/evidence"
@@ -65,6 +66,8 @@ type Options struct {
 	Roles Roles
 	// Retention are the rules that stand in the settings.
 	Retention []holdfast.Retention
+	// Health says from when on something is wrong with the pipeline.
+	Health health.Limits
 	// Troubles are those of the program around the loop. May be nil.
 	Troubles func() []Trouble
 }
@@ -94,6 +97,7 @@ type Spine struct {
 	excepted     *signal
 	probes       probes
 	hunts        hunts
+	well         wellness
 	except       sync.Mutex        // held while exceptions change
 	byName       map[string]string // host name to asset
 	running      context.Context   //nolint:containedctx // the program's, for drills that outlive a request
@@ -108,6 +112,7 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 	s.hunts.cancel = map[string]context.CancelFunc{}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
+	s.well.model = health.New(o.Health)
 	if o.Node == "" {
 		s.Roles = allRoles()
 	}

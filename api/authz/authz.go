@@ -45,7 +45,7 @@ var effects = map[string]string{
 	"search.save": investigate, "search.delete": investigate, "hunt.run": investigate, "hunt.cancel": investigate, "hunt.delete": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
-	"exception.add": operate, "exception.remove": operate,
+	"exception.add": operate, "exception.remove": operate, "health.mute": operate, "health.unmute": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
 	"search.schedule":    operate, // its alerts may lead to actions that are approved beforehand
 	"deadletter.reparse": operate, "retention.run": operate,

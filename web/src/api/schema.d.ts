@@ -535,6 +535,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sources with their rhythms, what is wrong, and what is blind for it */
+        get: operations["get-health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/blind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All rules that one trouble blinds */
+        get: operations["get-health-blind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the troubles that raise no alert */
+        get: operations["get-health-mutes"];
+        put?: never;
+        /** Keep a trouble from raising alerts for a time */
+        post: operations["post-health-mutes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/mutes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a mute before its time */
+        delete: operations["delete-health-mutes-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/holds": {
         parameters: {
             query?: never;
@@ -1443,6 +1512,7 @@ export interface components {
         Alert: {
             asset?: string;
             attack?: string[] | null;
+            blind?: components["schemas"]["Blind"];
             /** Format: int64 */
             count: number;
             drill?: string;
@@ -1496,6 +1566,26 @@ export interface components {
         };
         BecauseBody: {
             because: string;
+        };
+        Blind: {
+            /** Format: int64 */
+            everywhere: number;
+            first: string[] | null;
+            requirements: string[] | null;
+            /** Format: int64 */
+            rules: number;
+        };
+        BlindRule: {
+            everywhere: boolean;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            rule: string;
+            title: string;
+        };
+        Blindness: {
+            requirements: string[] | null;
+            rules: components["schemas"]["BlindRule"][] | null;
+            trouble: components["schemas"]["Trouble2"];
         };
         BrokenRequirement: {
             asset: string;
@@ -1852,6 +1942,20 @@ export interface components {
             severity: "informational" | "low" | "medium" | "high" | "critical";
             title: string;
         };
+        Forecast: {
+            /** Format: double */
+            days_left: number;
+            /** Format: int64 */
+            free: number;
+            /** Format: int64 */
+            hours_seen: number;
+            /** Format: double */
+            per_day: number;
+            /** Format: int64 */
+            reserve: number;
+            /** Format: int64 */
+            total: number;
+        };
         Found: {
             columns: components["schemas"]["Column"][] | null;
             events: boolean;
@@ -1870,6 +1974,57 @@ export interface components {
             /** Format: double */
             took_ms: number;
             truncated: boolean;
+        };
+        Health: {
+            /** Format: date-time */
+            at: string;
+            disk: components["schemas"]["Forecast"];
+            mutes: components["schemas"]["Mute"][] | null;
+            readers: components["schemas"]["Reader"][] | null;
+            sources: components["schemas"]["HealthSource"][] | null;
+            troubles: components["schemas"]["HealthTrouble"][] | null;
+        };
+        HealthSource: {
+            asset?: string;
+            datasets: string[] | null;
+            /** Format: int64 */
+            dead_letters: number;
+            /** Format: double */
+            delay_seconds: number;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first: string;
+            host?: string;
+            /** Format: date-time */
+            last: string;
+            /** Format: double */
+            limit_seconds: number;
+            rhythm: string;
+            /** Format: int64 */
+            rules: number;
+            source: string;
+            troubles: string[] | null;
+            /** Format: double */
+            usual_seconds: number;
+        };
+        HealthTrouble: {
+            alert: string;
+            asset?: string;
+            blind: components["schemas"]["Blind"];
+            dataset?: string;
+            do: string;
+            field?: string;
+            kind: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            mute?: components["schemas"]["Mute"];
+            now?: boolean;
+            /** Format: date-time */
+            since: string;
+            source?: string;
+            subject: string;
+            what: string;
         };
         Hidden: {
             /** Format: int64 */
@@ -2133,6 +2288,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListMuteBody: {
+            items: components["schemas"]["Mute"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListOutBody: {
             faults: components["schemas"]["Fault"][] | null;
             items: components["schemas"]["CheckInfo"][] | null;
@@ -2212,6 +2372,26 @@ export interface components {
             ref?: string;
             say: string;
         };
+        Mute: {
+            by: string;
+            /** Format: date-time */
+            created: string;
+            /** Format: date-time */
+            expires: string;
+            id: string;
+            kind: string;
+            reason: string;
+            subject: string;
+        };
+        MuteBody: {
+            /** Format: date-time */
+            expires: string;
+            /** @description any if empty */
+            kind?: string;
+            reason: string;
+            /** @description a source, an asset, dataset/field, or a pattern with * */
+            subject: string;
+        };
         Need: {
             /** Format: date-time */
             at: string;
@@ -2255,10 +2435,13 @@ export interface components {
         };
         Part: {
             description: string;
+            lossy?: string;
             name: string;
             never?: string[] | null;
             references?: string[] | null;
+            send?: string;
             title: string;
+            where?: string;
         };
         PasswordBody: {
             password: string;
@@ -2332,6 +2515,13 @@ export interface components {
             first: number;
             /** Format: int64 */
             last: number;
+        };
+        Reader: {
+            /** Format: int64 */
+            blocks: number;
+            name: string;
+            /** Format: double */
+            seconds: number;
         };
         Reason: {
             /** Format: int64 */
@@ -2837,6 +3027,19 @@ export interface components {
             at: string;
             source: string;
             trouble: string;
+        };
+        Trouble2: {
+            asset?: string;
+            dataset?: string;
+            do: string;
+            field?: string;
+            kind: string;
+            now?: boolean;
+            /** Format: date-time */
+            since: string;
+            source?: string;
+            subject: string;
+            what: string;
         };
         User: {
             /** Format: date-time */
@@ -4077,6 +4280,160 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListFindingBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health-blind": {
+        parameters: {
+            query: {
+                kind: "agent" | "quiet" | "field" | "parse" | "clock" | "lag" | "disk";
+                subject: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blindness"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMuteBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-health-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mute"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-health-mutes-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mute"];
                 };
             };
             /** @description Error */

@@ -24,6 +24,13 @@ export type Stage = With<Said['StageView'], { state: 'ok' | 'attention' | 'broke
 export interface Loop { stages: Stage[] }
 
 export type LedgerRow = Said['LedgerRow'];
+export type HealthSource = Said['HealthSource'];
+export type HealthTrouble = Said['HealthTrouble'];
+export type PipelineHealth = Said['Health'];
+export type Blind = Said['Blind'];
+export type Blindness = Said['Blindness'];
+export type Retention = Said['Retention'];
+export type Hold = Said['Hold'];
 export type Loaded = Said['Loaded'];
 export type Status = Said['Status'];
 
