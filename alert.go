@@ -26,6 +26,8 @@ type Alert struct {
 	Incident string    `json:"incident,omitempty"`
 	Drill    string    `json:"drill,omitempty"` // the drill that caused it, if all its events are the drill's
 	Status   string    `json:"status"`          // AlertOpen or AlertClosed
+	// Blind is what is not seen meanwhile, for an alert about the pipeline itself.
+	Blind *Blind `json:"blind,omitempty"`
 }
 
 // MaxMatches bounds the events an alert keeps by value.

@@ -78,6 +78,9 @@ type EvidenceEntry struct {
 // fails with holdfast.ErrConflict.
 type Loop interface {
 	Keeper
+	Searcher
+	Hunter
+	Physician
 
 	Status(ctx context.Context) (spine.Status, error)
 	Overview(ctx context.Context) (spine.Overview, error)
@@ -135,6 +138,7 @@ func New(o Options) *API {
 	a.huma = humachi.New(a.router, config)
 	a.session()
 	a.status()
+	a.health()
 	a.asset()
 	a.check()
 	a.requirement()
@@ -150,6 +154,8 @@ func New(o Options) *API {
 	a.facet()
 	a.tail()
 	a.tree()
+	a.search()
+	a.hunt()
 	a.store()
 	a.drill()
 	a.user()
@@ -254,7 +260,7 @@ func add[I, O any](a *API, r route, handle func(ctx context.Context, in *I) (*O,
 	}
 	op := huma.Operation{
 		OperationID: operationID(r), Method: r.method, Path: Prefix + r.path, Summary: r.summary,
-		Metadata: map[string]any{"effect": r.effect, "noun": r.noun}, MaxBodyBytes: MaxBody,
+		Metadata: map[string]any{"effect": r.effect, "noun": r.noun}, MaxBodyBytes: bodyLimit(r),
 		Middlewares: huma.Middlewares{a.guard(r)}, Tags: []string{tag(r.path)},
 		DefaultStatus: http.StatusOK,
 	}
@@ -266,6 +272,15 @@ func add[I, O any](a *API, r route, handle func(ctx context.Context, in *I) (*O,
 		}
 		return out, nil
 	})
+}
+
+// bodyLimit is how large a request's body may be: MaxBody, and more where
+// people send lists.
+func bodyLimit(r route) int64 {
+	if r.method == "POST" && r.path == "/hunts" {
+		return maxHuntBody
+	}
+	return MaxBody
 }
 
 // Page is what every list takes.

@@ -318,6 +318,27 @@ func (b *Book) Broken(rules []string, asset string, verdicts []holdfast.Verdict)
 	return out
 }
 
+// Watching names the requirements with a clause for the asset, or for any if it
+// is "", that one of the rules watches.
+func (b *Book) Watching(rules map[string]bool, asset string) []string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := []string{}
+	for _, e := range b.reqs {
+		for i, c := range e.clauses {
+			picked := b.governs[e.ID][asset]
+			if asset != "" && b.governs != nil && (len(picked) <= i || !picked[i]) {
+				continue
+			}
+			if slices.ContainsFunc(c.Rules, func(r string) bool { return rules[r] }) {
+				out = append(out, e.ID)
+				break
+			}
+		}
+	}
+	return out
+}
+
 func brokenWords(c clause, v holdfast.Verdict) string {
 	if c.broken != "" {
 		return c.broken

@@ -24,6 +24,9 @@ type Evidence struct {
 	Drills   []holdfast.Drill
 	Rules    map[string]bool      // names of loaded rules
 	Sources  map[string]time.Time // asset to its newest event
+	// Blind says why a rule sees nothing of an asset, by asset and rule; asset ""
+	// is for all of them, rule "" for all rules.
+	Blind map[string]map[string]string
 }
 
 // Standings works out how every requirement stands on every asset that it
@@ -206,6 +209,15 @@ func monitored(c clause, a holdfast.Asset, e Evidence, now time.Time) holdfast.F
 	for _, r := range c.Rules {
 		if !e.Rules[r] {
 			return holdfast.Facet{State: holdfast.Broken, Why: "the rule " + r + " is not loaded", Evidence: []string{r}}
+		}
+	}
+	for _, r := range c.Rules {
+		for _, asset := range []string{a.ID, ""} {
+			for _, rule := range []string{"", r} {
+				if why := e.Blind[asset][rule]; why != "" {
+					return holdfast.Facet{State: holdfast.StateUnknown, Why: "the rule " + r + " is blind: " + why, Evidence: c.Rules}
+				}
+			}
 		}
 	}
 	last, ok := e.Sources[a.ID]

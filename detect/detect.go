@@ -56,6 +56,7 @@ type loaded struct {
 	engine *engine.Engine
 	infos  []holdfast.RuleInfo
 	faults holdfast.Faults
+	needs  func() []Need // worked out once
 }
 
 // New returns a Detector without rules.
@@ -171,6 +172,7 @@ func (d *Detector) install(set sigma.Set, faults holdfast.Faults) holdfast.Fault
 	if d.correlator != nil {
 		cor.Adopt(d.correlator)
 	}
+	next.needs = sync.OnceValue(func() []Need { return Needs(next.set, d.opts.Datasets) })
 	d.rules, d.correlator = next, cor
 	for _, f := range d.rehide() {
 		d.opts.Log.Warn("an exception hides nothing", "error", f)

@@ -144,6 +144,10 @@ func (s *Spine) store(ctx context.Context, l state.Lease) error {
 	if err != nil {
 		return err
 	}
+	if err := s.beginHealth(ctx); err != nil {
+		return err
+	}
+	defer s.endHealth()
 	s.writer.Store(w)
 	defer s.writer.Store(nil)
 	s.kept.Store(kept)
@@ -156,7 +160,13 @@ func (s *Spine) store(ctx context.Context, l state.Lease) error {
 	g.Go(func() error { kept.Compact(ctx); return nil })
 	g.Go(func() error { return s.every(ctx, retainEvery, s.retain) })
 	g.Go(func() error { return s.every(ctx, 10*time.Second, s.release) })
-	return g.Wait()
+	g.Go(func() error {
+		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeHealth(ctx, l) })
+	})
+	err = g.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return errors.Join(err, s.keepHealth(last, l, s.Clock.Now().UTC()))
 }
 
 // detectDuty is the duty of turning blocks into alerts. One node carries it for
@@ -196,11 +206,17 @@ func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
 }
 
 // move is the duty of moving actions and standings along.
-func (s *Spine) move(ctx context.Context, _ state.Lease) error {
+func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.every(ctx, time.Second, s.Respond.Tick) })
 	g.Go(func() error { return s.every(ctx, time.Minute, s.endOverrides) })
+	g.Go(func() error {
+		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endHunts(ctx, false) })
+	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
+	g.Go(func() error {
+		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeLag(ctx, l) })
+	})
 	return g.Wait()
 }
 

@@ -31,7 +31,11 @@ func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *hold
 		}
 	}
 	s.mu.Unlock()
-	return w.Add(ctx, seq, b)
+	if err := w.Add(ctx, seq, b); err != nil {
+		return err
+	}
+	s.well.model.Observe(seq, b)
+	return nil
 }
 
 // detect is the bus's second reader: blocks to alerts, alerts to incidents and
@@ -259,6 +263,11 @@ func (s *Spine) stand(ctx context.Context) error {
 	if err := s.seenElsewhere(ctx, ev.Sources); err != nil {
 		return err
 	}
+	m, troubles, err := s.know(ctx)
+	if err != nil {
+		return err
+	}
+	ev.Blind = s.blindness(m.Sources(s.Clock.Now()), troubles)
 	next := s.Control.Standings(assets, ev, s.Clock.Now().UTC())
 	before, err := s.State.Standings().All(ctx, nil)
 	if err != nil {

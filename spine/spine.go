@@ -25,6 +25,7 @@ import (
 	"holdfast/ingest"
 	"holdfast/internal/clock"
 	"holdfast/respond"
+	"holdfast/spine/health"
 	"holdfast/store/bus"
 	"holdfast/store/events"
 	"holdfast/store/evidence"
@@ -65,6 +66,8 @@ type Options struct {
 	Roles Roles
 	// Retention are the rules that stand in the settings.
 	Retention []holdfast.Retention
+	// Health says from when on something is wrong with the pipeline.
+	Health health.Limits
 	// Troubles are those of the program around the loop. May be nil.
 	Troubles func() []Trouble
 }
@@ -93,6 +96,8 @@ type Spine struct {
 	names        *signal
 	excepted     *signal
 	probes       probes
+	hunts        hunts
+	well         wellness
 	except       sync.Mutex        // held while exceptions change
 	byName       map[string]string // host name to asset
 	running      context.Context   //nolint:containedctx // the program's, for drills that outlive a request
@@ -104,8 +109,10 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
 		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), excepted: newSignal(), running: ctx,
 	}
+	s.hunts.cancel = map[string]context.CancelFunc{}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
+	s.well.model = health.New(o.Health)
 	if o.Node == "" {
 		s.Roles = allRoles()
 	}
@@ -120,6 +127,11 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 	s.detected = seq
 	if err := s.loadExceptions(ctx); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
+	}
+	if o.Node == "" {
+		if err := s.endHunts(ctx, true); err != nil {
+			return nil, fmt.Errorf("spine: %w", err)
+		}
 	}
 	o.State.OnChange(s.onChange)
 	if !s.Roles.Serve {
@@ -147,6 +159,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	// ingest → detect → respond
 	if s.Roles.Detect {
 		do(func(ctx context.Context) error { return s.duty(ctx, "detect", s.detectDuty) })
+		do(func(ctx context.Context) error { return s.duty(ctx, "search", s.searchDuty) })
 	}
 	// respond, control
 	if s.Roles.Serve {
@@ -169,6 +182,7 @@ func (s *Spine) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
+	s.hunts.done.Wait() // they end with the program's context, and keep what they found
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, s.CarryEvidence(last))

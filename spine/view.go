@@ -161,6 +161,11 @@ type Part struct {
 	Description string   `json:"description"`
 	References  []string `json:"references,omitempty"`
 	Never       []string `json:"never,omitempty"`
+	// Where, Send and Lossy are of a way in: where it listens or reads, a line for
+	// a shell that tries it, and why it cannot promise to lose nothing.
+	Where string `json:"where,omitempty"`
+	Send  string `json:"send,omitempty"`
+	Lossy string `json:"lossy,omitempty"`
 }
 
 // InputInfo is one way in, as it stands.

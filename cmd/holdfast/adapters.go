@@ -41,7 +41,7 @@ func catalogues() map[string][]spine.Part {
 		out["artefacts"] = append(out["artefacts"], spine.Part{Name: x.Name, Title: x.Title, Description: x.Description, References: x.References, Never: x.Never})
 	}
 	for _, x := range inputs.All() {
-		out["inputs"] = append(out["inputs"], spine.Part{Name: x.Name, Title: x.Title, Description: x.Description, References: x.References})
+		out["inputs"] = append(out["inputs"], spine.Part{Name: x.Name, Title: x.Title, Description: x.Description, References: x.References, Where: x.Example.Where, Send: x.Send, Lossy: x.Lossy})
 	}
 	for _, x := range parsers.All() {
 		out["parsers"] = append(out["parsers"], spine.Part{Name: x.Name, Title: x.Title, Description: x.Description, References: x.References})

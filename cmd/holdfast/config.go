@@ -59,6 +59,7 @@ type config struct {
 	TLSKey      string         `koanf:"tls-key"`
 	Retention   []string       `koanf:"retention"`
 	GeoIP       []string       `koanf:"geoip"`
+	Health      []string       `koanf:"health"`
 
 	file, text string // the configuration file, and what it said at the start
 }
@@ -90,6 +91,7 @@ func (c config) flags(f *pflag.FlagSet) {
 	f.StringSlice("role", nil, "what this node does of ingest, detect and serve; may stand several times; default: all")
 	f.StringSlice("retention", nil, "how long a dataset is kept, such as linux.sshd=90d or '*=365d+200GB'; may stand several times")
 	f.StringSlice("geoip", nil, "file of the MaxMind format (.mmdb) that says where public addresses lie, or whose network they are in; may stand several times")
+	f.StringSlice("health", nil, "from when on something is wrong with the pipeline: quiet=10m, quiet:syslog:*=5m, agent:laptop*=never, clock=2m, lag=1m, parse=5%, fields=500, disk=7d+5%; may stand several times")
 	f.String("tls-cert", "", "certificate file (PEM); default: one of its own making")
 	f.String("tls-key", "", "key file (PEM) of --tls-cert")
 }
@@ -182,6 +184,8 @@ func (c *config) set(f *pflag.FlagSet, name string) (err error) {
 		c.Retention, err = f.GetStringSlice(name)
 	case "geoip":
 		c.GeoIP, err = f.GetStringSlice(name)
+	case "health":
+		c.Health, err = f.GetStringSlice(name)
 	case "tls-cert":
 		c.TLSCert, err = f.GetString(name)
 	case "tls-key":

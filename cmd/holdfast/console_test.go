@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,9 +32,9 @@ func TestConsole(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	listen, agents, data := freePort(t), freePort(t), t.TempDir()
+	listen, agents, syslog, data := freePort(t), freePort(t), freePort(t), t.TempDir()
 	start := time.Now()
-	server := exec.CommandContext(ctx, filepath.Join(bin, "holdfast"), "up", "--data", data, "--listen", listen, "--agents", agents)
+	server := exec.CommandContext(ctx, filepath.Join(bin, "holdfast"), "up", "--data", data, "--listen", listen, "--agents", agents, "--syslog", syslog, "--health", "quiet:syslog:*=1s", "--retention", "linux.sshd=90d")
 	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,7 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	t.Logf("the login link stands %s after the start of the process", time.Since(start).Round(time.Millisecond))
+	unwell(ctx, t, filepath.Join(bin, "holdfast"), data, "http://"+listen, syslog)
 	said, err := exec.CommandContext(ctx, filepath.Join(bin, "holdfast"), "--data", data, "inputs", "token", "console", "--json").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +70,45 @@ func TestConsole(t *testing.T) {
 	env["HOLDFAST_SHOTS"] = shots // with the session that the first leaves for the second
 	browse(ctx, t, web, exec.CommandContext, "console", env)
 	browse(ctx, t, web, exec.CommandContext, "search", env)
+}
+
+// unwell gives the page about health something to show: a sender that goes quiet,
+// and a record that no parser can read.
+func unwell(ctx context.Context, t *testing.T, bin, data, url, syslog string) {
+	t.Helper()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", syslog)
+	for end := time.Now().Add(20 * time.Second); err != nil; time.Sleep(100 * time.Millisecond) { // it listens a moment after the link stands
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+		c, err = d.DialContext(ctx, "tcp", syslog)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "<38>%s web1 sshd[4022]: Failed password for root from 192.0.2.7 port 4022 ssh2\n", time.Now().UTC().Format(time.Stamp)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(ctx, bin, "--data", data, "inputs", "token", "shipper", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token struct{ Secret string }
+	if err := json.Unmarshal(out, &token); err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/ingest/v1/events", strings.NewReader("\x01\x02 nothing that anybody knows\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
 }
 
 // TestConsoleStory is a person's part of the story, in a real browser: the

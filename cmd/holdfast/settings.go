@@ -24,6 +24,7 @@ import (
 	"holdfast/respond"
 	actions "holdfast/respond/action/all"
 	"holdfast/spine"
+	"holdfast/spine/health"
 	"holdfast/store/bus"
 )
 
@@ -59,6 +60,10 @@ func settings() map[string]func(string) error {
 			_, err := retentionSetting(v)
 			return err
 		},
+		"health": func(v string) error {
+			l := health.DefaultLimits()
+			return l.Set(v)
+		},
 		"reserve": func(v string) error {
 			if _, err := strconv.ParseUint(v, 10, 64); err != nil {
 				return fmt.Errorf("%q is no number of bytes; write it as 67108864", v)
@@ -84,7 +89,18 @@ func yesNo(v string) error {
 
 // lists are the settings that may have several values.
 func lists(name string) bool {
-	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role" || name == "retention" || name == "geoip"
+	return name == "syslog" || name == "syslog-tls" || name == "syslog-zone" || name == "file" || name == "auto-approve" || name == "management" || name == "role" || name == "retention" || name == "geoip" || name == "health"
+}
+
+// limits are from when on something is wrong with the pipeline.
+func (c *config) limits() (health.Limits, error) {
+	l := health.DefaultLimits()
+	for _, v := range c.Health {
+		if err := l.Set(v); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
 }
 
 // withoutHead leaves out what an error begins with, where its reader knows that.
@@ -143,6 +159,7 @@ func (c *config) check() error {
 		{"bus", given(c.Bus)},
 		{"retention", c.Retention},
 		{"geoip", c.GeoIP},
+		{"health", c.Health},
 	} {
 		for _, v := range x.values {
 			if err := checks[x.name](v); err != nil {

@@ -335,7 +335,7 @@ func (f *filter) failed() error { return f.from.failed() }
 // SegmentIDs returns the ids that a search finds in one segment. SQL is one
 // SELECT over the relation "events" with a column id.
 func (s *Store) SegmentIDs(ctx context.Context, g holdfast.Segment, st Statement) (map[holdfast.EventID]bool, error) {
-	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}) + ") SELECT id FROM (" + st.SQL + ")"
+	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}, "") + ") SELECT id FROM (" + st.SQL + ")"
 	if err := s.onlySelect(ctx, text); err != nil {
 		return nil, err
 	}

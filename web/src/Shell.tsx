@@ -1,7 +1,7 @@
 import { ActionIcon, Button, Modal, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import {
   IconActivityHeartbeat, IconBell, IconChecklist, IconCircleCheck, IconFileCertificate, IconFlame, IconFocus2, IconLoader2, IconMoon, IconPlugConnectedX, IconRefresh,
-  IconRuler2, IconSearch, IconServer, IconSun, IconUsers, type Icon,
+  IconRuler2, IconSearch, IconServer, IconSun, IconTargetArrow, IconUsers, type Icon,
 } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
@@ -23,6 +23,7 @@ const places: Place[] = [
   { to: '/incidents', name: 'Incidents', key: 'i', icon: IconFlame },
   { to: '/drills', name: 'Drills', key: 'd', icon: IconFocus2 },
   { to: '/search', name: 'Search', key: 's', icon: IconSearch, gap: true },
+  { to: '/hunts', name: 'Hunts', key: 'n', icon: IconTargetArrow },
   { to: '/health', name: 'Health', key: 'h', icon: IconActivityHeartbeat },
   { to: '/evidence', name: 'Evidence', key: 'e', icon: IconFileCertificate, gap: true },
   { to: '/users', name: 'Users', key: 'p', icon: IconUsers },

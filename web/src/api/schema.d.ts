@@ -552,6 +552,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sources with their rhythms, what is wrong, and what is blind for it */
+        get: operations["get-health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/blind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All rules that one trouble blinds */
+        get: operations["get-health-blind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the troubles that raise no alert */
+        get: operations["get-health-mutes"];
+        put?: never;
+        /** Keep a trouble from raising alerts for a time */
+        post: operations["post-health-mutes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health/mutes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a mute before its time */
+        delete: operations["delete-health-mutes-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/holds": {
         parameters: {
             query?: never;
@@ -581,6 +650,59 @@ export interface paths {
         put?: never;
         /** End a hold */
         post: operations["post-holds-id-release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hunts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List hunts, the newest first, without what they found */
+        get: operations["get-hunts"];
+        put?: never;
+        /** Look for a rule or a list of indicators over stored history */
+        post: operations["post-hunts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hunts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One hunt, how far it is and what it found */
+        get: operations["get-hunts-id"];
+        put?: never;
+        post?: never;
+        /** Forget a hunt */
+        delete: operations["delete-hunts-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hunts/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a hunt; what it found is kept */
+        post: operations["post-hunts-id-cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1167,6 +1289,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List saved searches: one's own and the shared ones */
+        get: operations["get-searches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved search */
+        get: operations["get-searches-id"];
+        /** Save a search under a name */
+        put: operations["put-searches-id"];
+        post?: never;
+        /** Forget a saved search */
+        delete: operations["delete-searches-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}/rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Run a saved search over what comes in, and raise alerts */
+        put: operations["put-searches-id-rule"];
+        post?: never;
+        /** Run a saved search over what comes in no more */
+        delete: operations["delete-searches-id-rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1422,6 +1598,7 @@ export interface components {
         Alert: {
             asset?: string;
             attack?: string[] | null;
+            blind?: components["schemas"]["Blind"];
             /** Format: int64 */
             count: number;
             drill?: string;
@@ -1475,6 +1652,26 @@ export interface components {
         };
         BecauseBody: {
             because: string;
+        };
+        Blind: {
+            /** Format: int64 */
+            everywhere: number;
+            first: string[] | null;
+            requirements: string[] | null;
+            /** Format: int64 */
+            rules: number;
+        };
+        BlindRule: {
+            everywhere: boolean;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            rule: string;
+            title: string;
+        };
+        Blindness: {
+            requirements: string[] | null;
+            rules: components["schemas"]["BlindRule"][] | null;
+            trouble: components["schemas"]["Trouble2"];
         };
         BrokenRequirement: {
             asset: string;
@@ -1898,6 +2095,20 @@ export interface components {
             severity: "informational" | "low" | "medium" | "high" | "critical";
             title: string;
         };
+        Forecast: {
+            /** Format: double */
+            days_left: number;
+            /** Format: int64 */
+            free: number;
+            /** Format: int64 */
+            hours_seen: number;
+            /** Format: double */
+            per_day: number;
+            /** Format: int64 */
+            reserve: number;
+            /** Format: int64 */
+            total: number;
+        };
         Found: {
             columns: components["schemas"]["Column"][] | null;
             events: boolean;
@@ -1916,6 +2127,57 @@ export interface components {
             /** Format: double */
             took_ms: number;
             truncated: boolean;
+        };
+        Health: {
+            /** Format: date-time */
+            at: string;
+            disk: components["schemas"]["Forecast"];
+            mutes: components["schemas"]["Mute"][] | null;
+            readers: components["schemas"]["Reader"][] | null;
+            sources: components["schemas"]["HealthSource"][] | null;
+            troubles: components["schemas"]["HealthTrouble"][] | null;
+        };
+        HealthSource: {
+            asset?: string;
+            datasets: string[] | null;
+            /** Format: int64 */
+            dead_letters: number;
+            /** Format: double */
+            delay_seconds: number;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first: string;
+            host?: string;
+            /** Format: date-time */
+            last: string;
+            /** Format: double */
+            limit_seconds: number;
+            rhythm: string;
+            /** Format: int64 */
+            rules: number;
+            source: string;
+            troubles: string[] | null;
+            /** Format: double */
+            usual_seconds: number;
+        };
+        HealthTrouble: {
+            alert: string;
+            asset?: string;
+            blind: components["schemas"]["Blind"];
+            dataset?: string;
+            do: string;
+            field?: string;
+            kind: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            mute?: components["schemas"]["Mute"];
+            now?: boolean;
+            /** Format: date-time */
+            since: string;
+            source?: string;
+            subject: string;
+            what: string;
         };
         Hidden: {
             /** Format: int64 */
@@ -1974,6 +2236,63 @@ export interface components {
             say: string;
             /** Format: int64 */
             took: number;
+        };
+        Hunt: {
+            by: string;
+            cancel?: string;
+            /** Format: int64 */
+            done: number;
+            /** Format: date-time */
+            ended?: string;
+            error?: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            found: number;
+            /** Format: date-time */
+            from: string;
+            hits?: components["schemas"]["HuntHit"][] | null;
+            id: string;
+            indicators?: {
+                [key: string]: number;
+            };
+            kind: string;
+            /** Format: int64 */
+            looked: number;
+            /** Format: int64 */
+            more?: number;
+            name: string;
+            narrow?: string;
+            notes?: string[] | null;
+            /** Format: int64 */
+            parts: number;
+            raw?: boolean;
+            rules?: components["schemas"]["ReplayRule"][] | null;
+            sha256: string;
+            /** Format: date-time */
+            started: string;
+            status: string;
+            text?: string;
+            /** Format: date-time */
+            to: string;
+            /** Format: date-time */
+            updated: string;
+        };
+        HuntHit: {
+            /** Format: int64 */
+            events: number;
+            fields: string[] | null;
+            /** Format: date-time */
+            first: string;
+            /** Format: int64 */
+            host_count: number;
+            hosts: components["schemas"]["ReplayHost"][] | null;
+            indicator: string;
+            /** Format: date-time */
+            last: string;
+            note?: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+            type: string;
         };
         Incident: {
             alerts: string[] | null;
@@ -2102,6 +2421,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListHuntBody: {
+            items: components["schemas"]["Hunt"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListIncidentBody: {
             items: components["schemas"]["Incident"][] | null;
             /** Format: int64 */
@@ -2114,6 +2438,11 @@ export interface components {
         };
         ListLedgerRowBody: {
             items: components["schemas"]["LedgerRow"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListMuteBody: {
+            items: components["schemas"]["Mute"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2142,6 +2471,11 @@ export interface components {
         };
         ListRetentionBody: {
             items: components["schemas"]["Retention"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListSearchBody: {
+            items: components["schemas"]["Search"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2190,6 +2524,26 @@ export interface components {
             kind: string;
             ref?: string;
             say: string;
+        };
+        Mute: {
+            by: string;
+            /** Format: date-time */
+            created: string;
+            /** Format: date-time */
+            expires: string;
+            id: string;
+            kind: string;
+            reason: string;
+            subject: string;
+        };
+        MuteBody: {
+            /** Format: date-time */
+            expires: string;
+            /** @description any if empty */
+            kind?: string;
+            reason: string;
+            /** @description a source, an asset, dataset/field, or a pattern with * */
+            subject: string;
         };
         Need: {
             /** Format: date-time */
@@ -2259,10 +2613,13 @@ export interface components {
         };
         Part: {
             description: string;
+            lossy?: string;
             name: string;
             never?: string[] | null;
             references?: string[] | null;
+            send?: string;
             title: string;
+            where?: string;
         };
         PasswordBody: {
             password: string;
@@ -2368,6 +2725,13 @@ export interface components {
             /** Format: int64 */
             last: number;
         };
+        Reader: {
+            /** Format: int64 */
+            blocks: number;
+            name: string;
+            /** Format: double */
+            seconds: number;
+        };
         Reason: {
             /** Format: int64 */
             points: number;
@@ -2403,6 +2767,39 @@ export interface components {
             still: {
                 [key: string]: number;
             };
+        };
+        ReplayBucket: {
+            /** Format: int64 */
+            count: number;
+            /** Format: date-time */
+            time: string;
+        };
+        ReplayHost: {
+            /** Format: int64 */
+            count: number;
+            name: string;
+        };
+        ReplayRule: {
+            /** Format: int64 */
+            alerts: number;
+            asked: boolean;
+            buckets: components["schemas"]["ReplayBucket"][] | null;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first?: string;
+            /** Format: int64 */
+            hidden: number;
+            hosts: components["schemas"]["ReplayHost"][] | null;
+            kind: string;
+            /** Format: date-time */
+            last?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            rule: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+            title: string;
+            tried: components["schemas"]["Hidden"];
         };
         RequestBody: {
             /** Format: date-time */
@@ -2490,6 +2887,46 @@ export interface components {
             source?: string;
             title: string;
         };
+        SaveBody: {
+            /** @description how far back it looks; 0 for what the query says */
+            last?: string;
+            query: string;
+            /** @description everybody sees it */
+            shared?: boolean;
+            title?: string;
+        };
+        ScheduleBody: {
+            attack?: string[] | null;
+            every: string;
+            /** @description the column whose values are counted apart */
+            group_by?: string;
+            /** @description informational, low, medium, high or critical; medium if empty */
+            level?: string;
+            /**
+             * Format: int64
+             * @description rows that make an alert; 1 if 0
+             */
+            threshold?: number;
+            /** @description no second alert of a group for so long */
+            throttle?: string;
+            /** @description what is counted together; every if 0 */
+            window?: string;
+        };
+        Search: {
+            by: string;
+            /** Format: date-time */
+            created: string;
+            last?: string;
+            name: string;
+            owner: string;
+            query: string;
+            rule?: components["schemas"]["SearchRule"];
+            runs?: components["schemas"]["SearchRuns"];
+            shared: boolean;
+            title?: string;
+            /** Format: date-time */
+            updated: string;
+        };
         SearchBody: {
             /** Format: int64 */
             buckets?: number;
@@ -2500,6 +2937,40 @@ export interface components {
             q: string;
             /** Format: date-time */
             to?: string;
+        };
+        SearchRule: {
+            attack?: string[] | null;
+            every: string;
+            group_by?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            /** Format: date-time */
+            set: string;
+            set_by: string;
+            /** Format: int64 */
+            threshold: number;
+            throttle?: string;
+            window?: string;
+        };
+        SearchRuns: {
+            /** Format: int64 */
+            alerts: number;
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            failed?: string;
+            fault?: string;
+            note?: string;
+            /** Format: int64 */
+            position: number;
+            /** Format: date-time */
+            ran?: string;
+            /** Format: int64 */
+            runs: number;
+            /** Format: int64 */
+            throttled: number;
+            /** Format: double */
+            took_ms: number;
         };
         SegmentPart: {
             dataset: string;
@@ -2559,6 +3030,24 @@ export interface components {
             verified: components["schemas"]["Facet"];
         };
         StartBody: {
+            /** Format: date-time */
+            from?: string;
+            /** @description a list: lines, CSV or a STIX bundle */
+            indicators?: string;
+            /** @description what the list is called */
+            name?: string;
+            /** @description look for indicators in the records as well */
+            raw?: boolean;
+            /** @description the key of a loaded rule; or */
+            rule?: string;
+            /** @description hunt with what is right of a list */
+            skip_faults?: boolean;
+            /** @description a rule as a file has it; or */
+            text?: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        StartBody2: {
             asset: string;
             incident?: string;
             kind: string;
@@ -2773,6 +3262,19 @@ export interface components {
             at: string;
             source: string;
             trouble: string;
+        };
+        Trouble2: {
+            asset?: string;
+            dataset?: string;
+            do: string;
+            field?: string;
+            kind: string;
+            now?: boolean;
+            /** Format: date-time */
+            since: string;
+            source?: string;
+            subject: string;
+            what: string;
         };
         User: {
             /** Format: date-time */
@@ -3643,7 +4145,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StartBody"];
+                "application/json": components["schemas"]["StartBody2"];
             };
         };
         responses: {
@@ -4057,6 +4559,160 @@ export interface operations {
             };
         };
     };
+    "get-health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health-blind": {
+        parameters: {
+            query: {
+                kind: "agent" | "quiet" | "field" | "parse" | "clock" | "lag" | "disk";
+                subject: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blindness"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMuteBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-health-mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mute"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-health-mutes-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mute"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-holds": {
         parameters: {
             query?: never;
@@ -4141,6 +4797,174 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-hunts": {
+        parameters: {
+            query?: {
+                /** @description rows at most */
+                limit?: number;
+                /** @description rows to pass over */
+                offset?: number;
+                status?: string;
+                asset?: string;
+                rule?: string;
+                incident?: string;
+                requirement?: string;
+                check?: string;
+                drill?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListHuntBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-hunts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-hunts-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-hunts-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-hunts-id-cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
                 };
             };
             /** @description Error */
@@ -5308,6 +6132,211 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleInfo"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-searches": {
+        parameters: {
+            query?: {
+                /** @description rows at most */
+                limit?: number;
+                /** @description rows to pass over */
+                offset?: number;
+                status?: string;
+                asset?: string;
+                rule?: string;
+                incident?: string;
+                requirement?: string;
+                check?: string;
+                drill?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSearchBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-searches-id-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-searches-id-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
                 };
             };
             /** @description Error */

@@ -24,6 +24,13 @@ export type Stage = With<Said['StageView'], { state: 'ok' | 'attention' | 'broke
 export interface Loop { stages: Stage[] }
 
 export type LedgerRow = Said['LedgerRow'];
+export type HealthSource = Said['HealthSource'];
+export type HealthTrouble = Said['HealthTrouble'];
+export type PipelineHealth = Said['Health'];
+export type Blind = Said['Blind'];
+export type Blindness = Said['Blindness'];
+export type Retention = Said['Retention'];
+export type Hold = Said['Hold'];
 export type Loaded = Said['Loaded'];
 export type Status = Said['Status'];
 
@@ -73,6 +80,11 @@ export type ProcessNode = Said['ProcessNode'];
 export type Completion = With<Said['Completion'], { items: Said['Candidate'][] }>;
 /** Stands in a problem, which the description does not detail. */
 export interface QueryFault { pos: number; len: number; what: string; suggest?: string }
+
+export type SavedSearch = Said['Search'];
+export type Hunt = With<Said['Hunt'], { status: 'running' | 'done' | 'cancelled' | 'failed' }>;
+export type HuntHit = Said['HuntHit'];
+export type ReplayRule = Said['ReplayRule'];
 
 export type User = With<Said['User'], { roles: string[] }>;
 export type Token = Said['Token2'];

@@ -1,7 +1,7 @@
 import { Button, Switch, Tooltip } from '@mantine/core';
 import { IconColumns3, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 
 import { api, Problem } from '../api/client';
 import type { Facets as AllFacets, Histogram } from '../api/types';
@@ -19,6 +19,7 @@ import { Facets } from './search/Facets';
 import { Fault } from './search/Fault';
 import { ecsOf, Event, usual } from './search/row';
 import { Rows } from './search/Rows';
+import { Saved } from './search/Saved';
 import { Span } from './search/Span';
 import { rangeOf, useSearchState } from './search/state';
 import { useStream, type Answer } from './search/stream';
@@ -28,9 +29,6 @@ import { Tree } from './search/Tree';
 const Chart = lazy(() => import('../components/Chart').then((m) => ({ default: m.Chart })));
 
 type Dialog = { what: 'incident'; events: Event[] } | { what: 'except' | 'block'; event: Event; field: string; value: string } | { what: 'tree'; event: Event } | { what: 'columns' };
-
-/** What stands beside the Search button. */
-export const tools: ReactNode = null;
 
 export default function Search() {
   const [state, change] = useSearchState();
@@ -121,7 +119,7 @@ export default function Search() {
   const allFields = useMemo(() => [...new Set(['asset', 'source', 'received', 'trouble', ...(facets.data?.fields ?? []).flatMap((f) => (f.ecs ? [f.name, f.ecs] : [f.name])), ...usual])].sort(), [facets.data]);
   return (
     <Page title="Search">
-      <Bar state={state} text={text} onText={setText} onRun={search} onRange={(v) => change({ last: v, from: null, to: null })} running={answer.running && !tailing} tools={tools} />
+      <Bar state={state} text={text} onText={setText} onRun={search} onRange={(v) => change({ last: v, from: null, to: null })} running={answer.running && !tailing} tools={<Saved />} />
       {fault ? <Fault q={q} fault={fault} onTake={(s) => change({ q: s })} /> : error && <Trouble error={error} again={() => setRun(run + 1)} />}
       {!tailing && (answer.head?.hints ?? []).map((h) => (
         <p key={h.pos} className="dim hint"><Outside text={h.what} />{h.suggest && <>; <Outside text={h.suggest} /></>}</p>
