@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -131,4 +132,25 @@ func hasEntity(es []Entity, kind, value string) bool {
 		}
 	}
 	return false
+}
+
+// NativeNames are the native fields behind an ECS name or another name that
+// rules use, by the datasets' own maps, sorted; 20 at most.
+func NativeNames(datasets map[string]Dataset, name string) []string {
+	var out []string
+	take := func(n string) {
+		if n != "" && n != name && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	for _, d := range datasets {
+		for native, ecs := range d.ECS {
+			if ecs == name {
+				take(native)
+			}
+		}
+		take(d.Alias[name])
+	}
+	slices.Sort(out)
+	return out[:min(len(out), 20)]
 }

@@ -78,6 +78,8 @@ type EvidenceEntry struct {
 // fails with holdfast.ErrConflict.
 type Loop interface {
 	Keeper
+	Searcher
+	Hunter
 	Physician
 
 	Status(ctx context.Context) (spine.Status, error)
@@ -110,6 +112,7 @@ type Loop interface {
 	Override(ctx context.Context, who, id, because string, ttl time.Duration) (holdfast.Incident, error)
 	Grant(ctx context.Context, who, id string) (holdfast.Incident, error)
 	Work(ctx context.Context, who, id string, w spine.Work) (holdfast.Incident, error)
+	OpenIncident(ctx context.Context, who, title string, level holdfast.Level, f spine.Found) (holdfast.Incident, error)
 
 	RunDrill(ctx context.Context, who, kind, asset, incident string) (holdfast.Drill, error)
 }
@@ -141,12 +144,18 @@ func New(o Options) *API {
 	a.requirement()
 	a.alert()
 	a.incident()
+	a.incidentEvents()
 	a.action()
 	a.rule()
 	a.exception()
 	a.replay()
 	a.event()
 	a.query()
+	a.facet()
+	a.tail()
+	a.tree()
+	a.search()
+	a.hunt()
 	a.store()
 	a.drill()
 	a.user()
@@ -251,7 +260,7 @@ func add[I, O any](a *API, r route, handle func(ctx context.Context, in *I) (*O,
 	}
 	op := huma.Operation{
 		OperationID: operationID(r), Method: r.method, Path: Prefix + r.path, Summary: r.summary,
-		Metadata: map[string]any{"effect": r.effect, "noun": r.noun}, MaxBodyBytes: MaxBody,
+		Metadata: map[string]any{"effect": r.effect, "noun": r.noun}, MaxBodyBytes: bodyLimit(r),
 		Middlewares: huma.Middlewares{a.guard(r)}, Tags: []string{tag(r.path)},
 		DefaultStatus: http.StatusOK,
 	}
@@ -263,6 +272,15 @@ func add[I, O any](a *API, r route, handle func(ctx context.Context, in *I) (*O,
 		}
 		return out, nil
 	})
+}
+
+// bodyLimit is how large a request's body may be: MaxBody, and more where
+// people send lists.
+func bodyLimit(r route) int64 {
+	if r.method == "POST" && r.path == "/hunts" {
+		return maxHuntBody
+	}
+	return MaxBody
 }
 
 // Page is what every list takes.

@@ -165,3 +165,6 @@ func CSVCell(raw json.RawMessage) string {
 	}
 	return csvCell(s)
 }
+
+// CSVText is a text as a cell.
+func CSVText(s string) string { return csvCell(s) }

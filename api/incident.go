@@ -94,6 +94,52 @@ func (a *API) incident() {
 	})
 }
 
+// incidentEvents are the routes that put what a search found into incidents.
+func (a *API) incidentEvents() {
+	type event struct {
+		ByID
+		Body struct {
+			Event   string `json:"event" maxLength:"64" doc:"the id of a stored event"`
+			Because string `json:"because" minLength:"3" maxLength:"2000"`
+		}
+	}
+	add(a, route{"POST", "/incidents/{id}/event", "incident.event", "Add an event that a search found", "incident"}, func(ctx context.Context, in *event) (*One[holdfast.Incident], error) {
+		f, err := a.foundEvent(ctx, in.Body.Event, in.Body.Because)
+		if err != nil {
+			return nil, err
+		}
+		return one(a.Loop.Work(ctx, who(ctx), in.ID, spine.Work{Found: &f}))
+	})
+	type open struct {
+		Body struct {
+			Title   string `json:"title" minLength:"1" maxLength:"300"`
+			Level   string `json:"level" enum:"low,medium,high,critical"`
+			Event   string `json:"event" maxLength:"64" doc:"the id of a stored event"`
+			Because string `json:"because" minLength:"3" maxLength:"2000"`
+		}
+	}
+	add(a, route{"POST", "/incidents", "incident.open", "Open an incident for an event that a search found", ""}, func(ctx context.Context, in *open) (*One[holdfast.Incident], error) {
+		f, err := a.foundEvent(ctx, in.Body.Event, in.Body.Because)
+		if err != nil {
+			return nil, err
+		}
+		return one(a.Loop.OpenIncident(ctx, who(ctx), in.Body.Title, holdfast.Level(in.Body.Level), f))
+	})
+}
+
+func (a *API) foundEvent(ctx context.Context, text, because string) (f spine.Found, err error) {
+	var id holdfast.EventID
+	if err := id.UnmarshalText([]byte(text)); err != nil {
+		return f, err
+	}
+	e, err := a.Events.Event(ctx, id)
+	if err != nil {
+		return f, err
+	}
+	d := a.Datasets[e.Dataset]
+	return spine.Found{Event: e, Entities: d.Entities(&e), Because: because}, nil
+}
+
 func (a *API) incidentView(ctx context.Context, id string) (v IncidentView, err error) {
 	if v.Incident, err = a.State.Incidents().Get(ctx, id); err != nil {
 		return v, err

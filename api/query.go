@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"holdfast"
 	"holdfast/query"
 	"holdfast/store/events"
 )
@@ -161,28 +162,7 @@ func (a *API) options(from, to time.Time) query.Options {
 // nativeNames are the native fields behind an ECS name or another name that
 // rules use, by the datasets' own maps.
 func (a *API) nativeNames(name string) []string {
-	var out []string
-	taken := map[string]bool{name: true}
-	take := func(n string) {
-		if !taken[n] && len(out) < 20 {
-			taken[n] = true
-			out = append(out, n)
-		}
-	}
-	for _, d := range a.Datasets {
-		for native, ecs := range d.ECS {
-			if ecs == name {
-				take(native)
-			}
-		}
-		if native := d.Alias[name]; native != "" {
-			take(native)
-		}
-	}
-	if len(out) > 1 { // maps have no order, and a statement should have one
-		slices.Sort(out)
-	}
-	return out
+	return holdfast.NativeNames(a.Datasets, name)
 }
 
 // known are the native fields of the newest events; nil while nobody knows.

@@ -3,6 +3,7 @@ package detect
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,8 +103,14 @@ func TestMadeEventsMatch(t *testing.T) {
 			t.Fatal(faults)
 		}
 		ds := holdfast.Dataset{Name: "d", Logsource: r.Logsource}
+		need, narrowed := eng.Needs(r)
 		holds := func(fields []holdfast.Field) bool {
-			return len(eng.Match(&holdfast.Event{Dataset: "d", Fields: fields}, ds)) > 0
+			e := &holdfast.Event{Dataset: "d", Fields: fields}
+			hit := len(eng.Match(e, ds)) > 0
+			if hit && narrowed && !has(need, e) {
+				t.Fatalf("the rule holds for %q, which has not what it needs: %s", fields, needText(need))
+			}
+			return hit
 		}
 		ref := example.NewReference()
 		fields, err := example.Event(r)
@@ -168,4 +175,18 @@ func single(fields []holdfast.Field) bool {
 		seen[f.Name] = true
 	}
 	return true
+}
+
+// has is what a store answers to what a rule needs.
+func has(n engine.Need, e *holdfast.Event) bool {
+	each := func(of []engine.Need, want bool) bool {
+		return slices.ContainsFunc(of, func(n engine.Need) bool { return has(n, e) == want })
+	}
+	switch {
+	case n.All != nil:
+		return !each(n.All, false)
+	case n.Any != nil:
+		return each(n.Any, true)
+	}
+	return strings.Contains(strings.ToLower(string(e.AppendFieldsJSON(nil))), n.Text) || n.Keyword && strings.Contains(strings.ToLower(string(e.Raw)), n.Text)
 }

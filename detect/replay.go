@@ -31,6 +31,8 @@ type Replay struct {
 	buckets map[string]map[int64]int
 	hits    []replayHit
 	dropped uint64
+	// Samples is how many events of each rule are kept to be shown.
+	Samples int
 }
 
 type replayHit struct {
@@ -49,7 +51,7 @@ func (d *Detector) NewReplay(key, text, where string, step time.Duration) (*Repl
 	d.mu.Unlock()
 	r := &Replay{
 		d: New(Options{Datasets: d.opts.Datasets, Clock: d.opts.Clock, Placeholders: d.opts.Placeholders}), step: max(step, time.Second),
-		rules: map[string]*holdfast.ReplayRule{}, hosts: map[string]map[string]int{}, buckets: map[string]map[int64]int{},
+		rules: map[string]*holdfast.ReplayRule{}, hosts: map[string]map[string]int{}, buckets: map[string]map[int64]int{}, Samples: replaySamples,
 	}
 	need := sigma.Set{}
 	if text != "" {
@@ -181,7 +183,7 @@ func (r *Replay) count(key string, e *holdfast.Event) {
 		host = e.Text("Computer")
 	}
 	r.host(key, host)
-	if len(x.Samples) < replaySamples {
+	if len(x.Samples) < r.Samples {
 		raw := e.Raw[:min(len(e.Raw), maxSampleText)]
 		x.Samples = append(x.Samples, holdfast.HiddenEvent{Event: e.ID, Time: e.Time, Rule: key, Asset: e.Asset, Message: strings.ToValidUTF8(string(raw), "\uFFFD")})
 	}
@@ -213,6 +215,18 @@ func (r *Replay) at(key string, t time.Time) {
 	r.buckets[key][t.Unix()/int64(r.step/time.Second)]++
 }
 
+// Name is what the rules that were asked for are called.
+func (r *Replay) Name() string {
+	var out []string
+	for _, t := range r.targets {
+		out = append(out, cmp.Or(r.rules[t].Title, t))
+	}
+	if len(out) > 3 {
+		out = append(out[:3], fmt.Sprintf("%d more", len(out)-3))
+	}
+	return strings.Join(out, ", ")
+}
+
 // Found is how many events rules held for so far.
 func (r *Replay) Found() (n uint64) {
 	for _, x := range r.rules {
@@ -242,7 +256,7 @@ func (r *Replay) Result() ([]holdfast.ReplayRule, uint64) {
 				if x.Kind == "correlation" {
 					r.at(s.Rule, s.Time)
 					r.host(s.Rule, a.Asset)
-					if len(x.Samples) < replaySamples {
+					if len(x.Samples) < r.Samples {
 						x.Samples = append(x.Samples, holdfast.HiddenEvent{Event: h.event.ID, Time: s.Time, Rule: s.Rule, Asset: a.Asset, Message: s.Why})
 					}
 				}

@@ -86,6 +86,15 @@ func (clickHouse) shown(kind byte, sql string) string {
 
 func (clickHouse) settings() string { return " SETTINGS join_use_nulls = 1" }
 
+func (clickHouse) keys(statement string, limit int, exact bool) string {
+	different := "uniq(pair.2)"
+	if exact {
+		different = "uniqExact(pair.2)"
+	}
+	return "SELECT pair.1 AS name, count() AS n, " + different + " AS different FROM (SELECT arrayJoin(JSONExtractKeysAndValuesRaw(fields)) AS pair FROM (" +
+		statement + ")) GROUP BY name ORDER BY n DESC, name LIMIT " + strconv.Itoa(limit)
+}
+
 func (clickHouse) operation(op string) string {
 	if t, ok := clickOperations[op]; ok {
 		return t

@@ -101,17 +101,9 @@ func Histogram(q *Query, r Range, step time.Duration) (Statement, error) {
 
 // HistogramWith is Histogram with a choice of dialect and names.
 func HistogramWith(q *Query, o Options, step time.Duration) (Statement, error) {
-	if _, ok := q.From.(Events); !ok {
-		return Statement{}, &Error{What: "a histogram counts events, and this query starts with something else"}
-	}
-	short := &Query{From: q.From}
-	for _, s := range q.Stages {
-		switch s.(type) {
-		case Where, Extend:
-			short.Stages = append(short.Stages, s)
-			continue
-		}
-		break
+	short, err := aboutEvents(q, "a histogram")
+	if err != nil {
+		return Statement{}, err
 	}
 	step = max(step, time.Microsecond)
 	at := span{}

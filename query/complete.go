@@ -313,9 +313,7 @@ func (c *Completion) add(typed, kind string, words []string, write func(string) 
 			if write != nil {
 				item.Text = write(w)
 			}
-			if kind == "function" {
-				item.Detail = functions[w].usage + ": " + functions[w].does
-			}
+			item.Detail = detail(kind, w)
 			c.Items = append(c.Items, item)
 		}
 	}

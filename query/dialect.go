@@ -36,6 +36,9 @@ type Dialect interface {
 	// shown is a value of the answer.
 	shown(kind byte, sql string) string
 	settings() string
+	// keys counts the keys of the JSON objects that a statement gives as "fields",
+	// and their different values, about or exactly.
+	keys(statement string, limit int, exact bool) string
 }
 
 // filled puts arguments into a template.
@@ -127,6 +130,15 @@ func (duckDB) shown(kind byte, sql string) string {
 }
 
 func (duckDB) settings() string { return "" }
+
+func (duckDB) keys(statement string, limit int, exact bool) string {
+	different := "approx_count_distinct(value)"
+	if exact {
+		different = "count(DISTINCT value)"
+	}
+	return "SELECT name, count(*) AS n, " + different + " AS different FROM (SELECT unnest(json_keys(fields)) AS name, unnest(json_extract(fields, '$.*')) AS value FROM (" +
+		statement + ")) GROUP BY name ORDER BY n DESC, name LIMIT " + strconv.Itoa(limit)
+}
 
 func (duckDB) operation(op string) string {
 	if t, ok := duckOperations[op]; ok {

@@ -10,6 +10,7 @@ import (
 	"holdfast"
 	"holdfast/drill"
 	"holdfast/respond"
+	"holdfast/store/state"
 )
 
 // gate gathers what the close gate looks at.
@@ -113,6 +114,8 @@ func (s *Spine) Work(ctx context.Context, who, id string, w Work) (holdfast.Inci
 		err = s.Respond.FinishTask(ctx, who, id, w.Task, w.Done)
 	case w.Reopen != "":
 		err = s.Respond.Reopen(ctx, who, id, w.Reopen)
+	case w.Found != nil:
+		err = s.Respond.AddEvent(ctx, who, id, respond.Found(*w.Found))
 	case w.Assign != nil:
 		if to := *w.Assign; to != "" {
 			if _, uerr := s.State.Users().Get(ctx, to); uerr != nil {
@@ -122,6 +125,23 @@ func (s *Spine) Work(ctx context.Context, who, id string, w Work) (holdfast.Inci
 		err = s.Respond.Assign(ctx, who, id, *w.Assign)
 	}
 	if err != nil {
+		return holdfast.Incident{}, err
+	}
+	return s.State.Incidents().Get(ctx, id)
+}
+
+// OpenIncident makes an incident of what a person found.
+func (s *Spine) OpenIncident(ctx context.Context, who, title string, level holdfast.Level, f Found) (holdfast.Incident, error) {
+	var n uint64
+	err := s.State.Tx(ctx, func(tx *state.Tx) (err error) {
+		n, err = tx.NextNumber(ctx, "incident")
+		return err
+	})
+	if err != nil {
+		return holdfast.Incident{}, err
+	}
+	id := fmt.Sprintf("inc-%d", n)
+	if err := s.Respond.Open(ctx, who, id, title, level, respond.Found(f)); err != nil {
 		return holdfast.Incident{}, err
 	}
 	return s.State.Incidents().Get(ctx, id)

@@ -95,6 +95,7 @@ type Spine struct {
 	names        *signal
 	excepted     *signal
 	probes       probes
+	hunts        hunts
 	well         wellness
 	except       sync.Mutex        // held while exceptions change
 	byName       map[string]string // host name to asset
@@ -107,6 +108,7 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
 		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), excepted: newSignal(), running: ctx,
 	}
+	s.hunts.cancel = map[string]context.CancelFunc{}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
 	s.Drills.Book = drills{s}
 	s.well.model = health.New(o.Health)
@@ -124,6 +126,11 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 	s.detected = seq
 	if err := s.loadExceptions(ctx); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
+	}
+	if o.Node == "" {
+		if err := s.endHunts(ctx, true); err != nil {
+			return nil, fmt.Errorf("spine: %w", err)
+		}
 	}
 	o.State.OnChange(s.onChange)
 	if !s.Roles.Serve {
@@ -151,6 +158,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	// ingest → detect → respond
 	if s.Roles.Detect {
 		do(func(ctx context.Context) error { return s.duty(ctx, "detect", s.detectDuty) })
+		do(func(ctx context.Context) error { return s.duty(ctx, "search", s.searchDuty) })
 	}
 	// respond, control
 	if s.Roles.Serve {
@@ -173,6 +181,7 @@ func (s *Spine) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
+	s.hunts.done.Wait() // they end with the program's context, and keep what they found
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, s.CarryEvidence(last))

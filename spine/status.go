@@ -44,6 +44,7 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	st.Notes = append(st.Notes, s.troubles(ctx, now)...)
+	st.Notes = append(st.Notes, s.searchTroubles(ctx)...)
 	if s.Troubles != nil {
 		st.Notes = append(st.Notes, s.Troubles()...)
 	}

@@ -131,6 +131,15 @@ type Work struct {
 	Done   bool
 	Assign *string
 	Reopen string // the reason
+	Found  *Found
+}
+
+// Found is an event that a person found and wants in an incident, with what it
+// names.
+type Found struct {
+	Event    holdfast.Event
+	Entities []holdfast.Entity
+	Because  string
 }
 
 // Proposal is an action that somebody asks for.

@@ -23,6 +23,6 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { '/api': { target: server, changeOrigin: true } } },
+  server: { proxy: { '/api': { target: server, changeOrigin: true }, '/ingest': { target: server, changeOrigin: true } } },
   test: { include: ['src/**/*.test.ts'] },
 });

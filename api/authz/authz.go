@@ -34,17 +34,21 @@ var effects = map[string]string{
 	"event.query": read, "input.read": read, "drill.read": read, "evidence.read": read, "catalogue.read": read,
 	"user.read": read, "stream.read": read, "exception.read": read,
 	"store.read": read, "store.verify": read, "hold.read": read,
+	"search.read": read, "hunt.read": read,
 
 	"session.read": own, "session.end": own, "session.password": own, "token.read": own, "token.create": own, "token.delete": own,
 
+	"incident.event": investigate, "incident.open": investigate,
 	"asset.assess": investigate, "alert.close": investigate, "incident.note": investigate, "incident.task": investigate,
 	"incident.assign": investigate, "incident.close": investigate, "incident.reopen": investigate, "incident.override": investigate,
 	"action.propose": investigate, "action.verify": investigate, "drill.run": investigate, "requirement.plan": investigate,
 	"requirement.verify": investigate, "rule.replay": investigate, "hold.add": investigate,
+	"search.save": investigate, "search.delete": investigate, "hunt.run": investigate, "hunt.cancel": investigate, "hunt.delete": investigate,
 
 	"action.approve": operate, "action.reject": operate, "action.undo": operate, "action.accept": operate,
 	"exception.add": operate, "exception.remove": operate, "health.mute": operate, "health.unmute": operate,
 	"asset.enrol": operate, "asset.tag": operate, "input.token": operate,
+	"search.schedule":    operate, // its alerts may lead to actions that are approved beforehand
 	"deadletter.reparse": operate, "retention.run": operate,
 
 	"retention.set": govern, "hold.release": govern,

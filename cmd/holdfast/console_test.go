@@ -19,7 +19,8 @@ import (
 )
 
 // TestConsole drives the real console, served by the real binary, in a real
-// browser: login, every page in light and dark, search and the menu of values.
+// browser: login, every page in light and dark, search and the menu of values,
+// then the search page over events that are sent as a shipper sends them.
 func TestConsole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the browser takes half a minute")
@@ -53,7 +54,22 @@ func TestConsole(t *testing.T) {
 	}
 	t.Logf("the login link stands %s after the start of the process", time.Since(start).Round(time.Millisecond))
 	unwell(ctx, t, filepath.Join(bin, "holdfast"), data, "http://"+listen, syslog)
-	browse(ctx, t, web, exec.CommandContext, "console", map[string]string{"HOLDFAST_URL": "http://" + listen, "HOLDFAST_LOGIN": link})
+	said, err := exec.CommandContext(ctx, filepath.Join(bin, "holdfast"), "--data", data, "inputs", "token", "console", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token struct{ Secret string }
+	if err := json.Unmarshal(said, &token); err != nil || token.Secret == "" {
+		t.Fatalf("%v: %s", err, said)
+	}
+	env := map[string]string{"HOLDFAST_URL": "http://" + listen, "HOLDFAST_LOGIN": link, "HOLDFAST_INPUT": token.Secret}
+	shots := os.Getenv("HOLDFAST_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	env["HOLDFAST_SHOTS"] = shots // with the session that the first leaves for the second
+	browse(ctx, t, web, exec.CommandContext, "console", env)
+	browse(ctx, t, web, exec.CommandContext, "search", env)
 }
 
 // unwell gives the page about health something to show: a sender that goes quiet,

@@ -84,7 +84,7 @@ func (a *app) incidents() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
-	c.AddCommand(a.closeIncident(), a.reopen(), a.assign(), a.override(), a.grant(), a.note(), a.task())
+	c.AddCommand(a.closeIncident(), a.reopen(), a.assign(), a.override(), a.grant(), a.note(), a.task(), a.addEvent(), a.openIncident())
 	return c
 }
 
@@ -268,6 +268,50 @@ func (a *app) note() *cobra.Command {
 			return a.call(c.Context(), "POST", "/incidents/"+args[0]+"/note", map[string]string{"text": strings.Join(args[1:], " ")}, nil)
 		},
 	}
+}
+
+func (a *app) addEvent() *cobra.Command {
+	var because string
+	c := &cobra.Command{
+		Use: "add-event INCIDENT EVENT", Short: "Add an event that a search found", Args: exactly(2, "an incident and an event"),
+		Example: "  holdfast incidents add-event inc-1 00112233445566778899aabbccddeeff --because 'the same key, an hour earlier'",
+		RunE: func(c *cobra.Command, args []string) error {
+			if because == "" {
+				return errUsage{errors.New("adding an event wants a reason: --because TEXT")}
+			}
+			return a.work(c, args[0], "event", map[string]string{"event": args[1], "because": because}, func(x holdfast.Incident) string {
+				return x.ID + " has it in its timeline"
+			})
+		},
+	}
+	c.Flags().StringVar(&because, "because", "", "why it belongs there (required)")
+	return c
+}
+
+func (a *app) openIncident() *cobra.Command {
+	var because, level string
+	c := &cobra.Command{
+		Use: "open EVENT TITLE…", Short: "Open an incident for an event that a search found", Args: atLeast(2, "an event and a title"),
+		Example: "  holdfast incidents open 00112233445566778899aabbccddeeff 'A key from nowhere' --level high --because 'nobody knows this key'",
+		RunE: func(c *cobra.Command, args []string) error {
+			if because == "" {
+				return errUsage{errors.New("opening an incident wants a reason: --because TEXT")}
+			}
+			var x holdfast.Incident
+			in := map[string]string{"event": args[0], "title": strings.Join(args[1:], " "), "level": level, "because": because}
+			if err := a.call(c.Context(), "POST", "/incidents", in, &x); err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(x)
+			}
+			_, err := fmt.Fprintf(a.out, "%s is open; see `holdfast incidents %s`\n", x.ID, x.ID)
+			return err
+		},
+	}
+	c.Flags().StringVar(&because, "because", "", "why (required)")
+	c.Flags().StringVar(&level, "level", string(holdfast.Medium), "low, medium, high or critical")
+	return c
 }
 
 func (a *app) task() *cobra.Command {

@@ -27,6 +27,7 @@ type querying struct {
 	limit            int
 	format, output   string
 	explain, offered bool
+	link             bool
 }
 
 func (a *app) query() *cobra.Command {
@@ -42,6 +43,7 @@ docs/query.md shows the language by example.`,
   holdfast query 'sql SELECT dataset, count(*) FROM events GROUP BY dataset'
   holdfast query --output failed.parquet 'action:login_failed'
   holdfast query --format csv 'events | summarize count() by dataset'
+  holdfast query --link --last 1h 'action:login_failed'
   holdfast query --explain 'source.ip:192.0.2.7 OR destination.ip:192.0.2.7'
   holdfast query --complete 'events | where src'`,
 		Args: cobra.ArbitraryArgs,
@@ -50,6 +52,16 @@ docs/query.md shows the language by example.`,
 			return pointed(a.runQuery(c.Context(), text, q), text)
 		},
 	}
+	q.flags(c)
+	f := c.Flags()
+	f.BoolVar(&q.explain, "explain", false, "show how the query would be run, and do not run it")
+	f.BoolVar(&q.offered, "complete", false, "show what may stand at the end of the query")
+	f.BoolVar(&q.link, "link", false, "print the address of this search in the console, and do not run it")
+	return c
+}
+
+// flags are those of everything that runs a query.
+func (q *querying) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.DurationVar(&q.last, "last", 0, "how far back, as 90m or 168h; by default what the query says, else 24h")
 	f.StringVar(&q.from, "from", "", "start, RFC 3339")
@@ -57,9 +69,6 @@ docs/query.md shows the language by example.`,
 	f.IntVar(&q.limit, "limit", 0, "rows at most; 200 by default, 1000000 with --output")
 	f.StringVar(&q.format, "format", "table", "table, json, ndjson or csv")
 	f.StringVar(&q.output, "output", "", "write the answer to this file: .parquet, .csv or .ndjson")
-	f.BoolVar(&q.explain, "explain", false, "show how the query would be run, and do not run it")
-	f.BoolVar(&q.offered, "complete", false, "show what may stand at the end of the query")
-	return c
 }
 
 func (a *app) runQuery(ctx context.Context, text string, q querying) error {
@@ -82,6 +91,8 @@ func (a *app) runQuery(ctx context.Context, text string, q querying) error {
 		in[name] = t
 	}
 	switch {
+	case q.link:
+		return a.linkQuery(text, q, in)
 	case q.offered:
 		return a.completeQuery(ctx, in, text)
 	case q.explain:
@@ -112,6 +123,26 @@ func (a *app) runQuery(ctx context.Context, text string, q querying) error {
 		return a.streamQuery(ctx, in, q.format)
 	}
 	return errUsage{fmt.Errorf("--format %q is not known; take table, json, ndjson or csv", q.format)}
+}
+
+func (a *app) linkQuery(text string, q querying, in map[string]any) error {
+	last := q.last
+	from, _ := in["from"].(time.Time)
+	to, _ := in["to"].(time.Time)
+	if q.from == "" && to.IsZero() {
+		from = time.Time{}
+	} else if from.IsZero() {
+		from = to.Add(-24 * time.Hour)
+	}
+	link, err := a.searchLink(text, last, from, to)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(map[string]string{"link": link})
+	}
+	fmt.Fprintln(a.out, link)
+	return nil
 }
 
 func (a *app) completeQuery(ctx context.Context, in map[string]any, text string) error {

@@ -27,6 +27,7 @@ var layers = []struct {
 	{"content", false, 1, "content"},
 	{"detect/sigma", false, 2, "language"},
 	{"query", true, 2, "language"},
+	{"hunt/indicator", true, 2, "language"},
 	{"control/requirement", false, 2, "language"},
 	{"ingest/evtx", true, 2, "format"},
 	{"ingest/frame", true, 2, "format"},
@@ -43,6 +44,7 @@ var layers = []struct {
 	{"respond", false, 3, "stage or leaf"},
 	{"drill", false, 3, "stage or leaf"},
 	{"query", false, 3, "stage or leaf"},
+	{"hunt", false, 3, "stage or leaf"},
 	{"store", false, 3, "store"},
 	{"agent", false, 4, "agent"},
 	{"spine", false, 5, "spine"},
@@ -55,7 +57,7 @@ var layers = []struct {
 // topLevel are the only folders the root may have.
 var topLevel = []string{
 	".ci", "agent", "api", "assess", "cmd", "content", "control", "detect", "docs", "drill",
-	"ingest", "internal", "query", "respond", "scan", "spine", "store", "web",
+	"hunt", "ingest", "internal", "query", "respond", "scan", "spine", "store", "web",
 }
 
 func layerOf(pkg string) (int, string) {

@@ -57,6 +57,7 @@ func TestConformance(t *testing.T) {
 		{"a writer that ends anywhere stores each event once", onceEach},
 		{"goldens through the store", goldensThroughStore},
 		{"segments are put together", putTogether},
+		{"spans of positions part the events", spansPart},
 		{"what is old goes, and what is held stays", oldGoes},
 		{"a search ends with its reader", readerLeaves},
 		{"limits and faults", limitsAndFaults},

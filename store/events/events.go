@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -208,6 +209,17 @@ type Statement struct {
 	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int
+	// Arrived narrows the relation by how events came in; nil for all.
+	Arrived *Arrived
+}
+
+// Arrived is a span of how events came in, whatever their own time: positions
+// on the bus after one and up to another, and within these when they were
+// received, from a time on and before another, if they are set. Events of
+// drills are left out.
+type Arrived struct {
+	After, Upto uint64
+	From, To    time.Time
 }
 
 // Result is the answer to a search.
@@ -293,19 +305,39 @@ func plain(v any) any {
 }
 
 // relation is the SELECT that makes "events" of the segments of a range.
-func (s *Store) relation(ctx context.Context, from, to time.Time) (string, error) {
-	segs, err := s.manifest.Segments(ctx, from, to)
+func (s *Store) relation(ctx context.Context, st Statement) (string, error) {
+	segs, err := s.manifest.Segments(ctx, st.From, st.To)
 	if err != nil {
 		return "", fmt.Errorf("events: %w", err)
 	}
-	return s.relationOf(segs), nil
+	if st.Arrived == nil {
+		return s.relationOf(segs, ""), nil
+	}
+	segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return g.Form == 0 || !st.Arrived.covers(&g) })
+	return s.relationOf(segs, st.Arrived.where()), nil
 }
 
-func (s *Store) relationOf(segs []holdfast.Segment) string {
+func (a *Arrived) covers(g *holdfast.Segment) bool {
+	return slices.ContainsFunc(g.Covers(), func(r holdfast.Range) bool { return r.Last > a.After && r.First <= a.Upto })
+}
+
+func (a *Arrived) where() string {
+	out := fmt.Sprintf(` WHERE "position" > %d AND "position" <= %d AND "drill" = ''`, a.After, a.Upto)
+	if !a.From.IsZero() {
+		out += ` AND "received" >= TIMESTAMP ` + literal(stamp(a.From))
+	}
+	if !a.To.IsZero() {
+		out += ` AND "received" < TIMESTAMP ` + literal(stamp(a.To))
+	}
+	return out
+}
+
+// relationOf is relation of some segments, with a condition on what they store.
+func (s *Store) relationOf(segs []holdfast.Segment, where string) string {
 	var parts []string
 	for _, form := range []int{0, holdfast.SegmentForm} {
 		if files := s.files(segs, form); files != "" {
-			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files)
+			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files+where)
 		}
 	}
 	if len(parts) > 0 {

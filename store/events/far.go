@@ -32,9 +32,10 @@ const farTable = "holdfast_events"
 // storedColumn is a column of a segment, by the fields of row. All that ClickHouse
 // is told of columns comes from here.
 type storedColumn struct {
-	name  string
-	index int
-	time  bool
+	name   string
+	index  int
+	time   bool
+	number bool // and no time
 }
 
 func storedColumns() []storedColumn {
@@ -42,7 +43,9 @@ func storedColumns() []storedColumn {
 	out := make([]storedColumn, 0, t.NumField())
 	for i := range t.NumField() {
 		name, rest, _ := strings.Cut(t.Field(i).Tag.Get("parquet"), ",")
-		out = append(out, storedColumn{name, i, strings.HasPrefix(rest, "timestamp")})
+		c := storedColumn{name: name, index: i, time: strings.HasPrefix(rest, "timestamp")}
+		c.number = !c.time && t.Field(i).Type.Kind() == reflect.Int64
+		out = append(out, c)
 	}
 	return out
 }
@@ -57,8 +60,11 @@ func farTableOf() clickhouse.Table {
 	t := clickhouse.Table{Name: farTable, Order: []string{"dataset", "time"}, Minmax: "time"}
 	for _, c := range storedColumns() {
 		typ := "String"
-		if c.time {
+		switch {
+		case c.time:
 			typ = "DateTime64(6, 'UTC')"
+		case c.number:
+			typ = "Int64"
 		}
 		t.Fields = append(t.Fields, clickhouse.Field{Name: c.name, Type: typ, Bloom: slices.Contains(blooms, c.name)})
 	}
@@ -72,9 +78,12 @@ func ticks(name string) string { return "toUnixTimestamp64Micro(`" + name + "`)"
 func sumSQL() string {
 	var parts []string
 	for _, c := range storedColumns() {
-		if c.time {
+		switch {
+		case c.time:
 			parts = append(parts, "toString("+ticks(c.name)+")")
-		} else {
+		case c.number:
+			parts = append(parts, "toString(`"+c.name+"`)")
+		default:
 			parts = append(parts, "`"+c.name+"`")
 		}
 	}

@@ -63,7 +63,24 @@ func (x *far) text(st Statement, where string) (string, error) {
 	if st.Own != "" {
 		return "", fmt.Errorf("sql is not taken while the events are in ClickHouse; write the search as events | where … | summarize …, or ask ClickHouse itself: %w", holdfast.ErrInvalid)
 	}
+	if st.Arrived != nil {
+		w := wherever{sql: where}
+		w.and(st.Arrived.far())
+		where = w.sql
+	}
 	return "WITH events AS (" + x.relation(where) + ") " + st.SQL, nil
+}
+
+// far is where in the words of ClickHouse.
+func (a *Arrived) far() string {
+	out := fmt.Sprintf("`position` > %d AND `position` <= %d AND `drill` = ''", a.After, a.Upto)
+	if !a.From.IsZero() {
+		out += " AND " + at("received", ">=", a.From.UnixMicro())
+	}
+	if !a.To.IsZero() {
+		out += " AND " + at("received", "<", a.To.UnixMicro())
+	}
+	return out
 }
 
 func farLimits(st Statement) clickhouse.Limits {

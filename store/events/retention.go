@@ -341,7 +341,7 @@ func (s *Store) SegmentIDs(ctx context.Context, g holdfast.Segment, st Statement
 	if s.far != nil {
 		return s.far.ids(ctx, &g, st)
 	}
-	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}) + ") SELECT id FROM (" + st.SQL + ")"
+	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}, "") + ") SELECT id FROM (" + st.SQL + ")"
 	if err := s.onlySelect(ctx, text); err != nil {
 		return nil, err
 	}

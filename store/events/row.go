@@ -36,6 +36,9 @@ type row struct {
 	Fields      string `parquet:"fields"`
 	Raw         string `parquet:"raw"`
 	RawBytes    []byte `parquet:"raw_bytes"` // only of a record that is no UTF-8
+	// Position is that of the event's block on the bus; 0 in a segment from
+	// before it was kept.
+	Position int64 `parquet:"position,delta"`
 }
 
 // column is a column of the relation "events": its name there, in the segment,
@@ -178,4 +181,40 @@ func field(name string, v *fastjson.Value) holdfast.Field {
 		return holdfast.Field{Name: name, Kind: holdfast.Null}
 	}
 	return holdfast.Field{Name: name, Text: v.String()}
+}
+
+// Decode is the event of a row of the relation, whose columns are named.
+func Decode(names []string, vals []any) (holdfast.Event, error) {
+	var r row
+	for i, name := range names {
+		switch v := vals[i].(type) {
+		case time.Time:
+			switch name {
+			case "time":
+				r.Time = v.UnixMicro()
+			case "received":
+				r.Received = v.UnixMicro()
+			}
+		case string:
+			switch name {
+			case "id":
+				r.ID = v
+			case "dataset":
+				r.Dataset = v
+			case "source":
+				r.Source = v
+			case "asset":
+				r.Asset = v
+			case "trouble":
+				r.Trouble = v
+			case "drill":
+				r.Drill = v
+			case "fields":
+				r.Fields = v
+			case "raw":
+				r.Raw = v
+			}
+		}
+	}
+	return r.event()
 }

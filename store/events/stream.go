@@ -96,7 +96,7 @@ func finite(v any) any {
 // text is the statement with the relation "events" before it, checked by the
 // engine's own parser.
 func (s *Store) text(ctx context.Context, st Statement) (string, error) {
-	rel, err := s.relation(ctx, st.From, st.To)
+	rel, err := s.relation(ctx, st)
 	if err != nil {
 		return "", err
 	}

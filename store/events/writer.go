@@ -228,7 +228,9 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 	if e.Received.After(l.Last) {
 		l.Last = e.Received
 	}
-	w.rows = append(w.rows, newRow(e, w.entities(e)))
+	r := newRow(e, w.entities(e))
+	r.Position = int64(w.last)
+	w.rows = append(w.rows, r)
 	w.bytes += len(e.Raw) + 512
 }
 

@@ -61,6 +61,7 @@ func TestConformance(t *testing.T) {
 			{"only the holder writes", onlyTheHolderWrites},
 			{"one setting of many makers", oneSetting},
 			{"what the writer intends", whatIsIntended},
+			{"searches and hunts", searchesAndHunts},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				empty(t, open)
@@ -75,7 +76,7 @@ func empty(t testing.TB, open place) {
 	t.Helper()
 	db := open(t)
 	defer db.Close()
-	for _, table := range []string{"alerts", "incidents", "users", "tokens", "facts", "positions", "counters", "settings", "outbox", "segments", "ledger", "leases"} {
+	for _, table := range []string{"alerts", "incidents", "users", "tokens", "facts", "positions", "counters", "settings", "outbox", "segments", "ledger", "leases", "searches", "hunts"} {
 		if err := db.store.write(context.Background(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}
@@ -322,5 +323,42 @@ func TestAddressOfState(t *testing.T) {
 	_, err := OpenPostgres(context.Background(), "postgres://u:geheim@127.0.0.1:1/x", clock.NewFixed(at))
 	if err == nil || !errorSays(err, "is the server up") || errorSays(err, "geheim") {
 		t.Errorf("%v", err)
+	}
+}
+
+func searchesAndHunts(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	mine := holdfast.Search{Name: "mine", Query: "a | b", Last: holdfast.Duration(time.Hour), Owner: "ann", Created: at, Updated: at}
+	rule := holdfast.Search{
+		Name: "rule", Query: "x", Owner: "bob", Shared: true, Created: at.Add(time.Second), Updated: at,
+		Rule: &holdfast.SearchRule{Every: holdfast.Duration(time.Minute), Threshold: 3, Level: holdfast.High, Attack: []string{"T1110"}, Set: at},
+		Runs: &holdfast.SearchRuns{Position: 1 << 40, At: at, Runs: 2, Fault: "no column"},
+	}
+	found := holdfast.Hunt{
+		ID: "hnt-1", Kind: holdfast.HuntIndicators, Status: holdfast.HuntDone, From: at, To: at, Started: at, Updated: at, Ended: at, Found: 3,
+		Hits: []holdfast.HuntHit{{Indicator: "192.0.2.7", Type: "address", Events: 3, Hosts: []holdfast.ReplayHost{{Name: "h", Count: 3}}, First: at, Last: at}},
+	}
+	running := holdfast.Hunt{ID: "hnt-2", Kind: holdfast.HuntRule, Status: holdfast.HuntRunning, From: at, To: at, Started: at.Add(time.Second), Updated: at}
+	err := errors.Join(db.Searches().Put(ctx, mine), db.Searches().Put(ctx, rule), db.Hunts().Put(ctx, found), db.Hunts().Put(ctx, running))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	db = open(t)
+	if list, n, err := db.Searches().List(ctx, Filter{}); err != nil || n != 2 || !cmp.Equal(list, []holdfast.Search{rule, mine}) {
+		t.Errorf("%d %v %s", n, err, cmp.Diff([]holdfast.Search{rule, mine}, list))
+	}
+	if list, err := db.Searches().All(ctx, map[string]string{"scheduled": "true", "shared": "true", "owner": "bob"}); err != nil || len(list) != 1 || list[0].Name != "rule" {
+		t.Errorf("%v %v", list, err)
+	}
+	if list, n, err := db.Hunts().List(ctx, Filter{}); err != nil || n != 2 || !cmp.Equal(list, []holdfast.Hunt{running, found}) {
+		t.Errorf("%d %v %s", n, err, cmp.Diff([]holdfast.Hunt{running, found}, list))
+	}
+	if list, err := db.Hunts().All(ctx, map[string]string{"status": holdfast.HuntRunning, "kind": holdfast.HuntRule}); err != nil || len(list) != 1 {
+		t.Errorf("%v %v", list, err)
+	}
+	if err := errors.Join(db.Searches().Delete(ctx, "mine"), db.Hunts().Delete(ctx, "hnt-1")); err != nil {
+		t.Error(err)
 	}
 }

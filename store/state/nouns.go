@@ -173,6 +173,27 @@ func (s store) Exceptions() Collection[holdfast.Exception] {
 	}}
 }
 
+// Searches, newest first. Scheduled is "true" for those with a rule.
+func (s store) Searches() Collection[holdfast.Search] {
+	return Collection[holdfast.Search]{s, &noun[holdfast.Search]{
+		name: "search", table: "searches",
+		id: func(x *holdfast.Search) string { return x.Name }, sort: func(x *holdfast.Search) int64 { return micros(x.Created) },
+		keys: []string{"owner", "shared", "scheduled"},
+		values: func(x *holdfast.Search) []string {
+			return []string{x.Owner, strconv.FormatBool(x.Shared), strconv.FormatBool(x.Rule != nil)}
+		},
+	}}
+}
+
+// Hunts, newest first.
+func (s store) Hunts() Collection[holdfast.Hunt] {
+	return Collection[holdfast.Hunt]{s, &noun[holdfast.Hunt]{
+		name: "hunt", table: "hunts",
+		id: func(h *holdfast.Hunt) string { return h.ID }, sort: func(h *holdfast.Hunt) int64 { return micros(h.Started) },
+		keys: []string{"status", "kind"}, values: func(h *holdfast.Hunt) []string { return []string{h.Status, h.Kind} },
+	}}
+}
+
 // TokenByHash finds a token by the SHA-256 of its secret.
 func (s store) TokenByHash(ctx context.Context, hash string) (holdfast.Token, error) {
 	return s.Tokens().one(ctx, "secret", hash)

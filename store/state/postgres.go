@@ -224,7 +224,7 @@ func (p *server) notify(ctx context.Context, t *sql.Tx, changed []change) error 
 }
 
 // nouns are told of anew when notices may have been missed.
-var nouns = []string{"task", "evidence", "verdict", "action", "drill", "asset", "exception", "alert", "incident", "event"}
+var nouns = []string{"task", "evidence", "verdict", "action", "drill", "asset", "exception", "alert", "incident", "event", "search", "hunt"}
 
 // listen tells of what other nodes change.
 func (db *DB) listen(ctx context.Context) {

@@ -7,7 +7,7 @@ const session = `${process.env.HOLDFAST_SHOTS ?? 'test-results'}/session.json`;
 const password = 'a long enough password';
 
 const pages = [
-  ['/', 'The loop'], ['/requirements', 'Requirements'], ['/requirements/ssh-hard', 'ssh-hard'], ['/incidents', 'Incidents'], ['/alerts', 'Alerts'], ['/rules', 'Rules'], ['/search', 'Search'],
+  ['/', 'The loop'], ['/requirements', 'Requirements'], ['/requirements/ssh-hard', 'ssh-hard'], ['/incidents', 'Incidents'], ['/alerts', 'Alerts'], ['/rules', 'Rules'], ['/search', 'Search'], ['/hunts', 'Hunts'],
   ['/assets', 'Assets'], ['/health', 'Pipeline health'], ['/drills', 'Drills'], ['/evidence', 'Evidence'], ['/users', 'Users'],
 ] as const;
 
@@ -81,6 +81,36 @@ test('search points at a fault, moves by keyboard, and every value has its menu'
   for (const item of ['Include', 'Exclude', 'Look up', 'Copy']) await expect(page.getByRole('menuitem', { name: item })).toBeVisible();
   await page.getByRole('menuitem', { name: 'Include' }).click();
   await expect(page).toHaveURL(/\/search\?q=asset/);
+  await context.close();
+});
+
+test('a search is saved and loaded again, and a list is hunted', async ({ browser }) => {
+  const context = await browser.newContext({ storageState: session, viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  await page.goto('/search?q=dataset%3Alinux.sshd&last=7d');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByLabel('Name').fill('sshd');
+  await readable(page, 'saving a search');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await page.goto('/search');
+  await page.getByRole('button', { name: 'Saved searches' }).click();
+  await page.getByRole('button', { name: 'Rule' }).click();
+  await expect(page.getByRole('button', { name: 'Make it a rule' })).toBeVisible();
+  await readable(page, 'saved searches');
+  await page.getByRole('button', { name: 'sshd', exact: true }).click();
+  await expect(page).toHaveURL(/q=dataset%3Alinux.sshd&last=7d/);
+
+  await page.goto('/hunts');
+  await page.getByLabel('The list').fill('nonsense');
+  await page.getByRole('button', { name: 'Hunt', exact: true }).click();
+  await expect(page.getByRole('alert')).toContainText('pasted:1: "nonsense" is no address');
+  await page.getByLabel('The list').fill('198.51.100.99\nevil[.]example');
+  await page.getByRole('button', { name: 'Hunt', exact: true }).click();
+  await expect(page.getByText('None of the indicators was seen in this time.')).toBeVisible();
+  await readable(page, 'a hunt');
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await expect(page).toHaveURL(/\/hunts$/);
   await context.close();
 });
 

@@ -23,6 +23,7 @@ const Health = lazy(() => import('./pages/Health'));
 const Drills = lazy(() => import('./pages/Drills'));
 const Users = lazy(() => import('./pages/Users'));
 const Evidence = lazy(() => import('./pages/Evidence'));
+const Hunts = lazy(() => import('./pages/Hunts'));
 const Rules = lazy(() => import('./pages/Rules'));
 
 export function App() {
@@ -53,6 +54,8 @@ export function App() {
             <Route path="/alerts" element={<Alerts />} />
             <Route path="/alerts/:id" element={<Alert />} />
             <Route path="/search" element={<Search />} />
+            <Route path="/hunts" element={<Hunts />} />
+            <Route path="/hunts/:id" element={<Hunts />} />
             <Route path="/assets" element={<Assets />} />
             <Route path="/assets/:id" element={<Asset />} />
             <Route path="/health" element={<Health />} />

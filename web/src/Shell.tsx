@@ -1,7 +1,7 @@
 import { ActionIcon, Button, Modal, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import {
   IconActivityHeartbeat, IconBell, IconChecklist, IconCircleCheck, IconFileCertificate, IconFlame, IconFocus2, IconLoader2, IconMoon, IconPlugConnectedX, IconRefresh,
-  IconRuler2, IconSearch, IconServer, IconSun, IconUsers, type Icon,
+  IconRuler2, IconSearch, IconServer, IconSun, IconTargetArrow, IconUsers, type Icon,
 } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
@@ -10,6 +10,7 @@ import { Link, NavLink, useLocation, useNavigate } from 'react-router';
 import { api } from './api/client';
 import { useSession } from './api/hooks';
 import { useLive, type Live } from './api/live';
+import { searchKeys } from './pages/search/keys';
 
 interface Place { to: string; name: string; key: string; icon: Icon; gap?: boolean }
 
@@ -22,6 +23,7 @@ const places: Place[] = [
   { to: '/incidents', name: 'Incidents', key: 'i', icon: IconFlame },
   { to: '/drills', name: 'Drills', key: 'd', icon: IconFocus2 },
   { to: '/search', name: 'Search', key: 's', icon: IconSearch, gap: true },
+  { to: '/hunts', name: 'Hunts', key: 'n', icon: IconTargetArrow },
   { to: '/health', name: 'Health', key: 'h', icon: IconActivityHeartbeat },
   { to: '/evidence', name: 'Evidence', key: 'e', icon: IconFileCertificate, gap: true },
   { to: '/users', name: 'Users', key: 'p', icon: IconUsers },
@@ -95,6 +97,7 @@ export function Shell({ children }: { children: ReactNode }) {
               <tr key={p.to}><td><kbd>g {p.key}</kbd></td><td>{p.name}</td></tr>
             ))}
             <tr><td><kbd>Enter</kbd></td><td>On a value: include, exclude, look up, copy</td></tr>
+            {pathname === '/search' && searchKeys.map(([k, say]) => <tr key={say}><td><kbd>{k}</kbd></td><td>{say}</td></tr>)}
           </tbody>
         </table>
       </Modal>

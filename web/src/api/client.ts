@@ -23,19 +23,45 @@ interface ProblemBody {
 
 const prefix = '/api/v1';
 
-async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+async function ask(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', 'X-Holdfast': '1' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  let answer: Response;
   try {
-    answer = await fetch(prefix + path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
+    return await fetch(prefix + path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
     throw new Problem(0, 'The server does not answer. Is holdfast running? This page tries again by itself.');
   }
+}
+
+async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await ask(method, path, body, signal);
   const text = await answer.text();
   if (!answer.ok) throw problem(answer.status, text);
   return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** Posts, and hands on the lines of the answer as they come. Aborting ends it on the server too. */
+export async function lines(p: string, body: unknown, line: (text: string) => void, signal: AbortSignal): Promise<void> {
+  const answer = await ask('POST', p, body, signal);
+  if (!answer.ok || !answer.body) throw problem(answer.status, await answer.text());
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const parts = (rest + value).split('\n');
+    rest = parts.pop() ?? '';
+    for (const one of parts) if (one !== '') line(one);
+  }
+  if (rest !== '') line(rest);
+}
+
+/** Posts, and gives the answer as a file. */
+export async function file(p: string, body: unknown, signal?: AbortSignal): Promise<Blob> {
+  const answer = await ask('POST', p, body, signal);
+  if (!answer.ok) throw problem(answer.status, await answer.text());
+  return answer.blob();
 }
 
 function problem(status: number, text: string): Problem {

@@ -43,7 +43,7 @@ export function useSession(): Session {
 }
 
 const groups: [string[], string][] = [
-  [['action.approve', 'action.reject', 'action.undo', 'action.accept', 'asset.enrol', 'asset.tag', 'input.token', 'health.mute', 'health.unmute'], 'engineers'],
+  [['action.approve', 'action.reject', 'action.undo', 'action.accept', 'asset.enrol', 'asset.tag', 'input.token', 'search.schedule', 'health.mute', 'health.unmute'], 'engineers'],
   [['incident.grant', 'user.create', 'user.change'], 'architects'],
 ];
 

@@ -14,6 +14,7 @@ const alsoChanges: Record<string, string[]> = {
   drill: ['drills', 'incidents', 'requirements', 'loop'],
   asset: ['assets', 'loop'],
   fact: ['assets'],
+  search: ['searches'],
   segment: ['status'],
 };
 

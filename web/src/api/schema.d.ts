@@ -431,6 +431,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{id}/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tree of processes around an event */
+        get: operations["get-events-id-processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/evidence": {
         parameters: {
             query?: never;
@@ -639,6 +656,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hunts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List hunts, the newest first, without what they found */
+        get: operations["get-hunts"];
+        put?: never;
+        /** Look for a rule or a list of indicators over stored history */
+        post: operations["post-hunts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hunts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One hunt, how far it is and what it found */
+        get: operations["get-hunts-id"];
+        put?: never;
+        post?: never;
+        /** Forget a hunt */
+        delete: operations["delete-hunts-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hunts/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a hunt; what it found is kept */
+        post: operations["post-hunts-id-cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents": {
         parameters: {
             query?: never;
@@ -649,7 +719,8 @@ export interface paths {
         /** List incidents, the highest rank first */
         get: operations["get-incidents"];
         put?: never;
-        post?: never;
+        /** Open an incident for an event that a search found */
+        post: operations["post-incidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -701,6 +772,23 @@ export interface paths {
         put?: never;
         /** Close, if nothing stands open */
         post: operations["post-incidents-id-close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add an event that a search found */
+        post: operations["post-incidents-id-event"];
         delete?: never;
         options?: never;
         head?: never;
@@ -928,6 +1016,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The fields of a search's events, with how many have each and how many values it has */
+        post: operations["post-query-fields"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query/histogram": {
         parameters: {
             query?: never;
@@ -956,6 +1061,40 @@ export interface paths {
         put?: never;
         /** Search events; lines of JSON: columns, then rows as they come, then the end */
         post: operations["post-query-stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** One step of a tail: the events of a search that came since the last */
+        post: operations["post-query-tail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The values of a field over all events of a search, the most frequent or the rarest first */
+        post: operations["post-query-values"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1145,6 +1284,60 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List saved searches: one's own and the shared ones */
+        get: operations["get-searches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved search */
+        get: operations["get-searches-id"];
+        /** Save a search under a name */
+        put: operations["put-searches-id"];
+        post?: never;
+        /** Forget a saved search */
+        delete: operations["delete-searches-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}/rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Run a saved search over what comes in, and raise alerts */
+        put: operations["put-searches-id-rule"];
+        post?: never;
+        /** Run a saved search over what comes in no more */
+        delete: operations["delete-searches-id-rule"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1752,6 +1945,11 @@ export interface components {
              */
             type: string;
         };
+        EventBody: {
+            because: string;
+            /** @description the id of a stored event */
+            event: string;
+        };
         Evidence: {
             asset?: string;
             /** Format: date-time */
@@ -1818,6 +2016,68 @@ export interface components {
             /** @enum {string} */
             state: "holds" | "broken" | "unknown" | "excepted" | "not-applicable" | "not-yet";
             why: string;
+        };
+        FacetOfBody: {
+            field: string;
+            /** Format: date-time */
+            from?: string;
+            /** @description only values that hold this text */
+            like?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
+            /** @description the values of the fewest hosts first, then of the fewest events */
+            rare?: boolean;
+            /** Format: date-time */
+            to?: string;
+        };
+        FacetValue: {
+            /** @description the value is longer than what is told of it */
+            cut?: boolean;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first: string;
+            /** Format: int64 */
+            hosts: number;
+            /** Format: date-time */
+            last: string;
+            value: string;
+        };
+        FacetValues: {
+            /** Format: int64 */
+            different: number;
+            field: string;
+            /** Format: int64 */
+            hosts: number;
+            /** Format: double */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description events that have the field
+             */
+            total: number;
+            values: components["schemas"]["FacetValue"][] | null;
+        };
+        Facets: {
+            /** @description fields that at least one event has */
+            fields: components["schemas"]["OfField"][] | null;
+            /** @description there are more fields than are told */
+            more: boolean;
+            /** Format: double */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description events that the search finds
+             */
+            total: number;
+        };
+        FacetsOfBody: {
+            /** Format: date-time */
+            from?: string;
+            q: string;
+            /** Format: date-time */
+            to?: string;
         };
         Fault: {
             /** Format: int64 */
@@ -1987,6 +2247,63 @@ export interface components {
             /** Format: int64 */
             took: number;
         };
+        Hunt: {
+            by: string;
+            cancel?: string;
+            /** Format: int64 */
+            done: number;
+            /** Format: date-time */
+            ended?: string;
+            error?: string;
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            found: number;
+            /** Format: date-time */
+            from: string;
+            hits?: components["schemas"]["HuntHit"][] | null;
+            id: string;
+            indicators?: {
+                [key: string]: number;
+            };
+            kind: string;
+            /** Format: int64 */
+            looked: number;
+            /** Format: int64 */
+            more?: number;
+            name: string;
+            narrow?: string;
+            notes?: string[] | null;
+            /** Format: int64 */
+            parts: number;
+            raw?: boolean;
+            rules?: components["schemas"]["ReplayRule"][] | null;
+            sha256: string;
+            /** Format: date-time */
+            started: string;
+            status: string;
+            text?: string;
+            /** Format: date-time */
+            to: string;
+            /** Format: date-time */
+            updated: string;
+        };
+        HuntHit: {
+            /** Format: int64 */
+            events: number;
+            fields: string[] | null;
+            /** Format: date-time */
+            first: string;
+            /** Format: int64 */
+            host_count: number;
+            hosts: components["schemas"]["ReplayHost"][] | null;
+            indicator: string;
+            /** Format: date-time */
+            last: string;
+            note?: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+            type: string;
+        };
         Incident: {
             alerts: string[] | null;
             assets: string[] | null;
@@ -2122,6 +2439,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ListHuntBody: {
+            items: components["schemas"]["Hunt"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
         ListIncidentBody: {
             items: components["schemas"]["Incident"][] | null;
             /** Format: int64 */
@@ -2167,6 +2489,11 @@ export interface components {
         };
         ListRetentionBody: {
             items: components["schemas"]["Retention"][] | null;
+            /** Format: int64 */
+            total: number;
+        };
+        ListSearchBody: {
+            items: components["schemas"]["Search"][] | null;
             /** Format: int64 */
             total: number;
         };
@@ -2253,6 +2580,23 @@ export interface components {
         NoteBody: {
             text: string;
         };
+        OfField: {
+            /**
+             * Format: int64
+             * @description different values; of native fields, among more than 50000 events, about so many
+             */
+            different: number;
+            /** @description the ECS name of a native field, where its dataset says one */
+            ecs?: string;
+            /** Format: int64 */
+            events: number;
+            /**
+             * @description entity: an ECS name that every source has; event: of the event itself; native: as the source called it
+             * @enum {string}
+             */
+            kind: "entity" | "event" | "native";
+            name: string;
+        };
         OnBody: {
             asset: string;
         };
@@ -2261,6 +2605,14 @@ export interface components {
             entity: string;
             gate: string;
             what: string;
+        };
+        OpenBody: {
+            because: string;
+            /** @description the id of a stored event */
+            event: string;
+            /** @enum {string} */
+            level: "low" | "medium" | "high" | "critical";
+            title: string;
         };
         Override: {
             asked_by: string;
@@ -2334,6 +2686,37 @@ export interface components {
             source?: string;
             what: string;
         };
+        ProcessNode: {
+            command: string;
+            /** Format: int64 */
+            depth: number;
+            /** @description the event that tells of its start; empty where only its children name it */
+            event?: string;
+            id: string;
+            image: string;
+            /** @description the process of the event that was asked for */
+            of: boolean;
+            /** @enum {string} */
+            role: "ancestor" | "self" | "descendant";
+            /** Format: date-time */
+            time?: string;
+            user: string;
+        };
+        ProcessTree: {
+            /**
+             * @description what ties the processes together: ids that no two have, or numbers of processes, which hosts use again
+             * @enum {string}
+             */
+            by: "guid" | "pid";
+            /** Format: date-time */
+            from: string;
+            /** @description there are more than are told */
+            more: boolean;
+            /** @description in the order in which a tree is written, each after its parent */
+            nodes: components["schemas"]["ProcessNode"][] | null;
+            /** Format: date-time */
+            to: string;
+        };
         Proof: {
             /** Format: date-time */
             at: string;
@@ -2402,6 +2785,39 @@ export interface components {
             still: {
                 [key: string]: number;
             };
+        };
+        ReplayBucket: {
+            /** Format: int64 */
+            count: number;
+            /** Format: date-time */
+            time: string;
+        };
+        ReplayHost: {
+            /** Format: int64 */
+            count: number;
+            name: string;
+        };
+        ReplayRule: {
+            /** Format: int64 */
+            alerts: number;
+            asked: boolean;
+            buckets: components["schemas"]["ReplayBucket"][] | null;
+            /** Format: int64 */
+            events: number;
+            /** Format: date-time */
+            first?: string;
+            /** Format: int64 */
+            hidden: number;
+            hosts: components["schemas"]["ReplayHost"][] | null;
+            kind: string;
+            /** Format: date-time */
+            last?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            rule: string;
+            samples: components["schemas"]["HiddenEvent"][] | null;
+            title: string;
+            tried: components["schemas"]["Hidden"];
         };
         RequestBody: {
             /** Format: date-time */
@@ -2489,6 +2905,46 @@ export interface components {
             source?: string;
             title: string;
         };
+        SaveBody: {
+            /** @description how far back it looks; 0 for what the query says */
+            last?: string;
+            query: string;
+            /** @description everybody sees it */
+            shared?: boolean;
+            title?: string;
+        };
+        ScheduleBody: {
+            attack?: string[] | null;
+            every: string;
+            /** @description the column whose values are counted apart */
+            group_by?: string;
+            /** @description informational, low, medium, high or critical; medium if empty */
+            level?: string;
+            /**
+             * Format: int64
+             * @description rows that make an alert; 1 if 0
+             */
+            threshold?: number;
+            /** @description no second alert of a group for so long */
+            throttle?: string;
+            /** @description what is counted together; every if 0 */
+            window?: string;
+        };
+        Search: {
+            by: string;
+            /** Format: date-time */
+            created: string;
+            last?: string;
+            name: string;
+            owner: string;
+            query: string;
+            rule?: components["schemas"]["SearchRule"];
+            runs?: components["schemas"]["SearchRuns"];
+            shared: boolean;
+            title?: string;
+            /** Format: date-time */
+            updated: string;
+        };
         SearchBody: {
             /** Format: int64 */
             buckets?: number;
@@ -2499,6 +2955,40 @@ export interface components {
             q: string;
             /** Format: date-time */
             to?: string;
+        };
+        SearchRule: {
+            attack?: string[] | null;
+            every: string;
+            group_by?: string;
+            /** @enum {string} */
+            level: "informational" | "low" | "medium" | "high" | "critical";
+            /** Format: date-time */
+            set: string;
+            set_by: string;
+            /** Format: int64 */
+            threshold: number;
+            throttle?: string;
+            window?: string;
+        };
+        SearchRuns: {
+            /** Format: int64 */
+            alerts: number;
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            failed?: string;
+            fault?: string;
+            note?: string;
+            /** Format: int64 */
+            position: number;
+            /** Format: date-time */
+            ran?: string;
+            /** Format: int64 */
+            runs: number;
+            /** Format: int64 */
+            throttled: number;
+            /** Format: double */
+            took_ms: number;
         };
         SegmentPart: {
             dataset: string;
@@ -2558,6 +3048,24 @@ export interface components {
             verified: components["schemas"]["Facet"];
         };
         StartBody: {
+            /** Format: date-time */
+            from?: string;
+            /** @description a list: lines, CSV or a STIX bundle */
+            indicators?: string;
+            /** @description what the list is called */
+            name?: string;
+            /** @description look for indicators in the records as well */
+            raw?: boolean;
+            /** @description the key of a loaded rule; or */
+            rule?: string;
+            /** @description hunt with what is right of a list */
+            skip_faults?: boolean;
+            /** @description a rule as a file has it; or */
+            text?: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        StartBody2: {
             asset: string;
             incident?: string;
             kind: string;
@@ -2700,6 +3208,32 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+        };
+        Tailed: {
+            /**
+             * Format: date-time
+             * @description what the next step is asked for
+             */
+            after: string;
+            columns: components["schemas"]["Column"][] | null;
+            /**
+             * Format: int64
+             * @description events received after the last step; rows has the newest of them, and some from before
+             */
+            new: number;
+            rows: (unknown[] | null)[] | null;
+            /** Format: double */
+            took_ms: number;
+        };
+        TailingBody: {
+            /**
+             * Format: date-time
+             * @description the answer's of the last step; without it, the newest events
+             */
+            after?: string;
+            /** Format: int64 */
+            limit?: number;
+            q: string;
         };
         TaskBody: {
             done: boolean;
@@ -3629,7 +4163,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StartBody"];
+                "application/json": components["schemas"]["StartBody2"];
             };
         };
         responses: {
@@ -3744,6 +4278,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-events-id-processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessTree"];
                 };
             };
             /** @description Error */
@@ -4263,6 +4828,174 @@ export interface operations {
             };
         };
     };
+    "get-hunts": {
+        parameters: {
+            query?: {
+                /** @description rows at most */
+                limit?: number;
+                /** @description rows to pass over */
+                offset?: number;
+                status?: string;
+                asset?: string;
+                rule?: string;
+                incident?: string;
+                requirement?: string;
+                check?: string;
+                drill?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListHuntBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-hunts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-hunts-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-hunts-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-hunts-id-cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hunt"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-incidents": {
         parameters: {
             query?: {
@@ -4292,6 +5025,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListIncidentBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
                 };
             };
             /** @description Error */
@@ -4381,6 +5147,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-incidents-id-event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventBody"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -4829,6 +5630,39 @@ export interface operations {
             };
         };
     };
+    "post-query-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FacetsOfBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-query-histogram": {
         parameters: {
             query?: never;
@@ -4881,6 +5715,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TailingBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tailed"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-query-values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FacetOfBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetValues"];
+                };
             };
             /** @description Error */
             default: {
@@ -5250,6 +6150,211 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleInfo"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-searches": {
+        parameters: {
+            query?: {
+                /** @description rows at most */
+                limit?: number;
+                /** @description rows to pass over */
+                offset?: number;
+                status?: string;
+                asset?: string;
+                rule?: string;
+                incident?: string;
+                requirement?: string;
+                check?: string;
+                drill?: string;
+                open?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSearchBody"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-searches-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-searches-id-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-searches-id-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Search"];
                 };
             };
             /** @description Error */

@@ -71,8 +71,20 @@ export type Drill = With<Said['Drill'], { status: 'running' | 'passed' | 'failed
 
 export type Found = With<Said['Found'], { columns: NonNullable<Said['Found']['columns']>; rows: unknown[][] }>;
 export type Histogram = With<Said['Histogram'], { buckets: Said['Bucket'][] }>;
+export type Facets = With<Said['Facets'], { fields: Said['OfField'][] }>;
+export type OfField = Said['OfField'];
+export type FacetValues = With<Said['FacetValues'], { values: Said['FacetValue'][] }>;
+export type Tailed = With<Said['Tailed'], { columns: Found['columns']; rows: unknown[][] }>;
+export type ProcessTree = With<Said['ProcessTree'], { nodes: Said['ProcessNode'][] }>;
+export type ProcessNode = Said['ProcessNode'];
+export type Completion = With<Said['Completion'], { items: Said['Candidate'][] }>;
 /** Stands in a problem, which the description does not detail. */
 export interface QueryFault { pos: number; len: number; what: string; suggest?: string }
+
+export type SavedSearch = Said['Search'];
+export type Hunt = With<Said['Hunt'], { status: 'running' | 'done' | 'cancelled' | 'failed' }>;
+export type HuntHit = Said['HuntHit'];
+export type ReplayRule = Said['ReplayRule'];
 
 export type User = With<Said['User'], { roles: string[] }>;
 export type Token = Said['Token2'];

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useState, useSyncExternalStore } from 'react';
 
 import { pieces, relative } from './text';
 
@@ -16,6 +16,22 @@ export function Outside({ text }: { text: string }) {
         ),
       )}
     </bdi>
+  );
+}
+
+const long = 1000;
+
+/** Outside text that may be very long: the beginning, and all of it when asked for. */
+export function Long({ text }: { text: string }) {
+  const [all, setAll] = useState(false);
+  if (text.length <= long + 200) return <Outside text={text} />;
+  return (
+    <>
+      <Outside text={all ? text : `${text.slice(0, long)}…`} />{' '}
+      <button type="button" className="more" aria-expanded={all} onClick={() => setAll(!all)}>
+        {all ? 'Show less' : `Show all ${text.length.toLocaleString('en-US')} characters`}
+      </button>
+    </>
   );
 }
 

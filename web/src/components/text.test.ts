@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { bytes, narrow, pieces, relative, span, term } from './text';
+import { bytes, narrow, narrowed, pieces, relative, sorted, span, term } from './text';
 
 describe('outside text', () => {
   it('names what cannot be seen', () => {
@@ -29,9 +29,23 @@ describe('terms', () => {
   it.each([
     ['', 'a:b'],
     ['x:y', 'x:y a:b'],
-    ['x:y or z:w', '(x:y or z:w) a:b'],
+    ['x:y OR z:w', '(x:y OR z:w) a:b'],
     ['x:"|" | take 5', 'x:"|" a:b | take 5'],
   ])('narrows %j', (q, want) => expect(narrow(q, 'a:b')).toBe(want));
+  it.each([
+    ['', 'a', 'b', false, 'a:b'],
+    ['x:y | take 5', 'a', 'b c', true, 'x:y NOT a:"b c" | take 5'],
+    ['events | take 5', 'a', 'b', false, 'events | where a == "b" | take 5'],
+    ['', "it's \"odd\"] | <b>", 'x\ny', false, `events | where ['it\\'s "odd"] | <b>'] == "x\\ny"`],
+    ['union (events), (events)', 'host.name', 'b', true, 'union (events), (events) | where host.name != "b"'],
+    ['sql SELECT 1', 'a', 'b', false, 'a:b'],
+  ])('narrows %j by %j:%j', (q, field, value, without, want) => expect(narrowed(q, field, value, without)).toBe(want));
+  it.each([
+    ['', 'events | sort by time desc'],
+    ['a:b', 'a:b | sort by time desc'],
+    ['sql SELECT 1', 'sql SELECT 1'],
+    ['events | count | render card', 'events | count | render card'],
+  ])('sorts %j', (q, want) => expect(sorted(q, 'time', true)).toBe(want));
 });
 
 it('finds the characters of a fault given in bytes', () => {

@@ -46,12 +46,38 @@ function quote(s: string): string {
   return `"${s.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')}"`;
 }
 
+const plainField = /^[A-Za-z_@][A-Za-z0-9_.@-]*$/;
+
+/** A field's name as KQL reads it: in brackets unless it is plain. */
+export function column(field: string): string {
+  return plainField.test(field) && !field.includes('-') && !field.includes('@') ? field : `['${field.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')}']`;
+}
+
+/** A query narrowed to, or without, a value of a field, whatever the two hold. */
+export function narrowed(q: string, field: string, value: string, without = false): string {
+  const at = pipe(q);
+  const head = (at < 0 ? q : q.slice(0, at)).trim();
+  const tail = at < 0 ? '' : ` ${q.slice(at)}`;
+  const step = `| where ${column(field)} ${without ? '!=' : '=='} ${quote(value)}`;
+  if (/^sql\b/i.test(head)) return narrowed('', field, value, without);
+  if (/^(let|union|datatable)\b/i.test(head) || head.startsWith('(')) return `${q.trim()} ${step}`;
+  if (/^events$/i.test(head)) return `${head} ${step}${tail}`;
+  if (!plainField.test(field)) return `${head === '' || head === '*' ? 'events' : head} ${step}${tail}`;
+  return narrow(q, without ? `NOT ${term(field, value)}` : term(field, value));
+}
+
+/** A query whose answer is sorted by a column; one that cannot be is left as it is. */
+export function sorted(q: string, by: string, desc: boolean): string {
+  if (/^\s*sql\b/i.test(q) || /\|\s*render\b/i.test(q)) return q;
+  return `${q.trim() === '' ? 'events' : q} | sort by ${column(by)} ${desc ? 'desc' : 'asc'}`;
+}
+
 /** Adds a term to a query before its pipe; an empty one starts with it. */
 export function narrow(q: string, add: string): string {
   const at = pipe(q);
   const [head, tail] = at < 0 ? [q.trim(), ''] : [q.slice(0, at).trim(), q.slice(at)];
   if (head === '' || head === '*') return add + (tail && ` ${tail}`);
-  const start = /\s+or\s+/i.test(head) ? `(${head})` : head;
+  const start = /\s+OR\s+/.test(head) ? `(${head})` : head;
   return `${start} ${add}${tail && ` ${tail}`}`;
 }
 

@@ -1,210 +1,218 @@
-import { Button, Select, TextInput } from '@mantine/core';
+import { Button, Switch, Tooltip } from '@mantine/core';
+import { IconColumns3, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Fragment, lazy, Suspense, useEffect, useState } from 'react';
-import { useSearchParams } from 'react-router';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 
 import { api, Problem } from '../api/client';
-import type { Found, Histogram, QueryFault } from '../api/types';
-import { Empty, Loaded, Page, Panel } from '../components/Page';
-import { count, plain, span } from '../components/text';
-import { Clock, Outside } from '../components/Text';
-import { Fields, Value } from '../components/Value';
+import type { Facets as AllFacets, Histogram } from '../api/types';
+import type { About } from '../components/about';
+import { Do, Empty, Page, Panel, Trouble } from '../components/Page';
+import { count, sorted } from '../components/text';
+import { Outside } from '../components/Text';
+import { copy } from '../components/Value';
+import { Bar } from './search/Bar';
+import { Columns } from './search/Columns';
+import { AddToIncident, Block, Except } from './search/Dialogs';
+import { Events } from './search/Events';
+import { Export } from './search/Export';
+import { Facets } from './search/Facets';
+import { Fault } from './search/Fault';
+import { ecsOf, Event, usual } from './search/row';
+import { Rows } from './search/Rows';
+import { Saved } from './search/Saved';
+import { Span } from './search/Span';
+import { rangeOf, useSearchState } from './search/state';
+import { useStream, type Answer } from './search/stream';
+import { kept, useTail } from './search/tail';
+import { Tree } from './search/Tree';
 
 const Chart = lazy(() => import('../components/Chart').then((m) => ({ default: m.Chart })));
 
-const ranges: [string, string][] = [['15m', 'Last 15 minutes'], ['1h', 'Last hour'], ['4h', 'Last 4 hours'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['30d', 'Last 30 days'], ['365d', 'Last year']];
-
-function millis(last: string): number {
-  const n = Number(last.slice(0, -1));
-  return n * (last.endsWith('d') ? 86_400_000 : last.endsWith('h') ? 3_600_000 : 60_000);
-}
-
-function span2(last: string, from: string | null, to: string | null): { from: string; to: string } {
-  if (from && to) return { from, to };
-  const now = Date.now();
-  return { from: new Date(now - millis(last)).toISOString(), to: new Date(now + 60_000).toISOString() };
-}
+type Dialog = { what: 'incident'; events: Event[] } | { what: 'except' | 'block'; event: Event; field: string; value: string } | { what: 'tree'; event: Event } | { what: 'columns' };
 
 export default function Search() {
-  const [url, setUrl] = useSearchParams();
-  const q = url.get('q') ?? '';
-  const last = url.get('last') ?? '24h';
-  const from = url.get('from');
-  const to = url.get('to');
-  const limit = Number(url.get('limit') ?? 200);
+  const [state, change] = useSearchState();
+  const { q, last, from, to, limit, sort, tail: tailing, open } = state;
   const [text, setText] = useState(q);
   const [seen, setSeen] = useState(q);
   const [run, setRun] = useState(0);
+  const [dialog, setDialog] = useState<Dialog>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [held, setHeld] = useState(false);
   if (seen !== q) {
     setSeen(q);
     setText(q);
+    setChosen(new Set());
   }
+  const asked = sort ? sorted(q, sort.by, sort.desc) : q;
+  const [answer, cancel] = useStream({ q: asked, last, from, to, limit, run, off: tailing });
+  const tail = useTail(q, tailing, held || open.length > 0 || dialog !== undefined);
 
-  const found = useQuery<{ found: Found; asked: string }>({
-    queryKey: ['search', q, last, from, to, limit, run],
-    queryFn: async ({ signal }) => ({ found: await api.post<Found>('/query', { q, ...span2(last, from, to), limit }, signal), asked: q }),
-    retry: false,
-    staleTime: Infinity,
-  });
   const bars = useQuery<Histogram>({
     queryKey: ['bars', q, last, from, to, run],
-    queryFn: ({ signal }) => api.post<Histogram>('/query/histogram', { q, ...span2(last, from, to), buckets: 80 }, signal),
-    retry: false,
-    staleTime: Infinity,
+    queryFn: ({ signal }) => api.post<Histogram>('/query/histogram', { q, ...rangeOf({ last, from, to }), buckets: 80 }, signal),
+    retry: false, staleTime: Infinity, enabled: !tailing,
   });
-  useEffect(() => {
-    document.getElementById('query')?.focus();
-  }, []);
+  const facets = useQuery<AllFacets>({
+    queryKey: ['fields', q, last, from, to, run],
+    queryFn: ({ signal }) => api.post<AllFacets>('/query/fields', { q, ...rangeOf({ last, from, to }) }, signal),
+    retry: false, staleTime: Infinity, refetchInterval: tailing ? 15_000 : false,
+  });
 
-  const change = (with_: Record<string, string | null>) => {
-    setUrl((old) => {
-      const next = new URLSearchParams(old);
-      for (const [k, v] of Object.entries(with_)) {
-        if (v === null) next.delete(k);
-        else next.set(k, v);
-      }
+  const whole = tailing || answer.head?.events === true;
+  const columns = answer.head?.columns;
+  const rows = answer.rows;
+  const found = useMemo(() => (columns ? rows.map((row) => new Event(columns, row)) : []), [columns, rows]);
+  const events = tailing ? tail.events : found;
+  const ecs = useMemo(() => ecsOf(facets.data?.fields ?? []), [facets.data]);
+  const cols = useMemo(() => (state.cols.length > 0 ? state.cols : usual), [state.cols]);
+  const setCols = useCallback((next: string[]) => change({ col: next.join('\n') === usual.join('\n') ? [] : next }, true), [change]);
+  const flip = useCallback((id: string) => change({ open: open.includes(id) ? open.filter((o) => o !== id) : [...open, id] }, true), [change, open]);
+  const choose = useCallback((id: string) => {
+    setChosen((old) => {
+      const next = new Set(old);
+      if (!next.delete(id)) next.add(id);
       return next;
     });
+  }, []);
+  const aboutOf = useCallback((event: Event): About => ({
+    id: event.id, time: event.time, asset: event.text('asset'), dataset: event.text('dataset'),
+    ...(event.process() && { tree: () => setDialog({ what: 'tree', event }) }),
+    incident: () => setDialog({ what: 'incident', events: [event] }),
+    except: (field, value) => setDialog({ what: 'except', event, field, value }),
+    block: (field, value) => setDialog({ what: 'block', event, field, value }),
+  }), []);
+  useEffect(() => { // a tail stands still while somebody reads further down
+    if (!tailing) return;
+    const look = () => setHeld(window.scrollY > 160);
+    const key = (e: KeyboardEvent) => {
+      if (['j', 'k', 'ArrowDown', 'ArrowUp'].includes(e.key) && (e.target as HTMLElement).closest('table.events')) setHeld(true);
+    };
+    window.addEventListener('scroll', look, { passive: true });
+    window.addEventListener('keydown', key);
+    return () => {
+      window.removeEventListener('scroll', look);
+      window.removeEventListener('keydown', key);
+    };
+  }, [tailing]);
+  useEffect(() => {
+    const key = (e: KeyboardEvent) => {
+      const on = e.target as HTMLElement;
+      if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(on.tagName) || document.querySelector('[role=dialog],[role=menu]')) return;
+      if (e.key === 'c') setDialog({ what: 'columns' });
+      else if (e.key === 't') change({ tail: tailing ? null : '1' }, true);
+      else return;
+      e.preventDefault();
+    };
+    window.addEventListener('keydown', key);
+    return () => window.removeEventListener('keydown', key);
+  }, [change, tailing]);
+
+  const search = (next: string) => {
+    if (next === q) setRun(run + 1);
+    else change({ q: next, limit: null, sort: null, open: [] });
   };
-  const fault = found.error instanceof Problem ? found.error.fault : undefined;
+  const error = tailing ? tail.error : answer.error;
+  const fault = error instanceof Problem ? error.fault : undefined;
+  const picked = events.filter((e) => chosen.has(e.id));
+  const close = () => setDialog(undefined);
+  const allFields = useMemo(() => [...new Set(['asset', 'source', 'received', 'trouble', ...(facets.data?.fields ?? []).flatMap((f) => (f.ecs ? [f.name, f.ecs] : [f.name])), ...usual])].sort(), [facets.data]);
   return (
     <Page title="Search">
-      <form
-        role="search"
-        onSubmit={(e) => {
-          e.preventDefault();
-          if (text === q) setRun(run + 1);
-          else change({ q: text, limit: null });
-        }}
-        style={{ display: 'grid', gridTemplateColumns: 'minmax(0,1fr) 200px auto', gap: 8, marginBottom: 10 }}
-      >
-        <TextInput id="query" aria-label="Query" size="sm" spellCheck={false} autoComplete="off" classNames={{ input: 'mono' }} placeholder="source.ip:192.0.2.7 action:login_failed   or   dataset:linux.sshd | summarize count() by src_ip" value={text} onChange={(e) => setText(e.currentTarget.value)} />
-        <Select
-          aria-label="Time range"
-          size="sm"
-          allowDeselect={false}
-          data={[...ranges.map(([value, label]) => ({ value, label })), ...(from ? [{ value: 'chosen', label: 'Chosen on the chart' }] : [])]}
-          value={from ? 'chosen' : last}
-          onChange={(v) => {
-            if (v && v !== 'chosen') change({ last: v, from: null, to: null });
-          }}
-        />
-        <Button type="submit" size="sm" loading={found.isFetching}>Search</Button>
-      </form>
-      {fault && <Where q={q} fault={fault} onTake={(s) => change({ q: s })} />}
-      {bars.data && (
-        <Panel>
+      <Bar state={state} text={text} onText={setText} onRun={search} onRange={(v) => change({ last: v, from: null, to: null })} running={answer.running && !tailing} tools={<Saved />} />
+      {fault ? <Fault q={q} fault={fault} onTake={(s) => change({ q: s })} /> : error && <Trouble error={error} again={() => setRun(run + 1)} />}
+      {!tailing && (answer.head?.hints ?? []).map((h) => (
+        <p key={h.pos} className="dim hint"><Outside text={h.what} />{h.suggest && <>; <Outside text={h.suggest} /></>}</p>
+      ))}
+      {!tailing && bars.data && (
+        <Panel tight title={<>{count(bars.data.total)} events</>} tools={<Span state={state} change={change} />}>
           <Suspense fallback={<div className="chart" />}>
             <Chart of={bars.data} onZoom={(a, b) => change({ from: a.toISOString(), to: b.toISOString() })} />
           </Suspense>
         </Panel>
       )}
       {!fault && (
-        <Loaded of={found}>
-          {(d) => (
-            <Panel
-              tight
-              title={`${count(d.found.rows.length)}${d.found.truncated ? ' newest' : ''} ${d.found.events ? 'events' : 'rows'}${d.found.truncated && bars.data ? ` of ${count(bars.data.total)}` : ''} in ${d.found.took_ms.toFixed(0)} ms`}
-              tools={d.found.truncated && limit < 5000 && <Button size="compact-xs" variant="default" onClick={() => change({ limit: String(limit * 5) })}>Show more</Button>}
-            >
-              {d.found.rows.length === 0 ? <Empty>Nothing matches in this time range. Widen the range, or leave out a term.</Empty> : d.found.events ? <Events of={d.found} /> : <Rows of={d.found} />}
-            </Panel>
-          )}
-        </Loaded>
+        <div className={whole || facets.data ? 'found' : 'found alone'}>
+          {(whole || facets.data) && <Facets state={state} facets={facets.data} pending={facets.isPending} change={change} columns={whole ? cols : []} onColumn={(name) => setCols(cols.includes(name) ? cols.filter((c) => c !== name) : insert(cols, name))} run={run} />}
+          <Panel
+            tight
+            title={tailing ? <TailSays tail={tail} held={held || open.length > 0} /> : <Says answer={answer} total={bars.data?.total} onCancel={cancel} />}
+            tools={
+              <>
+                {tailing && (held
+                  ? <Button size="compact-xs" leftSection={<IconPlayerPlay size={13} />} onClick={() => { setHeld(false); window.scrollTo(0, 0); change({ open: [] }, true); }}>Go on</Button>
+                  : <Button size="compact-xs" variant="default" leftSection={<IconPlayerPause size={13} />} onClick={() => setHeld(true)}>Pause</Button>)}
+                <Tooltip label="The newest events, about every second (t)"><Switch size="xs" label="Tail" checked={tailing} onChange={(e) => { setHeld(false); change({ tail: e.currentTarget.checked ? '1' : null, open: [] }, true); }} /></Tooltip>
+                {whole && <Button size="compact-xs" variant="default" leftSection={<IconColumns3 size={13} />} onClick={() => setDialog({ what: 'columns' })}>Columns</Button>}
+                {!tailing && <Export q={asked} state={state} />}
+              </>
+            }
+          >
+            {picked.length > 0 && (
+              <div className="picked tools">
+                <b>{picked.length} chosen</b>
+                <Button size="compact-xs" variant="default" onClick={() => copy(`[${picked.map((e) => e.json()).join(',\n')}]`)}>Copy as JSON</Button>
+                <Do effect="incident.event" size="compact-xs" variant="default" onClick={() => setDialog({ what: 'incident', events: picked })}>Add to incident…</Do>
+                <Button size="compact-xs" variant="default" onClick={() => setChosen(new Set())}>Choose none</Button>
+              </div>
+            )}
+            {whole && events.length > 0 && (
+              <Events events={events} cols={cols} ecs={ecs} sort={sort} open={open} chosen={chosen} aboutOf={aboutOf} onOpen={flip} onChoose={choose} onSort={(by, desc) => change({ sort: `${desc ? '-' : '+'}${by}`, tail: null, open: [] })} onCols={setCols} />
+            )}
+            {!whole && columns && rows.length > 0 && <Rows columns={columns} rows={rows} sort={sort} onSort={(by, desc) => change({ sort: `${desc ? '-' : '+'}${by}` })} render={answer.head?.render} />}
+            {!tailing && !answer.running && !error && rows.length === 0 && <Empty>{answer.cancelled ? 'Cancelled before the first row came.' : 'Nothing matches in this time range. Widen the range, or leave out a term.'}</Empty>}
+            {tailing && events.length === 0 && !error && <Empty>Waiting for events that this search finds…</Empty>}
+            {!tailing && answer.truncated && limit < 5000 && <div className="pad"><Button size="compact-sm" variant="default" onClick={() => change({ limit: String(limit * 5) }, true)}>Show more</Button></div>}
+          </Panel>
+        </div>
       )}
+      {dialog?.what === 'incident' && <AddToIncident events={dialog.events} onClose={close} />}
+      {dialog?.what === 'except' && <Except event={dialog.event} field={dialog.field} value={dialog.value} onClose={close} />}
+      {dialog?.what === 'block' && <Block event={dialog.event} field={dialog.field} value={dialog.value} onClose={close} />}
+      {dialog?.what === 'tree' && <Tree event={dialog.event.id} onClose={close} />}
+      {dialog?.what === 'columns' && <Columns cols={cols} all={allFields} onCols={setCols} onClose={close} />}
     </Page>
   );
 }
 
-/** The query with its fault under the exact characters. */
-function Where({ q, fault, onTake }: { q: string; fault: QueryFault; onTake: (q: string) => void }) {
-  const [a, b] = span(q, fault.pos, fault.len);
-  const bad = q.slice(a, b) || ' ';
-  return (
-    <div className="wrong" role="alert">
-      {q.slice(0, a)}<mark className="fault">{bad}</mark>{q.slice(b)}
-      <p>
-        <Outside text={fault.what} />
-        {fault.suggest && (
-          <>
-            {`; did you mean "${fault.suggest}"? `}
-            <Button size="compact-xs" variant="default" onClick={() => onTake(q.slice(0, a) + (fault.suggest ?? '') + q.slice(b))}>Use it</Button>
-          </>
-        )}
-      </p>
-    </div>
-  );
+/** A new column stands before the record, which takes what room is left. */
+function insert(cols: string[], name: string): string[] {
+  const raw = cols.indexOf('raw');
+  return raw < 0 ? [...cols, name] : [...cols.slice(0, raw), name, ...cols.slice(raw)];
 }
 
-function Events({ of }: { of: Found }) {
-  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const at = (name: string) => of.columns.findIndex((c) => c.name === name);
-  const [id, time, dataset, host, raw, fields] = ['id', 'time', 'dataset', 'host.name', 'raw', 'fields'].map(at) as [number, number, number, number, number, number];
-  return (
-    <table style={{ tableLayout: 'fixed' }}>
-      <thead><tr><th style={{ width: 34 }} aria-label="open" /><th style={{ width: 158 }}>Time</th><th style={{ width: 120 }}>Dataset</th><th style={{ width: 130 }}>Host</th><th>Event</th></tr></thead>
-      <tbody>
-        {of.rows.map((row) => {
-          const key = plain(row[id]);
-          const isOpen = open.has(key);
-          const flip = () => {
-            const next = new Set(open);
-            if (!next.delete(key)) next.add(key);
-            setOpen(next);
-          };
-          return (
-            <Fragment key={key}>
-              <tr className="hit">
-                <td><Button size="compact-xs" variant="subtle" aria-expanded={isOpen} aria-label="Show the whole event" onClick={flip}>{isOpen ? '−' : '+'}</Button></td>
-                <td><Clock at={plain(row[time])} /></td>
-                <td><Value field="dataset" value={row[dataset]} clip /></td>
-                <td><Value field="host.name" value={row[host]} clip /></td>
-                <td className="mono" style={{ whiteSpace: 'nowrap', overflow: 'hidden', textOverflow: 'ellipsis', cursor: 'pointer' }} onClick={flip}><Outside text={plain(row[raw]).slice(0, 400)} /></td>
-              </tr>
-              {isOpen && (
-                <tr className="event">
-                  <td />
-                  <td colSpan={4}>
-                    <Fields row={Object.fromEntries(of.columns.map((c, i) => [c.name, row[i]] as const).filter(([k, v]) => k !== 'raw' && k !== 'fields' && v !== null && v !== ''))} />
-                    <hr style={{ border: 0, borderTop: '1px solid var(--line)' }} />
-                    <Fields row={native(row[fields])} />
-                    <pre className="raw" tabIndex={0}><Outside text={plain(row[raw])} /></pre>
-                  </td>
-                </tr>
-              )}
-            </Fragment>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
-
-/** The native fields come as a JSON object, or as its text. */
-function native(v: unknown): Record<string, unknown> {
-  if (typeof v === 'string') {
-    try {
-      return native(JSON.parse(v));
-    } catch {
-      return { fields: v };
-    }
+/** How the search stands: what has come, and how long it took. */
+function Says({ answer, total, onCancel }: { answer: Answer; total: number | undefined; onCancel: () => void }) {
+  const { head, rows, running, truncated, took, cancelled } = answer;
+  const what = head?.events === false ? 'rows' : 'events';
+  if (running) {
+    return (
+      <span className="running" role="status">
+        <Elapsed since={answer.started} rows={rows.length} what={what} />
+        <Button size="compact-xs" variant="default" onClick={onCancel}>Cancel</Button>
+      </span>
+    );
   }
-  return typeof v === 'object' && v !== null ? (v as Record<string, unknown>) : {};
+  return <span role="status">{`${count(rows.length)}${truncated ? ' newest' : ''} ${what}${truncated && total ? ` of ${count(total)}` : ''}${took === undefined ? '' : ` in ${took.toFixed(0)} ms`}${cancelled ? ', cancelled' : ''}`}</span>;
 }
 
-function Rows({ of }: { of: Found }) {
+function Elapsed({ since, rows, what }: { since: number; rows: number; what: string }) {
+  const [now, setNow] = useState(since);
+  useEffect(() => {
+    const t = setInterval(() => setNow(Date.now()), 100);
+    return () => clearInterval(t);
+  }, []);
+  return <>Searching, {count(rows)} {what} so far, {(Math.max(now - since, 0) / 1000).toFixed(1)} s</>;
+}
+
+function TailSays({ tail, held }: { tail: ReturnType<typeof useTail>; held: boolean }) {
   return (
-    <div className="scroll">
-      <table>
-        <thead><tr>{of.columns.map((c) => <th key={c.name}><Outside text={c.name} /></th>)}</tr></thead>
-        <tbody>
-          {of.rows.map((row, i) => (
-            <tr key={i} className="hit">
-              {row.map((v, n) => <td key={n} className={typeof v === 'number' ? 'num' : ''}><Value field={of.columns[n]?.name ?? ''} value={v} /></td>)}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <span role="status" className="running">
+      <span className={`mark ${tail.error ? 'bad' : held ? 'warn' : 'good'}`}>{tail.error ? 'Broken off; trying again' : held ? 'Paused' : tail.alive ? 'Live' : 'Starting'}</span>
+      {`${count(tail.events.length)} event${tail.events.length === 1 ? '' : 's'}`}
+      {held && tail.waiting > 0 && `, ${count(tail.waiting)} new wait`}
+      {tail.missed > 0 && `, ${count(tail.missed)} came too fast to show`}
+      {tail.gone > 0 && `, ${count(tail.gone)} older than the last ${count(kept)} left out`}
+    </span>
   );
 }
