@@ -1,6 +1,7 @@
 package evtx_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
