@@ -124,7 +124,7 @@ func (n *blockNames) append(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, 1) // number 1 is the empty name
 	}
-	at := unsafe.StringData(s)
+	at := unsafe.StringData(s)                                                             //nolint:gosec // compared, and never read
 	slot := &n.near[(uintptr(unsafe.Pointer(at))>>3^uintptr(len(s)))%uintptr(len(n.near))] //nolint:gosec // a place in a table
 	if slot.at == at && slot.n == len(s) {
 		return binary.AppendUvarint(dst, slot.is)

@@ -143,7 +143,7 @@ func (p *Places) Refresh() {
 		delete(p.troubles, path)
 		if fresh {
 			p.read[path], changed = r, true
-			p.log.Info("places read", "file", path, "kind", r.db.Metadata.DatabaseType, "made", time.Unix(int64(r.db.Metadata.BuildEpoch), 0).UTC()) //nolint:gosec // a time
+			p.log.Info("places read", "file", path, "kind", r.db.Metadata.DatabaseType, "made", time.Unix(int64(r.db.Metadata.BuildEpoch), 0).UTC())
 		}
 	}
 	if !changed {

@@ -22,9 +22,10 @@ test('what a sender made to be more than text is shown as text, and nothing of i
     for (const q of [`raw:*${word}*`, `raw:*${word}* | project id, fields, raw`]) {
       await page.goto(`/search?q=${encodeURIComponent(q)}`);
       await stands(page, word);
-      await expect(page.getByText(text, { exact: false }).first()).toBeAttached();
+      await expect(page.locator('tr.hit').first()).toBeVisible();
       const open = page.getByRole('button', { name: 'Show the whole event' }).first();
       if (await open.isVisible()) await open.click();
+      await expect(page.getByText(text, { exact: false }).first()).toBeAttached();
       await stands(page, `${word}, opened`);
       expect(await page.evaluate(() => [(window as unknown as { struck?: number }).struck, document.querySelectorAll('img[src="x"]').length])).toEqual([undefined, 0]);
     }

@@ -142,13 +142,18 @@ test('an attack is blocked, undone, and closed on two people\'s word', async ({ 
     const [from, to] = [Date.parse(range.get('from') ?? ''), Date.parse(range.get('to') ?? '')];
     expect(to - from).toBeGreaterThan(5 * 60_000);
     expect(to - from).toBeLessThan(10 * 60_000);
-    await expect(page.getByRole('combobox', { name: 'Time range' })).toHaveValue('Chosen on the chart');
+    await expect(page.getByRole('combobox', { name: 'Time range' })).toHaveValue('Chosen span');
     await expect(page.locator('tr.hit').first()).toBeVisible();
     const shown = await page.locator('tr.hit time').evaluateAll((all) => all.map((t) => Date.parse(t.getAttribute('datetime') ?? '')));
     for (const t of shown) expect(t >= from && t <= to, `${t} is within ${from} and ${to}`).toBe(true);
     await picture(page, 'story-9-brushed');
 
-    await page.getByRole('button', { name: 'Show the whole event' }).first().click();
+    const opened = async () => { // the address of the page keeps what is open, also on the way back
+      const first = page.getByRole('button', { name: 'Show the whole event' }).first();
+      await expect(first).toBeVisible();
+      if ((await first.getAttribute('aria-expanded')) !== 'true') await first.click();
+    };
+    await opened();
     const value = page.locator('tr.event').getByRole('button', { name: attacker, exact: true }).first();
     const choose = async (what: string) => {
       await expect(page.getByRole('menuitem')).toHaveCount(0); // the last menu is gone
@@ -170,12 +175,12 @@ test('an attack is blocked, undone, and closed on two people\'s word', async ({ 
     await expect(page.locator('tr.hit').first()).toBeVisible();
     expect(new URL(page.url()).searchParams.get('from'), 'the time range stays').toBe(range.get('from'));
     await page.goBack();
-    await page.getByRole('button', { name: 'Show the whole event' }).first().click();
+    await opened();
     await choose('Exclude');
-    await expect(page.getByLabel('Query')).toHaveValue(new RegExp(`not \\S+:${escaped(attacker)}$`));
+    await expect(page.getByLabel('Query')).toHaveValue(new RegExp(`NOT \\S+:${escaped(attacker)}$`));
     await expect(page.getByText('Nothing matches in this time range.')).toBeVisible();
     await page.goBack();
-    await page.getByRole('button', { name: 'Show the whole event' }).first().click();
+    await opened();
     await choose('Look up');
     await expect(page.getByLabel('Query')).toHaveValue(new RegExp(`^("${escaped(attacker)}"|source\\.ip:${escaped(attacker)})$`));
     expect(new URL(page.url()).searchParams.get('from'), 'everywhere is not only the chosen time').toBeNull();

@@ -21,7 +21,7 @@ const theme = createTheme({
   fontSizes: { xs: '11px', sm: '13px', md: '13px' },
   defaultRadius: 5,
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif',
-  components: { Menu: { defaultProps: { withInitialFocusPlaceholder: false, transitionProps: { duration: 0 } } }, Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close this' } } }, TextInput: { defaultProps: { size: 'xs' } }, Select: { defaultProps: { size: 'xs' } }, PasswordInput: { defaultProps: { size: 'sm' } } },
+  components: { Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Close this message' } } }, Menu: { defaultProps: { withInitialFocusPlaceholder: false, transitionProps: { duration: 0 } } }, Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close this' } } }, TextInput: { defaultProps: { size: 'xs' } }, Select: { defaultProps: { size: 'xs' } }, PasswordInput: { defaultProps: { size: 'sm' } } },
 });
 
 const client = new QueryClient({
