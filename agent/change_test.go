@@ -11,7 +11,8 @@ import (
 
 func TestChangeIsConfirmedAndItsLeaseEndsWithTheAgentDead(t *testing.T) {
 	l := newLab(t)
-	asset, stop := l.start(l.options(t.TempDir()))
+	dir := t.TempDir()
+	asset, stop := l.start(l.options(dir))
 	path := filepath.Join(t.TempDir(), "made")
 	plan, r := l.apply(asset, "act-1", fileParams{Path: path, Lease: holdfast.Duration(2 * time.Second), Confirm: holdfast.Duration(time.Second)})
 	if r.Error != "" || !exists(path) {
@@ -28,6 +29,10 @@ func TestChangeIsConfirmedAndItsLeaseEndsWithTheAgentDead(t *testing.T) {
 	if n := counted(path, "undos"); n != 1 {
 		t.Fatalf("undone %d times", n)
 	}
+	until(t, "the watchdog's end", func() bool { // it writes in the folder until it has disarmed the undo
+		s, err := ReadStatus(dir, clock.System{})
+		return err == nil && len(s.Armed) == 0
+	})
 }
 
 func TestUnconfirmedChangeIsUndoneAndTold(t *testing.T) {

@@ -38,9 +38,9 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto">
-        <Notifications position="bottom-right" />
         <QueryClientProvider client={client}>
           <BrowserRouter>
+            <Notifications position="bottom-right" />
             <App />
           </BrowserRouter>
         </QueryClientProvider>
