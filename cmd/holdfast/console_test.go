@@ -30,7 +30,7 @@ func TestConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 	listen, agents, syslog, data := freePort(t), freePort(t), freePort(t), t.TempDir()
 	start := time.Now()
