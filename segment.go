@@ -32,13 +32,13 @@ type Segment struct {
 	// Sum stands for the rows' values where they lie in a store of rows; it is
 	// the sum of a number for each, so that those of several segments add up.
 	Sum string `json:"sum,omitempty"`
-	// Form says how the file's columns are to be read: SegmentForm, or 0 for the
-	// first form, whose times had a zone.
+	// Form says how the file's columns are to be read: SegmentForm, 1 where no
+	// field has a column of its own, 0 where times had a zone as well.
 	Form int `json:"form,omitempty"`
 }
 
 // SegmentForm is the form in which segments are written.
-const SegmentForm = 1
+const SegmentForm = 2
 
 // SegmentPart counts the events of one source and dataset that were received
 // in one hour.

@@ -99,7 +99,7 @@ func (a *API) counting(text string, from, to time.Time) (*query.Query, query.Opt
 }
 
 func (a *API) ask(ctx context.Context, st query.Statement, o query.Options, rows int) (events.Result, error) {
-	return a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: o.Range.From, To: o.Range.To, MaxRows: rows})
+	return a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: o.Range.From, To: o.Range.To, MaxRows: rows})
 }
 
 func (a *API) fields(ctx context.Context, in *facetsOf) (out Facets, err error) {

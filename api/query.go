@@ -132,7 +132,7 @@ type compiled struct {
 }
 
 func (c compiled) statement() events.Statement {
-	return events.Statement{SQL: c.SQL, Args: c.Args, Own: c.Raw, From: c.span.From, To: c.span.To, MaxRows: c.limit}
+	return events.Statement{SQL: c.SQL, Args: c.Args, Find: c.Find, FindArgs: c.FindArgs, Own: c.Raw, From: c.span.From, To: c.span.To, MaxRows: c.limit}
 }
 
 // compile reads a search. Where no start is given, it is the earliest time that

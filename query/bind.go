@@ -9,6 +9,8 @@ import (
 // binder resolves names and kinds and makes the plan of a query.
 type binder struct {
 	names  func(string) []string
+	kept   func(string) string
+	column bool // one of the kept fields is asked for
 	known  map[string]bool
 	list   []string
 	scans  int
@@ -26,7 +28,10 @@ const (
 )
 
 func newBinder(o Options) *binder {
-	b := &binder{names: o.Names, list: o.Known}
+	b := &binder{names: o.Names, list: o.Known, kept: func(string) string { return "" }}
+	if o.Dialect != nil && !o.Plain {
+		b.kept = o.Dialect.kept
+	}
 	if len(o.Known) > 0 {
 		b.known = map[string]bool{}
 		for _, n := range o.Known {
@@ -303,6 +308,10 @@ func (b *binder) field(f Field) (*scalar, error) {
 }
 
 func (b *binder) native(name string) *scalar {
+	if c := b.kept(name); c != "" && b.scope.scan {
+		b.column = true
+		return column(b.scope.kept+c, native, false)
+	}
 	return &scalar{op: "field", kind: native, args: []*scalar{column(b.scope.fields, text, false)}, text: name}
 }
 

@@ -178,7 +178,7 @@ func (b *binder) away(in *relation, patterns []Field) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := scope{fields: b.scope.fields}
+	sc := scope{fields: b.scope.fields, kept: b.scope.kept, scan: b.scope.scan}
 	for _, c := range b.scope.cols {
 		if !gone[c.name] {
 			sc.cols = append(sc.cols, c)
@@ -192,7 +192,7 @@ func (b *binder) away(in *relation, patterns []Field) (*relation, error) {
 }
 
 func (b *binder) reorder(in *relation, patterns []Field) (*relation, error) {
-	sc := scope{fields: b.scope.fields}
+	sc := scope{fields: b.scope.fields, kept: b.scope.kept, scan: b.scope.scan}
 	done := map[string]bool{}
 	for _, f := range patterns {
 		front, err := b.matching([]Field{f})

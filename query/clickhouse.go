@@ -15,6 +15,9 @@ func ClickHouse() Dialect { return clickHouse{} }
 type clickHouse struct{}
 
 func (clickHouse) Name() string       { return "clickhouse" }
+func (clickHouse) within() string     { return "" }
+func (clickHouse) kept(string) string { return "" }
+func (clickHouse) places() []string   { return nil }
 func (clickHouse) place(n int) string { return "{p" + strconv.Itoa(n) + ":String}" }
 
 func (clickHouse) argument(v any) any {

@@ -16,6 +16,10 @@ type Range struct{ From, To time.Time }
 type Statement struct {
 	SQL  string
 	Args []any
+	// Find says where those rows lie that SQL gives, by Places; "" where they are
+	// no whole events, or the store cannot fetch them by that.
+	Find     string
+	FindArgs []any
 	// Events says that the rows are whole events, with the columns of EventColumns.
 	Events bool
 	// Raw is the SELECT of a query that starts with sql. It is not ours: whoever
@@ -74,12 +78,26 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 	if !o.Plain {
 		top = pl.plan(top)
 	}
+	if b.column {
+		pl.note("a field that the store keeps as a column is read from it, without the others")
+	}
 	p := printer{dialect: o.Dialect, span: o.Range}
 	sql := p.final(top, sc)
 	if p.tooLong {
 		return Statement{}, &Error{What: "this query becomes too long", Suggest: "use fewer steps, unions or names given by let"}
 	}
+	finder := printer{dialect: o.Dialect, span: o.Range}
+	find := ""
+	if sc.events() && !o.Plain {
+		if find = finder.find(top); finder.tooLong {
+			find = ""
+		}
+		if find != "" {
+			pl.note("where the events lie is found first, by the columns that are asked about; then those alone are fetched")
+		}
+	}
 	return Statement{
+		Find: find, FindArgs: finder.args,
 		SQL: sql, Args: p.args, Events: sc.whole && len(sc.cols) == len(columns), Columns: sc.names(), Render: q.Render,
 		Rewrites: pl.notes, Plan: describe(top), Hints: b.hints,
 	}, nil

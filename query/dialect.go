@@ -39,6 +39,14 @@ type Dialect interface {
 	// keys counts the keys of the JSON objects that a statement gives as "fields",
 	// and their different values, about or exactly.
 	keys(statement string, limit int, exact bool) string
+	// within is the relation that has the events of the range and no others, ""
+	// where a statement has to narrow "events" itself.
+	within() string
+	// kept is the column of the relation that has a native field, "" for none.
+	kept(field string) string
+	// places are the columns that say where an event lies, nil where a store
+	// cannot fetch one by that.
+	places() []string
 }
 
 // filled puts arguments into a template.
@@ -129,7 +137,10 @@ func (duckDB) shown(kind byte, sql string) string {
 	return sql
 }
 
-func (duckDB) settings() string { return "" }
+func (duckDB) settings() string   { return "" }
+func (duckDB) within() string     { return "" }
+func (duckDB) kept(string) string { return "" }
+func (duckDB) places() []string   { return nil }
 
 func (duckDB) keys(statement string, limit int, exact bool) string {
 	different := "approx_count_distinct(value)"

@@ -43,6 +43,36 @@ func (p *printer) final(top *relation, sc scope) string {
 	return p.spent("SELECT " + strings.Join(list, ", ") + " FROM (" + p.relation(top.in[0]) + ") AS t" + p.order(top.keys, "t.") + " LIMIT " + strconv.FormatInt(top.n, 10) + p.dialect.settings())
 }
 
+// find is the statement that says where the rows of the final one lie, and in
+// which order, "" where they are not events as a store has them.
+func (p *printer) find(top *relation) string {
+	places := p.dialect.places()
+	if len(places) == 0 || !stored(top.in[0], 0) {
+		return ""
+	}
+	list := make([]string, len(places))
+	for i, n := range places {
+		list[i] = "t." + p.dialect.quote(n)
+	}
+	return p.spent("SELECT " + strings.Join(list, ", ") + " FROM (" + p.relation(top.in[0]) + ") AS t" + p.order(top.keys, "t.") + " LIMIT " + strconv.FormatInt(top.n, 10))
+}
+
+// stored tells whether the rows of a step are rows of the store.
+func stored(r *relation, depth int) bool {
+	switch {
+	case r.op == "scan":
+		return r.prefix == ""
+	case depth > MaxDepth || r.op != "filter" && r.op != "limit" && r.op != "union":
+		return false
+	}
+	for _, in := range r.in {
+		if !stored(in, depth+1) {
+			return false
+		}
+	}
+	return true
+}
+
 func (p *printer) order(keys []sortKey, table string) string {
 	if len(keys) == 0 {
 		return ""
@@ -96,10 +126,16 @@ func (p *printer) scan(r *relation) string {
 	list := "*"
 	if r.prefix != "" {
 		names := EventColumns()
+		if kept := p.dialect.kept(KeptCommandLine); kept != "" {
+			names = append(names, kept)
+		}
 		for i, n := range names {
 			names[i] = p.dialect.quote(n) + " AS " + p.dialect.quote(r.scanColumn(n))
 		}
 		list = strings.Join(names, ", ")
+	}
+	if within := p.dialect.within(); within != "" {
+		return "SELECT " + list + " FROM " + p.dialect.quote(within)
 	}
 	at := p.dialect.quote("time")
 	return "SELECT " + list + " FROM events WHERE " + at + " >= " + p.instant(p.span.From) + " AND " + at + " < " + p.instant(p.span.To)

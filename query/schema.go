@@ -45,7 +45,9 @@ type visible struct {
 type scope struct {
 	cols   []visible
 	fields string // physical column with the native fields as JSON
+	kept   string // what stands before the columns of kept fields
 	whole  bool   // the rows are whole events
+	scan   bool   // what the store keeps besides the events' columns is there still
 }
 
 func (s *scope) find(name string) (visible, bool) {
@@ -90,9 +92,23 @@ func (s *scope) copied() scope {
 	return c
 }
 
+// events tells whether the rows are events with their columns as they are.
+func (s *scope) events() bool {
+	names := EventColumns()
+	if !s.whole || len(s.cols) != len(names) {
+		return false
+	}
+	for i, n := range names {
+		if s.cols[i].name != n || s.cols[i].physical != n {
+			return false
+		}
+	}
+	return true
+}
+
 // eventScope is the scope of a scan.
 func eventScope(r *relation) scope {
-	s := scope{whole: true, fields: r.scanColumn("fields")}
+	s := scope{whole: true, scan: true, fields: r.scanColumn("fields"), kept: r.prefix}
 	for _, n := range EventColumns() {
 		s.cols = append(s.cols, visible{n, r.scanColumn(n), columns[n], false})
 	}

@@ -210,7 +210,7 @@ func (s *Spine) arrived(ctx context.Context, q *query.Query, a events.Arrived, r
 	if err != nil {
 		return events.Result{}, err
 	}
-	return s.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, Own: st.Raw, MaxRows: rows, Arrived: &a})
+	return s.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Own: st.Raw, MaxRows: rows, Arrived: &a})
 }
 
 // holdBack leaves out alerts of groups that had one not long ago.

@@ -168,7 +168,7 @@ func compiled(t testing.TB, l *lab, text string, from, to time.Time, rows int) S
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	return Statement{SQL: st.SQL, Args: st.Args, Own: st.Raw, From: from, To: to, MaxRows: rows}
+	return Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Own: st.Raw, From: from, To: to, MaxRows: rows}
 }
 
 // onceEach ends the writer between each two steps, and begins anew.
@@ -319,6 +319,7 @@ func goldenRows(t testing.TB) []row {
 				}
 			}
 		}
+		r.keep()
 		out = append(out, r)
 	}
 	return out

@@ -16,7 +16,6 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -204,8 +203,11 @@ type Column struct {
 
 // Statement is a search: one SELECT over the relation "events".
 type Statement struct {
-	SQL      string
-	Args     []any
+	SQL  string
+	Args []any
+	// Find is a SELECT of query.Places for the same rows, "" for none.
+	Find     string
+	FindArgs []any
 	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int
@@ -304,82 +306,6 @@ func plain(v any) any {
 	return v
 }
 
-// relation is the SELECT that makes "events" of the segments of a range.
-func (s *Store) relation(ctx context.Context, st Statement) (string, error) {
-	segs, err := s.manifest.Segments(ctx, st.From, st.To)
-	if err != nil {
-		return "", fmt.Errorf("events: %w", err)
-	}
-	if st.Arrived == nil {
-		return s.relationOf(segs, ""), nil
-	}
-	segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return g.Form == 0 || !st.Arrived.covers(&g) })
-	return s.relationOf(segs, st.Arrived.where()), nil
-}
-
-func (a *Arrived) covers(g *holdfast.Segment) bool {
-	return slices.ContainsFunc(g.Covers(), func(r holdfast.Range) bool { return r.Last > a.After && r.First <= a.Upto })
-}
-
-func (a *Arrived) where() string {
-	out := fmt.Sprintf(` WHERE "position" > %d AND "position" <= %d AND "drill" = ''`, a.After, a.Upto)
-	if !a.From.IsZero() {
-		out += ` AND "received" >= TIMESTAMP ` + literal(stamp(a.From))
-	}
-	if !a.To.IsZero() {
-		out += ` AND "received" < TIMESTAMP ` + literal(stamp(a.To))
-	}
-	return out
-}
-
-// relationOf is relation of some segments, with a condition on what they store.
-func (s *Store) relationOf(segs []holdfast.Segment, where string) string {
-	var parts []string
-	for _, form := range []int{0, holdfast.SegmentForm} {
-		if files := s.files(segs, form); files != "" {
-			parts = append(parts, "SELECT "+columnsOf(form)+" FROM "+files+where)
-		}
-	}
-	if len(parts) > 0 {
-		return strings.Join(parts, " UNION ALL ")
-	}
-	cols := make([]string, len(relation))
-	for i, c := range relation {
-		cols[i] = "NULL::" + c.kind + ` AS "` + c.name + `"`
-	}
-	return "SELECT " + strings.Join(cols, ", ") + " WHERE false"
-}
-
-func columnsOf(form int) string {
-	cols := make([]string, len(relation))
-	for i, c := range relation {
-		cols[i] = stored(c, form) + ` AS "` + c.name + `"`
-	}
-	return strings.Join(cols, ", ")
-}
-
-// stored is a column as a file of a form has it.
-func stored(c column, form int) string {
-	if c.kind == "TIMESTAMP" && form == 0 {
-		return `"` + c.stored + `"::TIMESTAMP`
-	}
-	return `"` + c.stored + `"`
-}
-
-// files are those segments of a form as a table, "" for none.
-func (s *Store) files(segs []holdfast.Segment, form int) string {
-	var files []string
-	for _, g := range segs {
-		if g.Form == form {
-			files = append(files, literal(filepath.Join(s.dir, filepath.FromSlash(g.Path))))
-		}
-	}
-	if len(files) == 0 {
-		return ""
-	}
-	return "read_parquet([" + strings.Join(files, ", ") + "])"
-}
-
 // Event returns one event, or ErrNotFound.
 func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event, error) {
 	if s.far != nil {
@@ -403,11 +329,9 @@ func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event,
 
 func (s *Store) find(ctx context.Context, segs []holdfast.Segment, id holdfast.EventID) (holdfast.Event, error) {
 	var parts []string
-	for _, form := range []int{0, holdfast.SegmentForm} {
-		if files := s.files(segs, form); files != "" {
-			at, received := stored(column{stored: "time", kind: "TIMESTAMP"}, form), stored(column{stored: "received", kind: "TIMESTAMP"}, form)
-			parts = append(parts, "SELECT id, "+at+", "+received+", dataset, source, asset, trouble, drill, fields, raw, raw_bytes FROM "+files+" WHERE id = $1")
-		}
+	for _, t := range tablesOf(segs, "") {
+		at, received := stored(column{stored: "time", kind: "TIMESTAMP"}, t.form), stored(column{stored: "received", kind: "TIMESTAMP"}, t.form)
+		parts = append(parts, "SELECT id, "+at+", "+received+", dataset, source, asset, trouble, drill, fields, raw, raw_bytes FROM "+s.files(t.segs)+" WHERE id = $1")
 	}
 	var r row
 	var at, received time.Time

@@ -30,7 +30,8 @@ type far struct{ db *clickhouse.DB }
 const farTable = "holdfast_events"
 
 // storedColumn is a column of a segment, by the fields of row. All that ClickHouse
-// is told of columns comes from here.
+// is told of columns comes from here. Kept fields are not: "fields" has them, and
+// rows of before would have none.
 type storedColumn struct {
 	name   string
 	index  int
@@ -43,6 +44,9 @@ func storedColumns() []storedColumn {
 	out := make([]storedColumn, 0, t.NumField())
 	for i := range t.NumField() {
 		name, rest, _ := strings.Cut(t.Field(i).Tag.Get("parquet"), ",")
+		if isKept(name) {
+			continue
+		}
 		c := storedColumn{name: name, index: i, time: strings.HasPrefix(rest, "timestamp")}
 		c.number = !c.time && t.Field(i).Type.Kind() == reflect.Int64
 		out = append(out, c)
@@ -139,7 +143,7 @@ func (s *Store) Dialect() query.Dialect {
 	if s.far != nil {
 		return query.ClickHouse()
 	}
-	return query.DuckDB()
+	return query.Segments()
 }
 
 func batchOf(g *holdfast.Segment) clickhouse.Batch {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/query"
 )
 
 // Retain is what retention works with.
@@ -341,7 +342,7 @@ func (s *Store) SegmentIDs(ctx context.Context, g holdfast.Segment, st Statement
 	if s.far != nil {
 		return s.far.ids(ctx, &g, st)
 	}
-	text := "WITH events AS (" + s.relationOf([]holdfast.Segment{g}, "") + ") SELECT id FROM (" + st.SQL + ")"
+	text := "WITH events AS (" + s.relationOf(tablesOf([]holdfast.Segment{g}, ""), "") + "), \"" + query.Within + "\" AS (SELECT * FROM events) SELECT id FROM (" + st.SQL + ")"
 	if err := s.onlySelect(ctx, text); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"holdfast"
+	"holdfast/query"
 )
 
 // row is an event as a segment keeps it. Text is never null. Times are of UTC and
@@ -39,6 +40,57 @@ type row struct {
 	// Position is that of the event's block on the bus; 0 in a segment from
 	// before it was kept.
 	Position int64 `parquet:"position,delta"`
+	// CommandLine is that field once more, so that it is searched without the
+	// others; of no use where kept was not yet (keptForm).
+	CommandLine string `parquet:"command_line,dict"`
+}
+
+// keptForm is the first form of segments that keeps fields as columns.
+const keptForm = 2
+
+// kept are the native fields that have a column of their own: as text, a list as
+// JSON, as the search itself would take them out of "fields".
+var kept = []struct{ field, stored string }{{query.KeptCommandLine, "command_line"}}
+
+// keep fills the columns of kept fields from the others.
+func (r *row) keep() {
+	v, err := fastjson.Parse(r.Fields)
+	if err != nil {
+		return // whoever reads the event says so
+	}
+	r.CommandLine = keptText(v.Get(query.KeptCommandLine))
+}
+
+func keptText(v *fastjson.Value) string {
+	switch {
+	case v == nil || v.Type() == fastjson.TypeNull:
+		return ""
+	case v.Type() == fastjson.TypeString:
+		return string(v.GetStringBytes())
+	}
+	return v.String()
+}
+
+// keptOf is the text of a field that has a column of its own.
+func keptOf(e *holdfast.Event, name string) string {
+	at := -1
+	for i := range e.Fields {
+		if e.Fields[i].Name != name {
+			continue
+		}
+		if at >= 0 { // several make a list
+			v, err := fastjson.ParseBytes(e.AppendFieldsJSON(nil))
+			if err != nil {
+				return ""
+			}
+			return keptText(v.Get(name))
+		}
+		at = i
+	}
+	if at < 0 || e.Fields[at].Kind == holdfast.Null {
+		return ""
+	}
+	return utf8Text(e.Fields[at].Text)
 }
 
 // column is a column of the relation "events": its name there, in the segment,
@@ -76,7 +128,7 @@ var blooms = []string{"id", "user_name", "source_ip", "destination_ip", "file_ha
 func newRow(e *holdfast.Event, entities []holdfast.Entity) row {
 	r := row{
 		ID: e.ID.String(), Time: clamp(e.Time), Received: clamp(e.Received), Dataset: e.Dataset, Source: utf8Text(e.Source), Asset: e.Asset,
-		Trouble: utf8Text(e.Trouble), Drill: e.Drill, Fields: string(e.AppendFieldsJSON(nil)),
+		Trouble: utf8Text(e.Trouble), Drill: e.Drill, Fields: string(e.AppendFieldsJSON(nil)), CommandLine: keptOf(e, query.KeptCommandLine),
 	}
 	if utf8.Valid(e.Raw) {
 		r.Raw = string(e.Raw)
@@ -115,6 +167,15 @@ func (r *row) entity(kind string) *string {
 		return &r.Principal
 	}
 	return nil
+}
+
+func isKept(stored string) bool {
+	for _, k := range kept {
+		if k.stored == stored {
+			return true
+		}
+	}
+	return false
 }
 
 func utf8Text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

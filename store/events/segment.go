@@ -245,6 +245,11 @@ func (s *source) fill() {
 	for s.n = 0; s.n == 0 && err == nil; {
 		s.n, err = s.r.Read(s.buf)
 	}
+	if s.seg.Form < keptForm {
+		for i := range s.buf[:s.n] {
+			s.buf[i].keep()
+		}
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.n, s.err = 0, fmt.Errorf("segment %s: %w", s.seg.ID, err)
 	} else if err != nil {

@@ -31,6 +31,9 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 	if s.far != nil {
 		return s.far.stream(ctx, st, head, row)
 	}
+	if st.Find != "" && st.MaxRows <= mostFetched {
+		return s.streamFound(ctx, st, head, row)
+	}
 	text, err := s.text(ctx, st)
 	if err != nil {
 		return false, err
@@ -93,21 +96,19 @@ func finite(v any) any {
 	return v
 }
 
-// text is the statement with the relation "events" before it, checked by the
-// engine's own parser.
+// text is the statement with its relations before it, checked by the engine's own
+// parser.
 func (s *Store) text(ctx context.Context, st Statement) (string, error) {
-	rel, err := s.relation(ctx, st)
+	r, err := s.relations(ctx, st)
 	if err != nil {
 		return "", err
 	}
-	with := "WITH events AS (" + rel + ") "
-	if st.Own != "" { // what somebody wrote sees the range and nothing else
+	if st.Own != "" {
 		if err := s.check(ctx, st.Own); err != nil {
 			return "", err
 		}
-		with = "WITH stored AS (" + rel + "), events AS (SELECT * FROM stored" + bounded(st) + ") "
 	}
-	text := with + st.SQL
+	text := r.with + st.SQL
 	if err := s.onlySelect(ctx, text); err != nil {
 		return "", err
 	}
