@@ -65,7 +65,7 @@ func (clickHouse) format(parts []string) string {
 	return "formatDateTime($1, '" + strings.Join(parts, "") + "')"
 }
 
-func (clickHouse) bucket(us int64, of string) string {
+func (clickHouse) bucket(us int64, of string, _ bool) string {
 	n := strconv.FormatInt(us, 10)
 	return "fromUnixTimestamp64Micro(intDiv(toUnixTimestamp64Micro(" + of + "), " + n + ") * " + n + ", 'UTC')"
 }

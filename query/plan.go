@@ -3,6 +3,8 @@ package query
 import (
 	"fmt"
 	"strings"
+
+	"holdfast"
 )
 
 // planner rewrites a plan into one that gives the same rows for less work. It
@@ -24,6 +26,10 @@ func (pl *planner) walk(r *relation, depth int) {
 	if r.op != "filter" {
 		return
 	}
+	if cond, n := asKept(r.cond, 0); n > 0 {
+		r.cond = cond
+		pl.note("hashes are kept in small letters, so the filters of the store are asked")
+	}
 	if cond, n := glance(r.cond, 0); n > 0 {
 		r.cond = cond
 		pl.note("the fields of an event are searched as text before one of them is taken out")
@@ -40,6 +46,37 @@ func (pl *planner) note(s string) {
 		}
 	}
 	pl.notes = append(pl.notes, s)
+}
+
+// asKept compares a hash as it is where it would be compared in small letters, in
+// which the stores keep it. It returns how many it found.
+func asKept(x *scalar, depth int) (*scalar, int) {
+	if depth > MaxDepth {
+		return x, 0
+	}
+	switch x.op {
+	case "and", "or", "not":
+		args, n := make([]*scalar, len(x.args)), 0
+		for i, a := range x.args {
+			kept, m := asKept(a, depth+1)
+			args[i], n = kept, n+m
+		}
+		if n == 0 {
+			return x, 0
+		}
+		y := *x
+		y.args = args
+		return &y, n
+	case "eq", "oneof":
+		of := x.args[0]
+		if of.op != "lower" || of.args[0].op != "column" || of.args[0].text != holdfast.EntityHash || x.op == "eq" && x.args[1].op != "text" {
+			return x, 0
+		}
+		y := *x
+		y.args = append([]*scalar{of.args[0]}, x.args[1:]...)
+		return &y, 1
+	}
+	return x, 0
 }
 
 // glance puts before each condition on a native field that names a text the

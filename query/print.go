@@ -246,13 +246,17 @@ func (p *printer) scalar(x *scalar) string {
 		p.args[n-1] = arg
 		return sql
 	case "bucket":
-		return p.spent(p.dialect.bucket(x.us, p.scalar(x.args[0])))
+		return p.spent(p.dialect.bucket(x.us, p.scalar(x.args[0]), isEventTime(x.args[0])))
 	case "insub":
 		return p.spent("(" + p.scalar(x.args[0]) + " IN (" + p.relation(x.in) + "))")
 	case "below": // the cut-off of the planner: at least the least of a few
 		return p.spent("(" + p.scalar(x.args[0]) + " >= (" + p.relation(x.in) + "))")
 	}
 	return p.spent(p.operation(x))
+}
+
+func isEventTime(x *scalar) bool {
+	return x.op == "column" && (x.text == "time" || x.text == "received")
 }
 
 func (p *printer) operation(x *scalar) string {

@@ -133,7 +133,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.db.SetMaxOpenConns(4)
 	// Searches may read the segments and nothing else of this machine.
 	for _, q := range []string{
-		"SET memory_limit = " + literal(o.Memory), "SET threads = 2", "SET temp_directory = ''", lateColumns,
+		"SET memory_limit = " + literal(o.Memory), "SET threads = 2", "SET parquet_metadata_cache = true", "SET temp_directory = ''", lateColumns,
 		"SET autoinstall_known_extensions = false", "SET autoload_known_extensions = false",
 		"SET allowed_directories = [" + literal(dir+"/") + "]", "SET enable_external_access = false", "SET TimeZone = 'UTC'", "SET lock_configuration = true",
 	} {

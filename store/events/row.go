@@ -14,7 +14,8 @@ import (
 
 // row is an event as a segment keeps it. Text is never null. Times are of UTC and
 // do not say so, because DuckDB reads those that do as times of a zone, and has to
-// ask a calendar about each.
+// ask a calendar about each. What seldom comes back, or is long, has no dictionary:
+// to fetch one event, all of it would have to be read.
 type row struct {
 	ID          string `parquet:"id"`
 	Time        int64  `parquet:"time,timestamp(microsecond:local),delta"`
@@ -28,8 +29,8 @@ type row struct {
 	Destination string `parquet:"destination_ip,dict"`
 	Process     string `parquet:"process_name,dict"`
 	Executable  string `parquet:"process_executable,dict"`
-	Hash        string `parquet:"file_hash_sha256,dict"`
-	File        string `parquet:"file_path,dict"`
+	Hash        string `parquet:"file_hash_sha256"`
+	File        string `parquet:"file_path"`
 	Domain      string `parquet:"url_domain,dict"`
 	Principal   string `parquet:"cloud_principal,dict"`
 	Trouble     string `parquet:"trouble,dict"`
