@@ -16,19 +16,35 @@ import (
 	"holdfast"
 )
 
-// zoned is a row as the first form had it: its times say that they are of UTC.
-func zoned() reflect.Type {
+// ofForm is a row as a form had it: before the second, no field had a column of its
+// own, and before the first, times said that they are of UTC.
+func ofForm(form int) reflect.Type {
 	t := reflect.TypeFor[row]()
-	fields := make([]reflect.StructField, t.NumField())
-	for i := range fields {
-		fields[i] = t.Field(i)
-		fields[i].Tag = reflect.StructTag(strings.Replace(string(fields[i].Tag), "microsecond:local", "microsecond", 1))
+	var fields []reflect.StructField
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("parquet"), ","); form < keptForm && isKept(name) {
+			continue
+		}
+		if form == 0 {
+			f.Tag = reflect.StructTag(strings.Replace(string(f.Tag), "microsecond:local", "microsecond", 1))
+		}
+		fields = append(fields, f)
 	}
 	return reflect.StructOf(fields)
 }
 
-// age rewrites the newest segment in the first form.
-func (l *lab) age(t *testing.T) {
+// older is a row as a value of an older form.
+func older(r *row, form int) any {
+	v := reflect.New(ofForm(form))
+	for i := range v.Elem().NumField() {
+		v.Elem().Field(i).Set(reflect.ValueOf(r).Elem().FieldByName(v.Elem().Type().Field(i).Name))
+	}
+	return v.Interface()
+}
+
+// age rewrites the newest segment in an older form.
+func (l *lab) age(t *testing.T, form int) {
 	t.Helper()
 	ctx := context.Background()
 	segs, err := l.state.Segments(ctx, time.Time{}, time.Time{})
@@ -46,9 +62,9 @@ func (l *lab) age(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w := parquet.NewWriter(f, parquet.SchemaOf(reflect.New(zoned()).Interface()))
+	w := parquet.NewWriter(f, parquet.SchemaOf(reflect.New(ofForm(form)).Interface()))
 	for i := range rows {
-		if err := w.Write(reflect.ValueOf(&rows[i]).Elem().Convert(zoned()).Interface()); err != nil {
+		if err := w.Write(older(&rows[i], form)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +72,7 @@ func (l *lab) age(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := seg
-	old.ID, old.Form = seg.ID+"-old", 0
+	old.ID, old.Form = seg.ID+"-old", form
 	if err := l.state.ReplaceSegments(ctx, []string{seg.ID}, old); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +87,7 @@ func TestFormsGoTogether(t *testing.T) {
 	if err := errors.Join(w.Add(ctx, 1, block(0, 10)), w.Flush(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	l.age(t)
+	l.age(t, 0)
 	same := func(when string, n int64) {
 		t.Helper()
 		if got := l.count(t); got != n {
