@@ -164,7 +164,7 @@ func (p *printer) wide(x *scalar) string {
 func (p *printer) computed(list []computed, wide bool) string {
 	out := make([]string, len(list))
 	for i, c := range list {
-		sql := ""
+		var sql string
 		if wide {
 			sql = p.wide(c.expr)
 		} else {

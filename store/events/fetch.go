@@ -17,14 +17,19 @@ import (
 	"holdfast"
 )
 
-// mostFetched is the most events of an answer that are fetched one by one; of
-// more, so many pages are read that the engine reads them as fast.
-const mostFetched = 2000
+const (
+	// mostFetched is the most events of an answer that are fetched one by one; of
+	// more, so many pages are read that the engine reads them as fast.
+	mostFetched = 10_000
+	// firstFetched is how many are handed on before the others are fetched, and
+	// fetchedEach how many of those at a time.
+	firstFetched, fetchedEach = 200, 1000
+)
 
 // fetchers is how many row groups are read at the same time.
 const fetchers = 2
 
-// spot is where an event lies, and where it stands in the answer.
+// spot is where an event lies, and where it stands among those that are fetched.
 type spot struct {
 	table, file int
 	row         int64
@@ -54,10 +59,6 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 	if truncated = len(places) > st.MaxRows; truncated {
 		places = places[:st.MaxRows]
 	}
-	found, err := s.fetch(ctx, r.tables, places)
-	if err != nil {
-		return false, err
-	}
 	cols := make([]Column, len(relation))
 	for i, c := range relation {
 		cols[i] = Column{c.name, kindOf(c.kind)}
@@ -65,10 +66,18 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 	if err := head(cols); err != nil {
 		return false, err
 	}
-	for _, vals := range found {
-		if err := row(vals); err != nil {
+	for n := firstFetched; len(places) > 0; n = fetchedEach {
+		n = min(n, len(places))
+		found, err := s.fetch(ctx, r.tables, places[:n])
+		if err != nil {
 			return false, err
 		}
+		for _, vals := range found {
+			if err := row(vals); err != nil {
+				return false, err
+			}
+		}
+		places = places[n:]
 	}
 	return truncated, nil
 }
@@ -77,7 +86,7 @@ func spotsOf(rows *sql.Rows) ([]spot, error) {
 	defer rows.Close()
 	var out []spot
 	for rows.Next() {
-		p := spot{rank: len(out)}
+		var p spot
 		if err := rows.Scan(&p.table, &p.file, &p.row); err != nil {
 			return nil, err
 		}
@@ -90,6 +99,9 @@ func spotsOf(rows *sql.Rows) ([]spot, error) {
 // order of their ranks.
 func (s *Store) fetch(ctx context.Context, tables []table, places []spot) ([][]any, error) {
 	out := make([][]any, len(places))
+	for i := range places {
+		places[i].rank = i
+	}
 	slices.SortFunc(places, func(a, b spot) int {
 		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.file, b.file), cmp.Compare(a.row, b.row))
 	})

@@ -87,7 +87,7 @@ func (l *lab) both(t *testing.T, text string, r query.Range) (want, got []string
 		t.Fatalf("%s: %v", text, err)
 	}
 	for i, out := range []*[]string{&want, &got} {
-		o := query.Options{Range: r, MaxRows: 30, Dialect: query.DuckDB(), Plain: true}
+		o := query.Options{Range: r, MaxRows: 250, Dialect: query.DuckDB(), Plain: true}
 		if i == 1 {
 			o.Dialect, o.Plain = l.store.Dialect(), false
 		}
@@ -95,7 +95,7 @@ func (l *lab) both(t *testing.T, text string, r query.Range) (want, got []string
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		res, err := l.store.Query(context.Background(), Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: r.From, To: r.To, MaxRows: 30})
+		res, err := l.store.Query(context.Background(), Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: r.From, To: r.To, MaxRows: 250})
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", text, err, st.SQL)
 		}
