@@ -178,6 +178,6 @@ func sizeOf(v any) int {
 }
 
 // lateColumns has DuckDB find the newest rows by the columns that a search asks
-// about, and fetch the others for those alone: 50 times faster for the last 100
-// events of a host (BenchmarkSearch).
+// about, and fetch the others for those alone, where Find does not: it reads all
+// rows between the first and the last of them.
 const lateColumns = "SET late_materialization_max_rows = 100000"
