@@ -110,10 +110,12 @@ type view struct {
 	source holdfast.Logsource
 	rules  []*compiled
 	entry  []int32 // by rule: where its program begins
-	steps  []step
-	quicks []quick
-	values []value
-	slow   []*predicate
+	// guarded says which rules have filters, a bit for each.
+	guarded []uint64
+	steps   []step
+	quicks  []quick
+	values  []value
+	slow    []*predicate
 	// numbers are those of the predicates in quicks plus one, by the engine's.
 	numbers []int32
 	// names are the engine's slots and those of the dataset's own names.
@@ -180,7 +182,10 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		i := int32(len(v.rules))
 		v.rules, v.entry = append(v.rules, c), append(v.entry, a.rule(c))
 		if i&63 == 0 {
-			v.always = append(v.always, 0)
+			v.always, v.guarded = append(v.always, 0), append(v.guarded, 0)
+		}
+		if len(c.except) > 0 {
+			v.guarded[i>>6] |= 1 << (i & 63)
 		}
 		if !c.indexed {
 			v.always[i>>6] |= 1 << (i & 63)
@@ -230,11 +235,11 @@ func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
 	for w, word := range s.marked {
 		for ; word != 0; word &= word - 1 {
 			i := w<<6 + bits.TrailingZeros64(word)
-			c := v.rules[i]
-			if at := v.entry[i]; at == byTree && !c.search.holds(s) || at != byTree && !s.run(at) {
+			if at := v.entry[i]; at == byTree && !v.rules[i].search.holds(s) || at != byTree && !s.run(at) {
 				continue
 			}
-			if slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
+			c := v.rules[i]
+			if v.guarded[w]>>(i&63)&1 != 0 && slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
 				continue
 			}
 			hits = append(hits, Hit{c.rule, c.search.explain(s)})

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -21,12 +21,11 @@ type literal struct {
 type fieldIndex struct {
 	rules []int32 // of all literals, one after the other
 
-	whole   map[string]literal
-	lengths uint64 // of the texts in whole: bit n, or 63 for all that are longer
-	starts  ends
-	ends    ends
-	inside  substrings // of ASCII alone
-	wide    substrings // the others; a text of ASCII has none of them
+	whole  wholes
+	starts ends
+	ends   ends
+	inside substrings // of ASCII alone
+	wide   substrings // the others; a text of ASCII has none of them
 }
 
 // find marks the rules for which a folded text is a witness, and reports whether
@@ -34,11 +33,9 @@ type fieldIndex struct {
 // the text is ASCII.
 func (f *fieldIndex) find(text string, plain bool, marked []uint64) bool {
 	found := false
-	if f.lengths>>min(len(text), 63)&1 != 0 {
-		if l, ok := f.whole[text]; ok {
-			if found = f.mark(&l, marked); marked == nil {
-				return true
-			}
+	if l := f.whole.get(text); l != nil {
+		if found = f.mark(l, marked); marked == nil {
+			return true
 		}
 	}
 	if f.ends.sizes != 0 && f.atEnd(text, marked) {
@@ -94,11 +91,21 @@ func (b *builder) add(rule int32, w witness) {
 }
 
 func (b *builder) done() map[int32]*fieldIndex {
-	out := map[int32]*fieldIndex{}
-	for slot, places := range b.fields {
-		f := &fieldIndex{}
+	out, list := map[int32]*fieldIndex{}, make([]fieldIndex, len(b.fields))
+	var texts blob
+	size := 0
+	for _, places := range b.fields {
+		for _, of := range places {
+			for text := range of {
+				size += len(text)
+			}
+		}
+	}
+	texts.Grow(size)
+	for _, slot := range slices.Sorted(maps.Keys(b.fields)) {
+		f := &list[len(out)]
 		literals := func(p place) (plain, wide []literal) {
-			for text, rules := range places[p] {
+			for text, rules := range b.fields[slot][p] {
 				from := int32(len(f.rules))
 				f.rules = append(f.rules, rules...)
 				l := literal{text, from, int32(len(f.rules))}
@@ -108,24 +115,22 @@ func (b *builder) done() map[int32]*fieldIndex {
 					plain = append(plain, l)
 				}
 			}
-			for _, list := range [][]literal{plain, wide} { // for what is built to be the same each time
-				slices.SortFunc(list, func(a, b literal) int { return strings.Compare(a.text, b.text) })
-			}
-			return plain, wide
+			return sorted(plain), sorted(wide)
 		}
-		if list, _ := literals(whole); len(list) > 0 {
-			f.whole = make(map[string]literal, len(list))
-			for _, l := range list {
-				f.whole[l.text] = l
-				f.lengths |= 1 << min(len(l.text), 63)
-			}
-		}
-		list, _ := literals(atStart)
-		f.starts = newEnds(list, false)
-		list, _ = literals(atEnd)
-		f.ends = newEnds(list, true)
+		of, _ := literals(whole)
+		texts.keep(of)
+		f.whole = newWholes(of)
+		of, _ = literals(atStart)
+		texts.keep(of)
+		f.starts = newEnds(of, false)
+		of, _ = literals(atEnd)
+		texts.keep(of)
+		f.ends = newEnds(of, true)
 		plain, wide := literals(inside)
+		texts.keep(plain)
+		texts.keep(wide)
 		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
+		f.rules = slices.Clip(f.rules)
 		out[slot] = f
 	}
 	return out

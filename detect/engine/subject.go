@@ -232,7 +232,7 @@ func (s *subject) candidates() {
 func (s *subject) mayHaveKeyword() bool {
 	k := s.view.keywords
 	in := &k.inside
-	if k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
+	if k.whole.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
 		return true
 	}
 	if len(s.buf) > 0 && k.within(in, unsafe.String(unsafe.SliceData(s.buf), len(s.buf)), nil) { //nolint:gosec // read only
