@@ -209,7 +209,7 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		}
 	}
 	v.pool.New = func() any {
-		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
+		return &subject{view: v, known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
 	}
 	return v
 }
