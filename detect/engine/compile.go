@@ -92,6 +92,7 @@ type predicate struct {
 	negated bool
 	ref     bool
 	part    sigma.TimePart
+	says    string // the operator, for reasons
 	tests   []test
 	// among is an index of the texts of a long list, of which any will do, by
 	// test; but for the tests that rest names, in order.
@@ -172,6 +173,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 		}
 		p.tests = append(p.tests, t)
 	}
+	p.says = says(p)
 	p.indexList()
 	p.chance = chanceOf(p)
 	c.same[string(c.key)] = p

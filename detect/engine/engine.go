@@ -231,7 +231,6 @@ func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
 	s := v.pool.Get().(*subject)
 	s.begin(ev)
 	s.candidates()
-	var hits []Hit
 	for w, word := range s.marked {
 		for ; word != 0; word &= word - 1 {
 			i := w<<6 + bits.TrailingZeros64(word)
@@ -242,9 +241,12 @@ func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
 			if v.guarded[w]>>(i&63)&1 != 0 && slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
 				continue
 			}
-			hits = append(hits, Hit{c.rule, c.search.explain(s)})
+			from := len(s.because)
+			c.search.explain(s)
+			s.held = append(s.held, held{c.rule, from, len(s.because)})
 		}
 	}
+	hits := s.hits()
 	s.end()
 	v.pool.Put(s)
 	return hits

@@ -25,7 +25,11 @@ type subject struct {
 	marked []uint64 // candidates, a bit for each rule of the view
 
 	rawLow string
-	plans  [plans]plan
+
+	held    []held
+	because []holdfast.Predicate // of all that hold, one after the other
+
+	plans [plans]plan
 }
 
 // folded is a folded text. The zero value is one not worked out yet.
