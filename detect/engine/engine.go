@@ -115,6 +115,7 @@ type view struct {
 	steps   []step
 	quicks  []quick
 	values  []value
+	texts   string // of the values
 	slow    []*predicate
 	// numbers are those of the predicates in quicks plus one, by the engine's.
 	numbers []int32

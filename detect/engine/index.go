@@ -13,13 +13,17 @@ import (
 // literal is a text and where in the index's list the rules are that it is a
 // witness of.
 type literal struct {
-	text     string
+	at, size uint32 // where in the index's texts it stands
 	from, to int32
 }
+
+// of returns the text.
+func (l *literal) of(texts string) string { return texts[l.at : l.at+l.size] }
 
 // fieldIndex holds the witnesses of one field, all folded.
 type fieldIndex struct {
 	rules []int32 // of all literals, one after the other
+	texts string  // those of all literals, of all fields
 
 	whole  wholes
 	starts ends
@@ -33,7 +37,7 @@ type fieldIndex struct {
 // the text is ASCII.
 func (f *fieldIndex) find(text string, plain bool, marked []uint64) bool {
 	found := false
-	if l := f.whole.get(text); l != nil {
+	if l := f.whole.get(text, f.texts); l != nil {
 		if found = f.mark(l, marked); marked == nil {
 			return true
 		}
@@ -92,46 +96,39 @@ func (b *builder) add(rule int32, w witness) {
 
 func (b *builder) done() map[int32]*fieldIndex {
 	out, list := map[int32]*fieldIndex{}, make([]fieldIndex, len(b.fields))
-	var texts blob
-	size := 0
-	for _, places := range b.fields {
-		for _, of := range places {
-			for text := range of {
-				size += len(text)
-			}
-		}
-	}
-	texts.Grow(size)
-	for _, slot := range slices.Sorted(maps.Keys(b.fields)) {
-		f := &list[len(out)]
-		literals := func(p place) (plain, wide []literal) {
-			for text, rules := range b.fields[slot][p] {
-				from := int32(len(f.rules))
-				f.rules = append(f.rules, rules...)
-				l := literal{text, from, int32(len(f.rules))}
-				if p == inside && !ascii(text) {
-					wide = append(wide, l)
-				} else {
-					plain = append(plain, l)
-				}
-			}
-			return sorted(plain), sorted(wide)
-		}
-		of, _ := literals(whole)
-		texts.keep(of)
-		f.whole = newWholes(of)
-		of, _ = literals(atStart)
-		texts.keep(of)
-		f.starts = newEnds(of, false)
-		of, _ = literals(atEnd)
-		texts.keep(of)
-		f.ends = newEnds(of, true)
-		plain, wide := literals(inside)
-		texts.keep(plain)
-		texts.keep(wide)
-		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
-		f.rules = slices.Clip(f.rules)
+	slots := slices.Sorted(maps.Keys(b.fields)) // for what is built to be the same each time
+	var texts []byte
+	var of [4][][]literal // by place and field
+	for i, slot := range slots {
+		f := &list[i]
 		out[slot] = f
+		for p, lits := range b.fields[slot] {
+			var all []literal
+			for _, text := range slices.Sorted(maps.Keys(lits)) {
+				from := int32(len(f.rules))
+				f.rules = append(f.rules, lits[text]...)
+				all = append(all, literal{uint32(len(texts)), uint32(len(text)), from, int32(len(f.rules))})
+				texts = append(texts, text...)
+			}
+			of[p] = append(of[p], all)
+		}
+		f.rules = slices.Clip(f.rules)
+	}
+	all := string(texts)
+	for i := range list {
+		f := &list[i]
+		f.texts = all
+		f.whole = newWholes(of[whole][i], all)
+		f.starts, f.ends = newEnds(of[atStart][i], all, false), newEnds(of[atEnd][i], all, true)
+		var plain, wide []literal
+		for _, l := range of[inside][i] {
+			if ascii(l.of(all)) {
+				plain = append(plain, l)
+			} else {
+				wide = append(wide, l)
+			}
+		}
+		f.inside, f.wide = newSubstrings(plain, all), newSubstrings(wide, all)
 	}
 	return out
 }

@@ -49,19 +49,18 @@ const (
 
 // value is a plain text.
 type value struct {
-	text  string
-	place place
-	asked bool // asks are pairs of the text, and it is looked for anywhere
-	asks  threeGrams
+	at, size uint32 // where in the view's texts it stands
+	place    place
+	asked    bool // asks are pairs of the text, and it is looked for anywhere
+	asks     threeGrams
 }
 
 // assembler makes the programs of one view.
 type assembler struct {
 	v      *view
 	texts  []byte
-	spans  [][2]int // of each value's text in texts
-	start  int      // of the rule's steps
-	likely []int32  // predicates that hold for most of the rule's candidates
+	start  int     // of the rule's steps
+	likely []int32 // predicates that hold for most of the rule's candidates
 }
 
 // rule adds a rule's program and returns where it begins.
@@ -77,10 +76,7 @@ func (a *assembler) rule(c *compiled) int32 {
 
 // done gives the values their texts, which lie one after the other.
 func (a *assembler) done() {
-	all := string(a.texts)
-	for i, s := range a.spans {
-		a.v.values[i].text = all[s[0]:s[1]]
-	}
+	a.v.texts = string(a.texts)
 	a.v.steps, a.v.quicks, a.v.values = slices.Clip(a.v.steps), slices.Clip(a.v.quicks), slices.Clip(a.v.values)
 }
 
@@ -305,9 +301,8 @@ func (a *assembler) number(p *predicate) int32 {
 	default:
 		for i := range p.tests {
 			text, where := p.tests[i].globs[0].needs()
-			a.spans = append(a.spans, [2]int{len(a.texts), len(a.texts) + len(text)})
+			v := value{at: uint32(len(a.texts)), size: uint32(len(text)), place: where}
 			a.texts = append(a.texts, text...)
-			v := value{place: where}
 			if where == inside && !p.cased {
 				v.asks, v.asked = rarest(text)
 			}
@@ -418,24 +413,25 @@ func (s *subject) one(q *quick, v *value, first int32) bool {
 				continue
 			}
 		}
-		if v.in(text) {
+		if v.in(text, s.view.texts[v.at:v.at+v.size]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (v *value) in(text string) bool {
+// in reports whether want, the text of v, is where it must be.
+func (v *value) in(text, want string) bool {
 	switch v.place {
 	case whole:
-		return text == v.text
+		return text == want
 	case atStart:
-		return strings.HasPrefix(text, v.text)
+		return strings.HasPrefix(text, want)
 	case atEnd:
-		return strings.HasSuffix(text, v.text)
+		return strings.HasSuffix(text, want)
 	case inside:
 	}
-	return strings.Contains(text, v.text)
+	return strings.Contains(text, want)
 }
 
 // quicklyNative is quickly for a name that stands for several of the source's.

@@ -20,15 +20,15 @@ type runs struct {
 	// its key, or all ones if there are several.
 	slots []uint32
 	list  []piece
-	texts []literal
+	least int // the length of the shortest literal
 }
 
 // piece is one run of a literal.
 type piece struct {
-	key     uint64
-	at      int32 // where in the literal it stands
-	next    int32 // of the same hash, plus one
-	literal int32
+	key  uint64
+	at   int32 // where in the literal it stands
+	next int32 // of the same hash, plus one
+	literal
 }
 
 const (
@@ -47,12 +47,12 @@ const (
 	low32  = 1<<32 - 1
 )
 
-func newRuns(literals []literal) runs {
+func newRuns(literals []literal, texts string) runs {
 	if len(literals) == 0 {
 		return runs{}
 	}
-	r := runs{size: 4, stride: 1, texts: literals}
-	switch shortest := len(literals[0].text); { // they are sorted
+	r := runs{size: 4, stride: 1, least: int(literals[0].size)}
+	switch shortest := r.least; { // they are sorted
 	case shortest >= 15:
 		r.size, r.stride = 8, 8
 	case shortest >= 11:
@@ -76,19 +76,21 @@ func newRuns(literals []literal) runs {
 		return uint64(load4(s, i) | blanks&(1<<32-1))
 	}
 	for _, l := range literals {
-		for i := range len(l.text) - r.size + 1 {
-			if n := &seen[at(l.text, i)*keyMul>>48]; *n < 1<<15 {
+		text := l.of(texts)
+		for i := range len(text) - r.size + 1 {
+			if n := &seen[at(text, i)*keyMul>>48]; *n < 1<<15 {
 				*n++
 			}
 		}
 	}
 	r.list = make([]piece, 0, len(literals)*r.stride)
-	for k, l := range literals {
+	for _, l := range literals {
+		text := l.of(texts)
 		// The runs that fewest literals have, and that are least like common text.
 		best, least := 0, 1<<30
-		weights := make([]int, len(l.text)-r.size+1)
+		weights := make([]int, len(text)-r.size+1)
 		for i := range weights {
-			weights[i] = int(seen[at(l.text, i)*keyMul>>48]) + commonness(l.text[i:i+r.size])
+			weights[i] = int(seen[at(text, i)*keyMul>>48]) + commonness(text[i:i+r.size])
 		}
 		for i := range len(weights) - r.stride + 1 {
 			n := 0
@@ -100,7 +102,7 @@ func newRuns(literals []literal) runs {
 			}
 		}
 		for i := best; i < best+r.stride; i++ {
-			key := at(l.text, i)
+			key := at(text, i)
 			h := key * keyMul
 			w, both := r.bits(h)
 			r.filter[w] |= both
@@ -109,7 +111,7 @@ func newRuns(literals []literal) runs {
 			if next != 0 {
 				tag = anyTag
 			}
-			r.list = append(r.list, piece{key, int32(i), int32(next), int32(k)})
+			r.list = append(r.list, piece{key, int32(i), int32(next), l})
 			r.slots[h] = uint32(len(r.list)) | tag<<tagShift
 		}
 	}
@@ -155,9 +157,6 @@ func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) 
 		}
 	}
 }
-
-// shortest is the length of the shortest literal.
-func (r *runs) shortest() int { return len(r.texts[0].text) }
 
 // bits returns the word of the filter and the two bits in it that a run's hash
 // has: two, so that few runs pass by chance, in one word, so that only one is
@@ -224,9 +223,8 @@ func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked [
 		if x.key != key {
 			continue
 		}
-		l := &r.texts[x.literal]
-		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], l.text) {
-			if found = f.mark(l, marked); marked == nil {
+		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], x.of(f.texts)) {
+			if found = f.mark(&x.literal, marked); marked == nil {
 				return true
 			}
 		}

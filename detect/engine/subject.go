@@ -150,7 +150,7 @@ func (s *subject) mayHaveKeyword() bool {
 			continue
 		}
 		text := s.event.Fields[i].Text
-		if unfolded && narrow && len(text) < in.runs.shortest() {
+		if unfolded && narrow && len(text) < in.runs.least {
 			continue
 		}
 		if unfolded && (ascii(text) || narrow && nearASCII(text)) {

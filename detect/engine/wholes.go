@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"math/bits"
-	"slices"
-	"strings"
-)
+import "math/bits"
 
 // wholes finds literals that are a whole text, in a table with open addresses.
 // It is a hash map that asks for less memory than Go's: a miss mostly looks at
@@ -16,14 +12,14 @@ type wholes struct {
 	list    []literal
 }
 
-func newWholes(literals []literal) (w wholes) {
+func newWholes(literals []literal, texts string) (w wholes) {
 	if len(literals) == 0 {
 		return w
 	}
 	size := bits.Len(uint(len(literals) * 2))
 	w.shift, w.slots, w.list = uint8(64-size), make([]uint32, 1<<size), literals
 	for i := range literals {
-		text := literals[i].text
+		text := literals[i].of(texts)
 		w.lengths |= 1 << min(len(text), 63)
 		h := wholeHash(text)
 		at := h >> w.shift
@@ -36,7 +32,7 @@ func newWholes(literals []literal) (w wholes) {
 }
 
 // get returns the literal that a text is; nil if it is none.
-func (w *wholes) get(text string) *literal {
+func (w *wholes) get(text, texts string) *literal {
 	if w.lengths>>min(len(text), 63)&1 == 0 {
 		return nil
 	}
@@ -47,7 +43,7 @@ func (w *wholes) get(text string) *literal {
 			return nil
 		}
 		if slot>>tagShift == wholeTag(h) {
-			if l := &w.list[slot&(1<<tagShift-1)-1]; l.text == text {
+			if l := &w.list[slot&(1<<tagShift-1)-1]; l.of(texts) == text {
 				return l
 			}
 		}
@@ -65,23 +61,3 @@ func wholeHash(text string) uint64 {
 }
 
 func wholeTag(h uint64) uint32 { return uint32(h >> 12 & 0xff) }
-
-// blob holds the texts of literals side by side, where those of the rules lie
-// all over the memory.
-type blob struct{ strings.Builder }
-
-// keep gives literals texts of its own. It must have been grown for all of them.
-func (b *blob) keep(literals []literal) {
-	for i := range literals {
-		from := b.Len()
-		b.WriteString(literals[i].text)
-		literals[i].text = b.String()[from:]
-	}
-}
-
-// sorted puts literals in the order of their texts, for what is built to be the
-// same each time.
-func sorted(literals []literal) []literal {
-	slices.SortFunc(literals, func(a, b literal) int { return strings.Compare(a.text, b.text) })
-	return literals
-}
