@@ -27,6 +27,7 @@ type compiler struct {
 	names map[string]int32
 	same  map[string]*predicate // by what a predicate says
 	key   []byte
+	mem   *arena
 }
 
 func (c *compiler) slot(name string) int32 {
@@ -174,7 +175,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 		p.tests = append(p.tests, t)
 	}
 	p.says = says(p)
-	p.indexList()
+	p.indexList(c.mem)
 	p.chance = chanceOf(p)
 	c.same[string(c.key)] = p
 	return p, nil
@@ -184,7 +185,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 const long = 8
 
 // indexList makes the index of a long list of plain texts.
-func (p *predicate) indexList() {
+func (p *predicate) indexList(mem *arena) {
 	if p.all || p.cased || p.ref || p.field == "" || p.part != sigma.Whole || len(p.tests) < long {
 		return
 	}
@@ -201,7 +202,7 @@ func (p *predicate) indexList() {
 		}
 	}
 	if len(p.tests)-len(rest) >= long {
-		p.among, p.rest = b.done()[0], rest
+		p.among, p.rest = b.done(mem)[0], rest
 	}
 }
 

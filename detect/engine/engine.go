@@ -28,6 +28,7 @@ type Engine struct {
 	// changed.
 	views  atomic.Pointer[map[string]*view]
 	making sync.Mutex
+	mem    arena // of the views, and of the predicates
 }
 
 // Hit is a rule that holds for an event, and why.
@@ -39,8 +40,8 @@ type Hit struct {
 // New compiles rules, each with the filters that name it. A rule that does not
 // compile is a fault and left out.
 func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults) {
-	c := &compiler{names: map[string]int32{}, same: map[string]*predicate{}}
-	e := &Engine{names: c.names}
+	e := &Engine{names: map[string]int32{}}
+	c := &compiler{names: e.names, same: map[string]*predicate{}, mem: &e.mem}
 	var faults holdfast.Faults
 	kept := make([]narrowing, 0, len(filters))
 	for _, f := range filters {
@@ -197,7 +198,8 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		}
 	}
 	a.done()
-	fields := b.done()
+	v.settle(&e.mem)
+	fields := b.done(&e.mem)
 	v.scan = make([][]*fieldIndex, len(v.names))
 	for at, f := range fields {
 		if at == anywhere {

@@ -94,7 +94,7 @@ func (b *builder) add(rule int32, w witness) {
 	}
 }
 
-func (b *builder) done() map[int32]*fieldIndex {
+func (b *builder) done(mem *arena) map[int32]*fieldIndex {
 	out, list := map[int32]*fieldIndex{}, make([]fieldIndex, len(b.fields))
 	slots := slices.Sorted(maps.Keys(b.fields)) // for what is built to be the same each time
 	var texts []byte
@@ -114,7 +114,7 @@ func (b *builder) done() map[int32]*fieldIndex {
 		}
 		f.rules = slices.Clip(f.rules)
 	}
-	all := string(texts)
+	all := mem.text(string(texts))
 	for i := range list {
 		f := &list[i]
 		f.texts = all
@@ -129,6 +129,7 @@ func (b *builder) done() map[int32]*fieldIndex {
 			}
 		}
 		f.inside, f.wide = newSubstrings(plain, all), newSubstrings(wide, all)
+		f.settle(mem)
 	}
 	return out
 }
