@@ -43,8 +43,8 @@ const (
 	runSize = 4
 	// blanks makes capital letters small, and some other characters alike, so
 	// that texts need not be folded to be looked through.
-	blanks = 0x2020202020202020
-	low32  = 1<<32 - 1
+	blanks  = 0x2020202020202020
+	blanks4 = 0x20202020
 )
 
 func newRuns(literals []literal, texts string) runs {
@@ -64,7 +64,11 @@ func newRuns(literals []literal, texts string) runs {
 	case shortest >= 5:
 		r.stride = 2
 	}
-	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
+	room := 16 // places of the filter for a run
+	if len(literals)*r.stride <= 512 {
+		room = 32
+	}
+	size := min(max(9, bits.Len(uint(len(literals)*r.stride*room))), 20)
 	r.shift = uint8(64 - size)
 	r.fewer = uint8(min(3, size-6))
 	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<(size-int(r.fewer)))
@@ -73,7 +77,7 @@ func newRuns(literals []literal, texts string) runs {
 		if r.size == 8 {
 			return load8(s, i) | blanks
 		}
-		return uint64(load4(s, i) | blanks&(1<<32-1))
+		return uint64(load4(s, i) | blanks4)
 	}
 	for _, l := range literals {
 		text := l.of(texts)
@@ -170,7 +174,8 @@ func (r *runs) bits(h uint64) (word, both uint64) {
 const secondBit = 36
 
 // next returns the first place at or after i, in steps of the stride, where a
-// run may stand in a text, folded or not, with the run and its hash; or -1.
+// run may stand in a text, folded or not, with the run and its hash; or -1. Four
+// places are looked at together.
 func (r *runs) next(text string, i int) (at int, key, h uint64) {
 	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
 	filter, shift, stride := r.filter, r.shift&63, r.stride
@@ -184,25 +189,25 @@ func (r *runs) next(text string, i int) (at int, key, h uint64) {
 		}
 		return -1, 0, 0
 	}
-	if stride == 1 {
-		// Four places at a time, up to the four in which one is.
-		for ; i+8 <= len(b); i += 4 {
-			x := binary.LittleEndian.Uint64(b[i:]) | blanks
-			h0, h1 := x&low32*keyMul, x>>8&low32*keyMul
-			h2, h3 := x>>16&low32*keyMul, x>>24&low32*keyMul
-			x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
-			x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
-			x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63))
-			x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63))
-			x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63))
-			x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63))
-			if (x0|x1|x2|x3)&1 != 0 {
-				break
-			}
+	for ; i+3*stride+4 <= len(b); i += 4 * stride {
+		h0 := uint64(binary.LittleEndian.Uint32(b[i:])|blanks4) * keyMul
+		h1 := uint64(binary.LittleEndian.Uint32(b[i+stride:])|blanks4) * keyMul
+		h2 := uint64(binary.LittleEndian.Uint32(b[i+2*stride:])|blanks4) * keyMul
+		h3 := uint64(binary.LittleEndian.Uint32(b[i+3*stride:])|blanks4) * keyMul
+		x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
+		x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
+		x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63)) & 1
+		x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63)) & 1
+		x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63)) & 1
+		x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63)) & 1
+		if m := x0 | x1<<1 | x2<<2 | x3<<3; m != 0 {
+			i += bits.TrailingZeros64(m) * stride
+			key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
+			return i, key, key * keyMul
 		}
 	}
 	for ; i+4 <= len(b); i += stride {
-		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks&(1<<32-1))
+		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
 		h = key * keyMul
 		if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
 			return i, key, h

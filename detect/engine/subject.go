@@ -143,7 +143,7 @@ func (s *subject) mayHaveKeyword() bool {
 		return true
 	}
 	narrow := k.wide.none()
-	unfolded := len(in.few) == 0 && in.brief == nil && len(in.runs.list) > 0
+	unfolded := len(in.few) == 0 && in.tiny == nil && in.brief == nil && len(in.runs.list) > 0
 	for i := range s.folded {
 		t := &s.folded[i]
 		if t.done && (t.plain || narrow) {

@@ -8,6 +8,7 @@ import (
 // substrings finds many literals anywhere in a text.
 type substrings struct {
 	few   []literal // looked for one by one
+	tiny  *tiny     // of two and three bytes
 	brief *briefs   // shorter than a run
 	runs  runs
 }
@@ -40,6 +41,7 @@ func newSubstrings(literals []literal, texts string) substrings {
 		}
 	}
 	s.runs = newRuns(literals[n:], texts)
+	s.few, s.tiny = newTiny(s.few, texts)
 	return s
 }
 
@@ -49,6 +51,11 @@ func (f *fieldIndex) within(s *substrings, text string, marked []uint64) (found 
 			if found = f.mark(l, marked); marked == nil {
 				return true
 			}
+		}
+	}
+	if s.tiny != nil && f.hasTiny(s.tiny, text, marked) {
+		if found = true; marked == nil {
+			return true
 		}
 	}
 	if s.brief != nil && f.hasBrief(s.brief, text, marked) {
@@ -63,7 +70,9 @@ func (f *fieldIndex) within(s *substrings, text string, marked []uint64) (found 
 }
 
 // none reports whether there are no literals.
-func (s *substrings) none() bool { return len(s.few) == 0 && s.brief == nil && len(s.runs.list) == 0 }
+func (s *substrings) none() bool {
+	return len(s.few) == 0 && s.tiny == nil && s.brief == nil && len(s.runs.list) == 0
+}
 
 // briefs finds literals of one to three bytes.
 type briefs struct {
