@@ -86,5 +86,6 @@ func (s *substrings) settle(a *arena) {
 // settle moves what the view looks at for every event into the arena.
 func (v *view) settle(a *arena) {
 	v.entry, v.steps, v.quicks, v.values = settle(a, v.entry), settle(a, v.steps), settle(a, v.quicks), settle(a, v.values)
+	v.gates = settle(a, v.gates)
 	v.texts = a.text(v.texts)
 }

@@ -137,6 +137,9 @@ func (p *predicate) explain(s *subject, name string) {
 		s.add(p, name, p.tests[0].text, got)
 		return
 	}
+	if p.explainQuick(s, name) {
+		return
+	}
 	var bits [8]uint64
 	listed := p.listed(s, bits[:])
 	for i, rest := 0, p.rest; i < len(p.tests); i++ {
@@ -152,6 +155,28 @@ func (p *predicate) explain(s *subject, name string) {
 			}
 		}
 	}
+}
+
+// explainQuick is explain for a predicate of plain texts over a field with one
+// value.
+func (p *predicate) explainQuick(s *subject, name string) bool {
+	n := s.view.numbers[p.number]
+	if n == 0 {
+		return false
+	}
+	q, first := &s.view.quicks[n-1], s.first[p.slot]
+	if q.kind <= slowAll || q.kind == nothing || first == 0 || s.next[first-1] != 0 {
+		return false
+	}
+	for i := range s.view.values[q.from:q.to] {
+		if s.one(q, &s.view.values[int(q.from)+i], first) {
+			s.add(p, name, p.tests[i].text, s.event.Fields[first-1].Text)
+			if !p.all {
+				break
+			}
+		}
+	}
+	return true
 }
 
 // only returns the value for which a predicate holds, if nothing else can be it:

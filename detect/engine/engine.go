@@ -118,6 +118,7 @@ type view struct {
 	values  []value
 	texts   string // of the values
 	slow    []*predicate
+	gates   []threeGrams // of the slow ones
 	// numbers are those of the predicates in quicks plus one, by the engine's.
 	numbers []int32
 	// names are the engine's slots and those of the dataset's own names.

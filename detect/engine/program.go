@@ -31,15 +31,17 @@ const maxSteps = 1 << 15
 // quick is a predicate in a form that is fast to work out.
 type quick struct {
 	slot     int32
-	from, to int32 // its values
+	from, to int32 // its values; of a slow one its place, and where its gates end
 	kind     quickKind
 	negated  bool
+	gates    uint16 // how many
 }
 
 type quickKind uint8
 
 const (
-	slowly  quickKind = iota // ask the predicate itself
+	slowly  quickKind = iota // ask the predicate itself, if one of its gates is open
+	slowAll                  // the same, if all are
 	anyText                  // one of the values, compared with folded texts
 	allText                  // each of them
 	anyCased
@@ -294,9 +296,12 @@ func (a *assembler) number(p *predicate) int32 {
 	a.v.numbers[p.number] = n + 1
 	q := quick{slot: p.slot, negated: p.negated, from: int32(len(a.v.values)), kind: p.quickKind()}
 	switch q.kind {
-	case slowly:
+	case slowly, slowAll:
 		q.from = int32(len(a.v.slow))
 		a.v.slow = append(a.v.slow, p)
+		gates := p.gates()
+		a.v.gates = append(a.v.gates, gates...)
+		q.to, q.gates = int32(len(a.v.gates)), uint16(len(gates))
 	case nothing:
 	default:
 		for i := range p.tests {
@@ -314,17 +319,72 @@ func (a *assembler) number(p *predicate) int32 {
 	return n
 }
 
+// mostGates is how many gates a predicate may have.
+const mostGates = 64
+
+// gates are pairs that the texts have for which a predicate may hold: all of them
+// if all of its tests must hold, else one; nothing if that cannot be said of each.
+func (p *predicate) gates() []threeGrams {
+	if p.field == "" || p.ref || p.part != sigma.Whole || p.cased || p.among != nil || len(p.tests) == 0 {
+		return nil
+	}
+	var out []threeGrams
+	for i := range p.tests {
+		t := &p.tests[i]
+		switch {
+		case t.re != nil && t.asked:
+			out = append(out, t.asks)
+			continue
+		case t.null || t.re != nil || len(t.globs) == 0 || p.all && len(t.globs) > 1:
+			return nil
+		}
+		for j := range t.globs {
+			if !t.globs[j].asked {
+				return nil
+			}
+			out = append(out, t.globs[j].asks)
+		}
+	}
+	if len(out) > mostGates {
+		return nil
+	}
+	return out
+}
+
+// shut reports whether a slow predicate cannot hold, by its gates.
+func (s *subject) shut(q *quick) bool {
+	first := s.first[q.slot]
+	if first == 0 || s.next[first-1] != 0 || s.event.Fields[first-1].Kind == holdfast.Null {
+		return false
+	}
+	g := s.gramsOf(int(first - 1))
+	if g == nil {
+		return false
+	}
+	gates := s.view.gates[q.to-int32(q.gates) : q.to]
+	for i := range gates {
+		if g.may(&gates[i]) != (q.kind == slowAll) {
+			return q.kind == slowAll
+		}
+	}
+	return q.kind == slowly
+}
+
 func (p *predicate) quickKind() quickKind {
+	slow := slowly
+	if p.all {
+		slow = slowAll
+	}
 	if p.field != "" && !p.ref && len(p.tests) == 1 && p.tests[0].null && p.op != sigma.Exists {
 		return nothing
 	}
 	if p.field == "" || p.ref || p.part != sigma.Whole || p.among != nil || len(p.tests) == 0 {
-		return slowly
+		return slow
 	}
 	for i := range p.tests {
 		t := &p.tests[i]
 		if t.null || t.re != nil || len(t.globs) != 1 || !t.globs[0].plain {
-			return slowly
+			return slow
 		}
 	}
 	switch {
@@ -358,8 +418,12 @@ func (s *subject) holds(n int32) bool {
 		return k&1 != 0
 	}
 	var held bool
-	if q := &s.view.quicks[n]; q.kind == slowly {
-		held = s.view.slow[q.from].decide(s)
+	if q := &s.view.quicks[n]; q.kind <= slowAll {
+		if q.gates != 0 && s.shut(q) {
+			held = q.negated
+		} else {
+			held = s.view.slow[q.from].decide(s)
+		}
 	} else {
 		held = s.quickly(q) != q.negated
 	}
