@@ -50,7 +50,7 @@ func (o *ocsf) Close(r Report) error {
 		TypeUID: 600702, TypeName: "Scan Activity: Completed", Time: millis(end), Start: millis(r.Started), End: millis(end), Duration: sum.Took.Milliseconds(),
 		SeverityID: 1, Severity: "Informational", StatusID: 1, Status: "Success",
 		Scan:  ocsfScanned{"Holdfast scan", "Manual", 1},
-		Files: int(sum.Files), Detections: sum.Matches, Skipped: len(sum.Left) + sum.More,
+		Files: sum.Files, Detections: sum.Matches, Skipped: len(sum.Left) + sum.More,
 	}
 	s.Metadata.Version, s.Metadata.Product.Name, s.Metadata.Product.Vendor = "1.5.0", "Holdfast", "Holdfast"
 	s.Unmapped.Left, s.Unmapped.More, s.Unmapped.Noted = sum.Left, sum.More, sum.Noted
