@@ -60,7 +60,7 @@ func written(t testing.TB, format string, ms []*Match) string {
 	}
 	r := Report{
 		Version: "1", Paths: []string{hostile}, Rules: 100, Started: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), Faults: holdfast.Faults{{File: hostile, What: hostile}},
-		Summary: Summary{Matches: uint64(len(ms)), Left: []Left{{hostile, hostile}}},
+		Summary: Summary{Matches: uint64(len(ms)), Left: []Left{{hostile, hostile}}, Noted: []Left{{hostile, "odd"}}},
 	}
 	if err := w.Close(r); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,10 @@ func TestSARIF(t *testing.T) {
 				}
 				Invocations []struct {
 					ExecutionSuccessful        *bool
-					ToolExecutionNotifications []struct{ Message struct{ Text string } }
+					ToolExecutionNotifications []struct {
+						Level   string
+						Message struct{ Text string }
+					}
 				}
 				Results []struct {
 					RuleID, Level string
@@ -173,8 +176,12 @@ func TestSARIF(t *testing.T) {
 			t.Fatal(err)
 		}
 		run := log.Runs[0]
+		told := run.Invocations[0].ToolExecutionNotifications
+		if len(told) != 2 || told[0].Level != "warning" || told[1].Level != "note" || told[1].Message.Text != "odd" {
+			t.Errorf("told: %+v", told)
+		}
 		if log.Version != "2.1.0" || len(log.Runs) != 1 || run.Tool.Driver.Name == "" || run.Tool.Driver.Rules == nil || run.Results == nil || len(run.Results) != n ||
-			*run.Invocations[0].ExecutionSuccessful != true || len(run.Invocations[0].ToolExecutionNotifications) != 1 {
+			*run.Invocations[0].ExecutionSuccessful != true {
 			t.Errorf("%d matches: %+v", n, run)
 		}
 		seen := map[string]bool{}
@@ -211,16 +218,25 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// TestOCSF has what class 2004 requires.
+// TestOCSF has what class 2004 requires, and at the end, by class 6007, what was
+// left out and noted.
 func TestOCSF(t *testing.T) {
 	dec := json.NewDecoder(strings.NewReader(written(t, "ocsf", found(10))))
-	n := 0
+	n, scans := 0, 0
 	for {
 		var f map[string]any
 		if err := dec.Decode(&f); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
+		}
+		if f["class_uid"] == 6007.0 {
+			scans++
+			more, _ := f["unmapped"].(map[string]any)
+			if f["type_uid"] != 600702.0 || f["num_skipped_items"] != 1.0 || more["left"] == nil || more["noted"] == nil || f["scan"] == nil {
+				t.Errorf("%v", f)
+			}
+			continue
 		}
 		n++
 		for _, key := range []string{"activity_id", "category_uid", "class_uid", "type_uid", "time", "severity_id", "metadata", "finding_info"} {
@@ -233,8 +249,8 @@ func TestOCSF(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	}
-	if n != 10 {
-		t.Errorf("%d findings", n)
+	if n != 10 || scans != 1 {
+		t.Errorf("%d findings, %d scans", n, scans)
 	}
 }
 

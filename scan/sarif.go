@@ -201,11 +201,15 @@ func (s *sarif) Close(r Report) error {
 		Locations []sarifLocation `json:"locations,omitempty"`
 	}
 	notices := []notice{}
-	for _, l := range r.Summary.Left {
-		var at sarifLocation
-		at.Physical.Artifact.URI = fileURI(l.File)
-		notices = append(notices, notice{"warning", sarifText{l.What}, []sarifLocation{at}})
+	tell := func(level string, about []Left) {
+		for _, l := range about {
+			var at sarifLocation
+			at.Physical.Artifact.URI = fileURI(l.File)
+			notices = append(notices, notice{level, sarifText{l.What}, []sarifLocation{at}})
+		}
 	}
+	tell("warning", r.Summary.Left)
+	tell("note", r.Summary.Noted)
 	config := []notice{}
 	for _, f := range r.Faults {
 		config = append(config, notice{"warning", sarifText{f.Error()}, nil})

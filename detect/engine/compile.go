@@ -27,6 +27,7 @@ type compiler struct {
 	names map[string]int32
 	same  map[string]*predicate // by what a predicate says
 	key   []byte
+	mem   *arena
 }
 
 func (c *compiler) slot(name string) int32 {
@@ -92,6 +93,7 @@ type predicate struct {
 	negated bool
 	ref     bool
 	part    sigma.TimePart
+	says    string // the operator, for reasons
 	tests   []test
 	// among is an index of the texts of a long list, of which any will do, by
 	// test; but for the tests that rest names, in order.
@@ -172,7 +174,8 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 		}
 		p.tests = append(p.tests, t)
 	}
-	p.indexList()
+	p.says = says(p)
+	p.indexList(c.mem)
 	p.chance = chanceOf(p)
 	c.same[string(c.key)] = p
 	return p, nil
@@ -182,7 +185,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 const long = 8
 
 // indexList makes the index of a long list of plain texts.
-func (p *predicate) indexList() {
+func (p *predicate) indexList(mem *arena) {
 	if p.all || p.cased || p.ref || p.field == "" || p.part != sigma.Whole || len(p.tests) < long {
 		return
 	}
@@ -199,7 +202,7 @@ func (p *predicate) indexList() {
 		}
 	}
 	if len(p.tests)-len(rest) >= long {
-		p.among, p.rest = b.done()[0], rest
+		p.among, p.rest = b.done(mem)[0], rest
 	}
 }
 

@@ -50,7 +50,7 @@ func (e *ends) bucket(key uint64, size int) []literal {
 	}
 }
 
-func newEnds(literals []literal, atEnd bool) ends {
+func newEnds(literals []literal, texts string, atEnd bool) ends {
 	var e ends
 	if len(literals) == 0 {
 		return e
@@ -62,15 +62,15 @@ func newEnds(literals []literal, atEnd bool) ends {
 		}
 		return s[:n]
 	}
-	slices.SortStableFunc(literals, func(a, b literal) int { return strings.Compare(part(a.text), part(b.text)) })
+	slices.SortStableFunc(literals, func(a, b literal) int { return strings.Compare(part(a.of(texts)), part(b.of(texts))) })
 	e.list = literals
 	size := bits.Len(uint(len(literals) * 2))
 	e.shift, e.table = uint8(64-size), make([]bucket, 1<<size)
 	e.filter = make([]uint64, max(1, (1<<size)*8/64))
 	for i := 0; i < len(literals); {
-		p := part(literals[i].text)
+		p := part(literals[i].of(texts))
 		j := i + 1
-		for j < len(literals) && part(literals[j].text) == p {
+		for j < len(literals) && part(literals[j].of(texts)) == p {
 			j++
 		}
 		key := pack(p)
@@ -109,7 +109,7 @@ func (f *fieldIndex) atEnd(text string, marked []uint64) (found bool) {
 		}
 		list := f.ends.bucket(last>>(8*(have-n)), n)
 		for i := range list {
-			if l := &list[i]; strings.HasSuffix(text, l.text) {
+			if l := &list[i]; strings.HasSuffix(text, l.of(f.texts)) {
 				if found = f.mark(l, marked); marked == nil {
 					return true
 				}
@@ -128,7 +128,7 @@ func (f *fieldIndex) atStart(text string, marked []uint64) (found bool) {
 		}
 		list := f.starts.bucket(first&(1<<(8*n)-1), n)
 		for i := range list {
-			if l := &list[i]; strings.HasPrefix(text, l.text) {
+			if l := &list[i]; strings.HasPrefix(text, l.of(f.texts)) {
 				if found = f.mark(l, marked); marked == nil {
 					return true
 				}

@@ -28,6 +28,7 @@ type Engine struct {
 	// changed.
 	views  atomic.Pointer[map[string]*view]
 	making sync.Mutex
+	mem    arena // of the views, and of the predicates
 }
 
 // Hit is a rule that holds for an event, and why.
@@ -39,8 +40,8 @@ type Hit struct {
 // New compiles rules, each with the filters that name it. A rule that does not
 // compile is a fault and left out.
 func New(rules []*sigma.Rule, filters []*sigma.Filter) (*Engine, holdfast.Faults) {
-	c := &compiler{names: map[string]int32{}, same: map[string]*predicate{}}
-	e := &Engine{names: c.names}
+	e := &Engine{names: map[string]int32{}}
+	c := &compiler{names: e.names, same: map[string]*predicate{}, mem: &e.mem}
 	var faults holdfast.Faults
 	kept := make([]narrowing, 0, len(filters))
 	for _, f := range filters {
@@ -110,10 +111,14 @@ type view struct {
 	source holdfast.Logsource
 	rules  []*compiled
 	entry  []int32 // by rule: where its program begins
-	steps  []step
-	quicks []quick
-	values []value
-	slow   []*predicate
+	// guarded says which rules have filters, a bit for each.
+	guarded []uint64
+	steps   []step
+	quicks  []quick
+	values  []value
+	texts   string // of the values
+	slow    []*predicate
+	gates   []threeGrams // of the slow ones
 	// numbers are those of the predicates in quicks plus one, by the engine's.
 	numbers []int32
 	// names are the engine's slots and those of the dataset's own names.
@@ -180,7 +185,10 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		i := int32(len(v.rules))
 		v.rules, v.entry = append(v.rules, c), append(v.entry, a.rule(c))
 		if i&63 == 0 {
-			v.always = append(v.always, 0)
+			v.always, v.guarded = append(v.always, 0), append(v.guarded, 0)
+		}
+		if len(c.except) > 0 {
+			v.guarded[i>>6] |= 1 << (i & 63)
 		}
 		if !c.indexed {
 			v.always[i>>6] |= 1 << (i & 63)
@@ -191,7 +199,8 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		}
 	}
 	a.done()
-	fields := b.done()
+	v.settle(&e.mem)
+	fields := b.done(&e.mem)
 	v.scan = make([][]*fieldIndex, len(v.names))
 	for at, f := range fields {
 		if at == anywhere {
@@ -204,7 +213,7 @@ func (e *Engine) newView(ds *holdfast.Dataset) *view {
 		}
 	}
 	v.pool.New = func() any {
-		return &subject{view: v, first: make([]int32, len(v.names)), known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
+		return &subject{view: v, known: make([]uint32, len(v.quicks)), marked: make([]uint64, len(v.always))}
 	}
 	return v
 }
@@ -226,20 +235,22 @@ func (e *Engine) Match(ev *holdfast.Event, ds holdfast.Dataset) []Hit {
 	s := v.pool.Get().(*subject)
 	s.begin(ev)
 	s.candidates()
-	var hits []Hit
 	for w, word := range s.marked {
 		for ; word != 0; word &= word - 1 {
 			i := w<<6 + bits.TrailingZeros64(word)
+			if at := v.entry[i]; at == byTree && !v.rules[i].search.holds(s) || at != byTree && !s.run(at) {
+				continue
+			}
 			c := v.rules[i]
-			if at := v.entry[i]; at == byTree && !c.search.holds(s) || at != byTree && !s.run(at) {
+			if v.guarded[w]>>(i&63)&1 != 0 && slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
 				continue
 			}
-			if slices.ContainsFunc(c.except, func(x search) bool { return x.holds(s) }) {
-				continue
-			}
-			hits = append(hits, Hit{c.rule, c.search.explain(s)})
+			from := len(s.because)
+			c.search.explain(s)
+			s.held = append(s.held, held{c.rule, from, len(s.because)})
 		}
 	}
+	hits := s.hits()
 	s.end()
 	v.pool.Put(s)
 	return hits

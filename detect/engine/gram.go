@@ -19,7 +19,7 @@ type threeGrams [3]uint16
 
 // gramsFrom is from how many bytes on it is worth to take a text's pairs down;
 // shorter ones are looked through in a few steps.
-const gramsFrom = 64
+const gramsFrom = 24
 
 func gramOf(pair uint16) uint16 { return pair * 0x9e37 >> 6 }
 

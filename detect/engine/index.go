@@ -2,8 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -13,20 +13,23 @@ import (
 // literal is a text and where in the index's list the rules are that it is a
 // witness of.
 type literal struct {
-	text     string
+	at, size uint32 // where in the index's texts it stands
 	from, to int32
 }
+
+// of returns the text.
+func (l *literal) of(texts string) string { return texts[l.at : l.at+l.size] }
 
 // fieldIndex holds the witnesses of one field, all folded.
 type fieldIndex struct {
 	rules []int32 // of all literals, one after the other
+	texts string  // those of all literals, of all fields
 
-	whole   map[string]literal
-	lengths uint64 // of the texts in whole: bit n, or 63 for all that are longer
-	starts  ends
-	ends    ends
-	inside  substrings // of ASCII alone
-	wide    substrings // the others; a text of ASCII has none of them
+	whole  wholes
+	starts ends
+	ends   ends
+	inside substrings // of ASCII alone
+	wide   substrings // the others; a text of ASCII has none of them
 }
 
 // find marks the rules for which a folded text is a witness, and reports whether
@@ -34,11 +37,9 @@ type fieldIndex struct {
 // the text is ASCII.
 func (f *fieldIndex) find(text string, plain bool, marked []uint64) bool {
 	found := false
-	if f.lengths>>min(len(text), 63)&1 != 0 {
-		if l, ok := f.whole[text]; ok {
-			if found = f.mark(&l, marked); marked == nil {
-				return true
-			}
+	if l := f.whole.get(text, f.texts); l != nil {
+		if found = f.mark(l, marked); marked == nil {
+			return true
 		}
 	}
 	if f.ends.sizes != 0 && f.atEnd(text, marked) {
@@ -93,40 +94,42 @@ func (b *builder) add(rule int32, w witness) {
 	}
 }
 
-func (b *builder) done() map[int32]*fieldIndex {
-	out := map[int32]*fieldIndex{}
-	for slot, places := range b.fields {
-		f := &fieldIndex{}
-		literals := func(p place) (plain, wide []literal) {
-			for text, rules := range places[p] {
-				from := int32(len(f.rules))
-				f.rules = append(f.rules, rules...)
-				l := literal{text, from, int32(len(f.rules))}
-				if p == inside && !ascii(text) {
-					wide = append(wide, l)
-				} else {
-					plain = append(plain, l)
-				}
-			}
-			for _, list := range [][]literal{plain, wide} { // for what is built to be the same each time
-				slices.SortFunc(list, func(a, b literal) int { return strings.Compare(a.text, b.text) })
-			}
-			return plain, wide
-		}
-		if list, _ := literals(whole); len(list) > 0 {
-			f.whole = make(map[string]literal, len(list))
-			for _, l := range list {
-				f.whole[l.text] = l
-				f.lengths |= 1 << min(len(l.text), 63)
-			}
-		}
-		list, _ := literals(atStart)
-		f.starts = newEnds(list, false)
-		list, _ = literals(atEnd)
-		f.ends = newEnds(list, true)
-		plain, wide := literals(inside)
-		f.inside, f.wide = newSubstrings(plain), newSubstrings(wide)
+func (b *builder) done(mem *arena) map[int32]*fieldIndex {
+	out, list := map[int32]*fieldIndex{}, make([]fieldIndex, len(b.fields))
+	slots := slices.Sorted(maps.Keys(b.fields)) // for what is built to be the same each time
+	var texts []byte
+	var of [4][][]literal // by place and field
+	for i, slot := range slots {
+		f := &list[i]
 		out[slot] = f
+		for p, lits := range b.fields[slot] {
+			var all []literal
+			for _, text := range slices.Sorted(maps.Keys(lits)) {
+				from := int32(len(f.rules))
+				f.rules = append(f.rules, lits[text]...)
+				all = append(all, literal{uint32(len(texts)), uint32(len(text)), from, int32(len(f.rules))})
+				texts = append(texts, text...)
+			}
+			of[p] = append(of[p], all)
+		}
+		f.rules = slices.Clip(f.rules)
+	}
+	all := mem.text(string(texts))
+	for i := range list {
+		f := &list[i]
+		f.texts = all
+		f.whole = newWholes(of[whole][i], all)
+		f.starts, f.ends = newEnds(of[atStart][i], all, false), newEnds(of[atEnd][i], all, true)
+		var plain, wide []literal
+		for _, l := range of[inside][i] {
+			if ascii(l.of(all)) {
+				plain = append(plain, l)
+			} else {
+				wide = append(wide, l)
+			}
+		}
+		f.inside, f.wide = newSubstrings(plain, all), newSubstrings(wide, all)
+		f.settle(mem)
 	}
 	return out
 }

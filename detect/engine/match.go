@@ -38,66 +38,6 @@ func (x *search) eval(e sigma.Expr, s *subject) bool {
 	return false
 }
 
-// explain lists the predicates of all selections that the condition asked for
-// and that held; what stands under a "not" is no reason.
-func (x *search) explain(s *subject) []holdfast.Predicate {
-	var few [32]bool
-	r := reasons{x: x, s: s, done: few[:0]}
-	if len(x.selections) > len(few) {
-		r.done = make([]bool, len(x.selections))
-	} else {
-		r.done = few[:len(x.selections)]
-	}
-	r.walk(x.condition)
-	return r.out
-}
-
-// reasons collects them.
-type reasons struct {
-	x    *search
-	s    *subject
-	done []bool // by selection
-	out  []holdfast.Predicate
-}
-
-func (r *reasons) walk(e sigma.Expr) {
-	switch e := e.(type) {
-	case sigma.And:
-		r.walk(e.Left)
-		r.walk(e.Right)
-	case sigma.Or:
-		for _, side := range []sigma.Expr{e.Left, e.Right} {
-			if r.x.eval(side, r.s) {
-				r.walk(side)
-			}
-		}
-	case sigma.Ref:
-		r.add(e.Selection)
-	case sigma.Of:
-		for _, i := range e.Selections {
-			r.add(i)
-		}
-	}
-}
-
-func (r *reasons) add(i int) {
-	if r.done[i] {
-		return
-	}
-	r.done[i] = true
-	sel := &r.x.selections[i]
-	c := sel.clause(r.s)
-	if c < 0 {
-		return
-	}
-	if r.out == nil {
-		r.out = make([]holdfast.Predicate, 0, len(sel.clauses[c])+2)
-	}
-	for _, p := range sel.clauses[c] {
-		r.out = p.explain(r.s, sel.name, r.out)
-	}
-}
-
 // clause returns the index of the first clause that holds, or -1.
 func (sel *selection) clause(s *subject) int {
 next:
@@ -164,52 +104,6 @@ func (p *predicate) listed(s *subject, room []uint64) []uint64 {
 		return false
 	})
 	return room
-}
-
-// maxGot bounds what a reason repeats of an event.
-const maxGot = 500
-
-func (p *predicate) explain(s *subject, name string, out []holdfast.Predicate) []holdfast.Predicate {
-	op := p.op.String()
-	if p.part != sigma.Whole {
-		op = [...]string{"", "minute", "hour", "day", "week", "month", "year"}[p.part] + " " + op
-	}
-	if p.ref {
-		op += " field"
-	}
-	add := func(op, want, got string) {
-		if len(got) > maxGot {
-			got = strings.ToValidUTF8(got[:maxGot], "") + "…"
-		} else {
-			got = strings.Clone(got) // the reason outlives the event
-		}
-		out = append(out, holdfast.Predicate{Selection: name, Field: p.field, Op: op, Want: want, Got: got})
-	}
-	if p.negated {
-		var want, got []string
-		for i := range p.tests {
-			want = append(want, p.tests[i].text)
-		}
-		s.each(p.slot, func(i int) bool { got = append(got, s.event.Fields[i].Text); return false })
-		add("not "+op, strings.Join(want, ", "), strings.Join(got, ", "))
-		return out
-	}
-	var bits [8]uint64
-	listed := p.listed(s, bits[:])
-	for i, rest := 0, p.rest; i < len(p.tests); i++ {
-		if len(rest) > 0 && int(rest[0]) == i {
-			rest = rest[1:]
-		} else if listed != nil && listed[i>>6]>>(i&63)&1 == 0 {
-			continue
-		}
-		if ok, got := p.try(&p.tests[i], s); ok {
-			add(op, p.tests[i].text, got)
-			if !p.all {
-				break
-			}
-		}
-	}
-	return out
 }
 
 // try reports whether one value holds, and for which text of the event.

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"slices"
-	"strings"
 
-	"holdfast"
 	"holdfast/detect/sigma"
 )
 
@@ -28,40 +26,12 @@ const (
 // maxSteps bounds the program of one rule.
 const maxSteps = 1 << 15
 
-// quick is a predicate in a form that is fast to work out.
-type quick struct {
-	slot     int32
-	from, to int32 // its values
-	kind     quickKind
-	negated  bool
-}
-
-type quickKind uint8
-
-const (
-	slowly  quickKind = iota // ask the predicate itself
-	anyText                  // one of the values, compared with folded texts
-	allText                  // each of them
-	anyCased
-	allCased
-	nothing // the field is missing, or null
-)
-
-// value is a plain text.
-type value struct {
-	text  string
-	place place
-	asked bool // asks are pairs of the text, and it is looked for anywhere
-	asks  threeGrams
-}
-
 // assembler makes the programs of one view.
 type assembler struct {
 	v      *view
 	texts  []byte
-	spans  [][2]int // of each value's text in texts
-	start  int      // of the rule's steps
-	likely []int32  // predicates that hold for most of the rule's candidates
+	start  int     // of the rule's steps
+	likely []int32 // predicates that hold for most of the rule's candidates
 }
 
 // rule adds a rule's program and returns where it begins.
@@ -77,10 +47,7 @@ func (a *assembler) rule(c *compiled) int32 {
 
 // done gives the values their texts, which lie one after the other.
 func (a *assembler) done() {
-	all := string(a.texts)
-	for i, s := range a.spans {
-		a.v.values[i].text = all[s[0]:s[1]]
-	}
+	a.v.texts = string(a.texts)
 	a.v.steps, a.v.quicks, a.v.values = slices.Clip(a.v.steps), slices.Clip(a.v.quicks), slices.Clip(a.v.values)
 }
 
@@ -289,60 +256,6 @@ func (a *assembler) ask(p *predicate, yes, no int32) (int32, bool) {
 	return int32(len(a.v.steps) - 1), true
 }
 
-// number is that of a predicate in the view, in its quick form.
-func (a *assembler) number(p *predicate) int32 {
-	if n := a.v.numbers[p.number]; n != 0 {
-		return n - 1
-	}
-	n := int32(len(a.v.quicks))
-	a.v.numbers[p.number] = n + 1
-	q := quick{slot: p.slot, negated: p.negated, from: int32(len(a.v.values)), kind: p.quickKind()}
-	switch q.kind {
-	case slowly:
-		q.from = int32(len(a.v.slow))
-		a.v.slow = append(a.v.slow, p)
-	case nothing:
-	default:
-		for i := range p.tests {
-			text, where := p.tests[i].globs[0].needs()
-			a.spans = append(a.spans, [2]int{len(a.texts), len(a.texts) + len(text)})
-			a.texts = append(a.texts, text...)
-			v := value{place: where}
-			if where == inside && !p.cased {
-				v.asks, v.asked = rarest(text)
-			}
-			a.v.values = append(a.v.values, v)
-		}
-		q.to = int32(len(a.v.values))
-	}
-	a.v.quicks = append(a.v.quicks, q)
-	return n
-}
-
-func (p *predicate) quickKind() quickKind {
-	if p.field != "" && !p.ref && len(p.tests) == 1 && p.tests[0].null && p.op != sigma.Exists {
-		return nothing
-	}
-	if p.field == "" || p.ref || p.part != sigma.Whole || p.among != nil || len(p.tests) == 0 {
-		return slowly
-	}
-	for i := range p.tests {
-		t := &p.tests[i]
-		if t.null || t.re != nil || len(t.globs) != 1 || !t.globs[0].plain {
-			return slowly
-		}
-	}
-	switch {
-	case p.cased && p.all:
-		return allCased
-	case p.cased:
-		return anyCased
-	case p.all:
-		return allText
-	}
-	return anyText
-}
-
 // run reports whether the program at a step accepts the event.
 func (s *subject) run(at int32) bool {
 	steps := s.view.steps
@@ -355,97 +268,4 @@ func (s *subject) run(at int32) bool {
 		}
 	}
 	return at == accept
-}
-
-// holds works a predicate out once for an event, however many rules have it.
-func (s *subject) holds(n int32) bool {
-	if k := s.known[n]; k>>1 == s.epoch {
-		return k&1 != 0
-	}
-	var held bool
-	if q := &s.view.quicks[n]; q.kind == slowly {
-		held = s.view.slow[q.from].decide(s)
-	} else {
-		held = s.quickly(q) != q.negated
-	}
-	k := s.epoch << 1
-	if held {
-		k |= 1
-	}
-	s.known[n] = k
-	return held
-}
-
-func (s *subject) quickly(q *quick) bool {
-	if q.kind == nothing {
-		return !s.each(q.slot, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null })
-	}
-	values := s.view.values[q.from:q.to]
-	first := s.first[q.slot]
-	if first == 0 {
-		if natives := s.view.native[q.slot]; len(natives) > 0 {
-			return s.quicklyNative(q, values, natives)
-		}
-		return false
-	}
-	if q.kind == anyText || q.kind == anyCased {
-		for i := range values {
-			if s.one(q, &values[i], first) {
-				return true
-			}
-		}
-		return false
-	}
-	for i := range values {
-		if !s.one(q, &values[i], first) {
-			return false
-		}
-	}
-	return true
-}
-
-// one reports whether a value of a field is as v asks; first is that of its
-// field's.
-func (s *subject) one(q *quick, v *value, first int32) bool {
-	for i := first; i != 0; i = s.next[i-1] {
-		f := &s.event.Fields[i-1]
-		if f.Kind == holdfast.Null {
-			continue
-		}
-		text := f.Text
-		if q.kind < anyCased {
-			if text = s.lower(int(i - 1)); v.asked && !s.may(int(i-1), &v.asks) {
-				continue
-			}
-		}
-		if v.in(text) {
-			return true
-		}
-	}
-	return false
-}
-
-func (v *value) in(text string) bool {
-	switch v.place {
-	case whole:
-		return text == v.text
-	case atStart:
-		return strings.HasPrefix(text, v.text)
-	case atEnd:
-		return strings.HasSuffix(text, v.text)
-	case inside:
-	}
-	return strings.Contains(text, v.text)
-}
-
-// quicklyNative is quickly for a name that stands for several of the source's.
-func (s *subject) quicklyNative(q *quick, values []value, natives []int32) bool {
-	every := q.kind == allText || q.kind == allCased
-	for i := range values {
-		held := slices.ContainsFunc(natives, func(n int32) bool { return s.one(q, &values[i], s.first[n]) })
-		if held != every {
-			return held
-		}
-	}
-	return every
 }

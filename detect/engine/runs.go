@@ -20,15 +20,15 @@ type runs struct {
 	// its key, or all ones if there are several.
 	slots []uint32
 	list  []piece
-	texts []literal
+	least int // the length of the shortest literal
 }
 
 // piece is one run of a literal.
 type piece struct {
-	key     uint64
-	at      int32 // where in the literal it stands
-	next    int32 // of the same hash, plus one
-	literal int32
+	key  uint64
+	at   int32 // where in the literal it stands
+	next int32 // of the same hash, plus one
+	literal
 }
 
 const (
@@ -43,16 +43,16 @@ const (
 	runSize = 4
 	// blanks makes capital letters small, and some other characters alike, so
 	// that texts need not be folded to be looked through.
-	blanks = 0x2020202020202020
-	low32  = 1<<32 - 1
+	blanks  = 0x2020202020202020
+	blanks4 = 0x20202020
 )
 
-func newRuns(literals []literal) runs {
+func newRuns(literals []literal, texts string) runs {
 	if len(literals) == 0 {
 		return runs{}
 	}
-	r := runs{size: 4, stride: 1, texts: literals}
-	switch shortest := len(literals[0].text); { // they are sorted
+	r := runs{size: 4, stride: 1, least: int(literals[0].size)}
+	switch shortest := r.least; { // they are sorted
 	case shortest >= 15:
 		r.size, r.stride = 8, 8
 	case shortest >= 11:
@@ -64,7 +64,11 @@ func newRuns(literals []literal) runs {
 	case shortest >= 5:
 		r.stride = 2
 	}
-	size := min(max(9, bits.Len(uint(len(literals)*r.stride*16))), 20)
+	room := 16 // places of the filter for a run
+	if len(literals)*r.stride <= 512 {
+		room = 32
+	}
+	size := min(max(9, bits.Len(uint(len(literals)*r.stride*room))), 20)
 	r.shift = uint8(64 - size)
 	r.fewer = uint8(min(3, size-6))
 	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<(size-int(r.fewer)))
@@ -73,22 +77,24 @@ func newRuns(literals []literal) runs {
 		if r.size == 8 {
 			return load8(s, i) | blanks
 		}
-		return uint64(load4(s, i) | blanks&(1<<32-1))
+		return uint64(load4(s, i) | blanks4)
 	}
 	for _, l := range literals {
-		for i := range len(l.text) - r.size + 1 {
-			if n := &seen[at(l.text, i)*keyMul>>48]; *n < 1<<15 {
+		text := l.of(texts)
+		for i := range len(text) - r.size + 1 {
+			if n := &seen[at(text, i)*keyMul>>48]; *n < 1<<15 {
 				*n++
 			}
 		}
 	}
 	r.list = make([]piece, 0, len(literals)*r.stride)
-	for k, l := range literals {
+	for _, l := range literals {
+		text := l.of(texts)
 		// The runs that fewest literals have, and that are least like common text.
 		best, least := 0, 1<<30
-		weights := make([]int, len(l.text)-r.size+1)
+		weights := make([]int, len(text)-r.size+1)
 		for i := range weights {
-			weights[i] = int(seen[at(l.text, i)*keyMul>>48]) + commonness(l.text[i:i+r.size])
+			weights[i] = int(seen[at(text, i)*keyMul>>48]) + commonness(text[i:i+r.size])
 		}
 		for i := range len(weights) - r.stride + 1 {
 			n := 0
@@ -100,7 +106,7 @@ func newRuns(literals []literal) runs {
 			}
 		}
 		for i := best; i < best+r.stride; i++ {
-			key := at(l.text, i)
+			key := at(text, i)
 			h := key * keyMul
 			w, both := r.bits(h)
 			r.filter[w] |= both
@@ -109,7 +115,7 @@ func newRuns(literals []literal) runs {
 			if next != 0 {
 				tag = anyTag
 			}
-			r.list = append(r.list, piece{key, int32(i), int32(next), int32(k)})
+			r.list = append(r.list, piece{key, int32(i), int32(next), l})
 			r.slots[h] = uint32(len(r.list)) | tag<<tagShift
 		}
 	}
@@ -156,9 +162,6 @@ func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) 
 	}
 }
 
-// shortest is the length of the shortest literal.
-func (r *runs) shortest() int { return len(r.texts[0].text) }
-
 // bits returns the word of the filter and the two bits in it that a run's hash
 // has: two, so that few runs pass by chance, in one word, so that only one is
 // looked at.
@@ -171,7 +174,8 @@ func (r *runs) bits(h uint64) (word, both uint64) {
 const secondBit = 36
 
 // next returns the first place at or after i, in steps of the stride, where a
-// run may stand in a text, folded or not, with the run and its hash; or -1.
+// run may stand in a text, folded or not, with the run and its hash; or -1. Four
+// places are looked at together.
 func (r *runs) next(text string, i int) (at int, key, h uint64) {
 	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
 	filter, shift, stride := r.filter, r.shift&63, r.stride
@@ -185,25 +189,25 @@ func (r *runs) next(text string, i int) (at int, key, h uint64) {
 		}
 		return -1, 0, 0
 	}
-	if stride == 1 {
-		// Four places at a time, up to the four in which one is.
-		for ; i+8 <= len(b); i += 4 {
-			x := binary.LittleEndian.Uint64(b[i:]) | blanks
-			h0, h1 := x&low32*keyMul, x>>8&low32*keyMul
-			h2, h3 := x>>16&low32*keyMul, x>>24&low32*keyMul
-			x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
-			x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
-			x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63))
-			x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63))
-			x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63))
-			x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63))
-			if (x0|x1|x2|x3)&1 != 0 {
-				break
-			}
+	for ; i+3*stride+4 <= len(b); i += 4 * stride {
+		h0 := uint64(binary.LittleEndian.Uint32(b[i:])|blanks4) * keyMul
+		h1 := uint64(binary.LittleEndian.Uint32(b[i+stride:])|blanks4) * keyMul
+		h2 := uint64(binary.LittleEndian.Uint32(b[i+2*stride:])|blanks4) * keyMul
+		h3 := uint64(binary.LittleEndian.Uint32(b[i+3*stride:])|blanks4) * keyMul
+		x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
+		x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
+		x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63)) & 1
+		x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63)) & 1
+		x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63)) & 1
+		x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63)) & 1
+		if m := x0 | x1<<1 | x2<<2 | x3<<3; m != 0 {
+			i += bits.TrailingZeros64(m) * stride
+			key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
+			return i, key, key * keyMul
 		}
 	}
 	for ; i+4 <= len(b); i += stride {
-		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks&(1<<32-1))
+		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
 		h = key * keyMul
 		if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
 			return i, key, h
@@ -224,9 +228,8 @@ func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked [
 		if x.key != key {
 			continue
 		}
-		l := &r.texts[x.literal]
-		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], l.text) {
-			if found = f.mark(l, marked); marked == nil {
+		if start := i - int(x.at); start >= 0 && strings.HasPrefix(text[start:], x.of(f.texts)) {
+			if found = f.mark(&x.literal, marked); marked == nil {
 				return true
 			}
 		}

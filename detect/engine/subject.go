@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/binary"
-	"slices"
 	"unsafe"
 
 	"holdfast"
@@ -13,12 +11,12 @@ import (
 type subject struct {
 	event  *holdfast.Event
 	view   *view
+	plan   *plan
+	first  []int32  // of the plan
+	next   []int32  // of the plan
 	folded []folded // by field index
-	first  []int32  // by slot: the first field of the name, plus one
-	next   []int32  // by field index: the next field of the name, plus one
-	slots  []int32  // by field index: the slot, or -1
-	shape  []named  // the fields of the event before
 	buf    []byte   // holds folded texts
+	odd    []int32  // where in what was folded at once eight bytes are not all ASCII
 	grams  []grams  // of long texts
 
 	known []uint32 // by predicate: epoch and answer
@@ -27,6 +25,11 @@ type subject struct {
 	marked []uint64 // candidates, a bit for each rule of the view
 
 	rawLow string
+
+	held    []held
+	because []holdfast.Predicate // of all that hold, one after the other
+
+	plans [plans]plan
 }
 
 // folded is a folded text. The zero value is one not worked out yet.
@@ -37,64 +40,26 @@ type folded struct {
 	grams int32 // which of the subject's, plus one; none if 0
 }
 
-// named is a field's name and its slot.
-type named struct {
-	name string
-	slot int32
-}
-
 // begin takes an event up.
 func (s *subject) begin(ev *holdfast.Event) {
 	s.event = ev
 	n := len(ev.Fields)
+	s.plan = s.planOf(ev.Fields)
+	s.first, s.next = s.plan.first, s.plan.next
 	if cap(s.folded) < n {
-		s.folded, s.next, s.slots = make([]folded, n), make([]int32, n), make([]int32, n)
+		s.folded = make([]folded, n)
 	}
-	s.folded, s.next, s.slots = s.folded[:n], s.next[:n], s.slots[:n]
-	for len(s.shape) < n {
-		s.shape = append(s.shape, named{slot: -1})
-	}
+	s.folded = s.folded[:n]
 	s.buf, s.grams = s.buf[:0], s.grams[:0]
 	if s.epoch++; s.epoch >= 1<<31 {
 		clear(s.known)
 		s.epoch = 1
 	}
-	for i := n - 1; i >= 0; i-- { // from the end, so that lists are in order
-		s.folded[i].done = false
-		// Events of a kind have the same fields in the same order, mostly.
-		x := &s.shape[i]
-		if name := ev.Fields[i].Name; !same(x.name, name) && x.name != name {
-			slot, ok := s.view.names[name]
-			if !ok {
-				slot = -1
-			}
-			x.name, x.slot = name, slot
-		}
-		slot := x.slot
-		s.slots[i] = slot
-		if slot >= 0 {
-			s.next[i] = s.first[slot]
-			s.first[slot] = int32(i) + 1
-		}
-	}
-}
-
-// same reports whether two texts are the same bytes in memory. Names of fields
-// mostly are, as parsers keep them.
-func same(a, b string) bool {
-	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) //nolint:gosec // compared, not read
+	s.foldAll()
 }
 
 // end lets go of the event.
-func (s *subject) end() {
-	for _, slot := range s.slots {
-		if slot >= 0 {
-			s.first[slot] = 0
-		}
-	}
-	clear(s.folded)
-	s.event, s.rawLow = nil, ""
-}
+func (s *subject) end() { s.event, s.rawLow = nil, "" }
 
 // lower returns the folded text of a field, valid until the event ends.
 func (s *subject) lower(i int) string { return s.text(i).low }
@@ -106,65 +71,6 @@ func (s *subject) text(i int) *folded {
 		t.done, t.grams = true, 0
 	}
 	return t
-}
-
-// fold is the function fold into the subject's own memory, eight bytes of ASCII
-// at a time. It reports whether all of the text is ASCII.
-func (s *subject) fold(text string) (low string, plain bool) {
-	const (
-		ones = 0x0101010101010101
-		high = 0x80 * ones
-	)
-	start := len(s.buf)
-	s.buf = slices.Grow(s.buf, len(text)+8)
-	out := s.buf[start : start+len(text)]
-	in := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
-	seen := uint64(0)
-	eight := func(i int) {
-		x := binary.LittleEndian.Uint64(in[i:])
-		seen |= x
-		upper := (x + (0x80-'A')*ones) &^ (x + (0x80-'Z'-1)*ones) & high
-		binary.LittleEndian.PutUint64(out[i:], x|upper>>2)
-	}
-	if len(in) < 8 {
-		for i, c := range in {
-			seen |= uint64(c)
-			if c-'A' < 26 {
-				c += 'a' - 'A'
-			}
-			out[i] = c
-		}
-	} else {
-		for i := 0; i+8 <= len(in); i += 8 {
-			eight(i)
-		}
-		eight(len(in) - 8)
-	}
-	if seen&high != 0 {
-		return s.foldWide(text), false
-	}
-	s.buf = s.buf[:start+len(text)]
-	return unsafe.String(unsafe.SliceData(out), len(out)), true //nolint:gosec // nobody writes there until the event ends
-}
-
-// foldWide is fold for a text that is not ASCII alone.
-func (s *subject) foldWide(text string) string {
-	start := len(s.buf)
-	for i := 0; i < len(text); {
-		if c := text[i]; c < 0x80 {
-			if c-'A' < 26 {
-				c += 'a' - 'A'
-			}
-			s.buf = append(s.buf, c)
-			i++
-			continue
-		}
-		var n int
-		s.buf, n = appendFolded(s.buf, text[i:])
-		i += n
-	}
-	b := s.buf[start:]
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes there until the event ends
 }
 
 // rawText is the record itself, valid until the event ends.
@@ -207,16 +113,14 @@ func (s *subject) eachOf(i int32, f func(i int) bool) bool {
 func (s *subject) candidates() {
 	v := s.view
 	copy(s.marked, v.always)
-	for i, slot := range s.slots {
-		if slot >= 0 && s.event.Fields[i].Kind != holdfast.Null {
-			for _, f := range v.scan[slot] {
-				t := s.text(i)
-				f.find(t.low, t.plain, s.marked)
-			}
+	for _, x := range s.plan.scans {
+		if s.event.Fields[x.field].Kind != holdfast.Null {
+			t := s.text(int(x.field))
+			x.index.find(t.low, t.plain, s.marked)
 		}
 	}
 	if v.keywords != nil && s.mayHaveKeyword() {
-		for i := range s.slots {
+		for i := range s.folded {
 			t := s.text(i)
 			v.keywords.find(t.low, t.plain, s.marked)
 		}
@@ -232,21 +136,21 @@ func (s *subject) candidates() {
 func (s *subject) mayHaveKeyword() bool {
 	k := s.view.keywords
 	in := &k.inside
-	if k.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
+	if k.whole.lengths|uint64(k.starts.sizes|k.ends.sizes) != 0 {
 		return true
 	}
 	if len(s.buf) > 0 && k.within(in, unsafe.String(unsafe.SliceData(s.buf), len(s.buf)), nil) { //nolint:gosec // read only
 		return true
 	}
 	narrow := k.wide.none()
-	unfolded := len(in.few) == 0 && in.brief == nil && len(in.runs.list) > 0
+	unfolded := len(in.few) == 0 && in.tiny == nil && in.brief == nil && len(in.runs.list) > 0
 	for i := range s.folded {
 		t := &s.folded[i]
 		if t.done && (t.plain || narrow) {
 			continue
 		}
 		text := s.event.Fields[i].Text
-		if unfolded && narrow && len(text) < in.runs.shortest() {
+		if unfolded && narrow && len(text) < in.runs.least {
 			continue
 		}
 		if unfolded && (ascii(text) || narrow && nearASCII(text)) {

@@ -8,6 +8,7 @@ import (
 // substrings finds many literals anywhere in a text.
 type substrings struct {
 	few   []literal // looked for one by one
+	tiny  *tiny     // of two and three bytes
 	brief *briefs   // shorter than a run
 	runs  runs
 }
@@ -16,20 +17,20 @@ type substrings struct {
 // are looked for one by one.
 const fewest = 1
 
-func newSubstrings(literals []literal) substrings {
+func newSubstrings(literals []literal, texts string) substrings {
 	var s substrings
 	if len(literals) == 0 {
 		return s
 	}
 	// Short literals make the runs of a whole field short and close.
-	slices.SortStableFunc(literals, func(a, b literal) int { return len(a.text) - len(b.text) })
+	slices.SortStableFunc(literals, func(a, b literal) int { return int(a.size) - int(b.size) })
 	short := func(n int) int {
-		i, _ := slices.BinarySearchFunc(literals, n, func(l literal, n int) int { return len(l.text) - n })
+		i, _ := slices.BinarySearchFunc(literals, n, func(l literal, n int) int { return int(l.size) - n })
 		return i
 	}
 	n := short(runSize)
 	if n > 16 {
-		s.brief = newBriefs(literals[:n])
+		s.brief = newBriefs(literals[:n], texts)
 	} else {
 		s.few = literals[:n]
 	}
@@ -39,16 +40,22 @@ func newSubstrings(literals []literal) substrings {
 			break
 		}
 	}
-	s.runs = newRuns(literals[n:])
+	s.runs = newRuns(literals[n:], texts)
+	s.few, s.tiny = newTiny(s.few, texts)
 	return s
 }
 
 func (f *fieldIndex) within(s *substrings, text string, marked []uint64) (found bool) {
 	for i := range s.few {
-		if l := &s.few[i]; strings.Contains(text, l.text) {
+		if l := &s.few[i]; strings.Contains(text, l.of(f.texts)) {
 			if found = f.mark(l, marked); marked == nil {
 				return true
 			}
+		}
+	}
+	if s.tiny != nil && f.hasTiny(s.tiny, text, marked) {
+		if found = true; marked == nil {
+			return true
 		}
 	}
 	if s.brief != nil && f.hasBrief(s.brief, text, marked) {
@@ -63,7 +70,9 @@ func (f *fieldIndex) within(s *substrings, text string, marked []uint64) (found 
 }
 
 // none reports whether there are no literals.
-func (s *substrings) none() bool { return len(s.few) == 0 && s.brief == nil && len(s.runs.list) == 0 }
+func (s *substrings) none() bool {
+	return len(s.few) == 0 && s.tiny == nil && s.brief == nil && len(s.runs.list) == 0
+}
 
 // briefs finds literals of one to three bytes.
 type briefs struct {
@@ -71,10 +80,10 @@ type briefs struct {
 	list  []literal
 }
 
-func newBriefs(literals []literal) *briefs {
+func newBriefs(literals []literal, texts string) *briefs {
 	b := &briefs{list: literals}
 	for _, l := range literals {
-		b.first[l.text[0]] = true
+		b.first[texts[l.at]] = true
 	}
 	return b
 }
@@ -91,7 +100,7 @@ func (f *fieldIndex) hasBrief(b *briefs, text string, marked []uint64) (found bo
 		return false
 	}
 	for i := range b.list {
-		if l := &b.list[i]; seen[l.text[0]] && strings.Contains(text, l.text) {
+		if l := &b.list[i]; seen[f.texts[l.at]] && strings.Contains(text, l.of(f.texts)) {
 			if found = f.mark(l, marked); marked == nil {
 				return true
 			}

@@ -21,12 +21,16 @@ type Shapes[T any] struct {
 	nodes []shape[T]
 	size  int // bytes of all gaps
 	trace []mark
+	gaps  []byte // where the next gaps go, side by side
 }
 
 // shape is a place in an object: behind a value, or at its start.
 type shape[T any] struct {
-	edges []edge
-	ends  []ending[T]
+	// edge is the first one, which mostly is the only one: then reading goes
+	// through memory from front to back.
+	edge
+	more []edge
+	ends []ending[T]
 }
 
 // edge is a value, and what stands before it.
@@ -36,7 +40,7 @@ type edge struct {
 	word string        // the value itself, if it stands in the gap
 	kind holdfast.Kind // of the field
 	look jsonscan.Kind // String or Number, or None for a word
-	next int32
+	next int32         // 0 if there is no edge
 }
 
 // ending is what stands behind the last value.
@@ -91,8 +95,14 @@ func (t *Shapes[T]) Read(s *jsonscan.Scanner, fields []holdfast.Field, text []by
 }
 
 func (n *shape[T]) take(s *jsonscan.Scanner) *edge {
-	for i := range n.edges {
-		if e := &n.edges[i]; s.Literal(e.gap, e.look) {
+	if n.next == 0 {
+		return nil
+	}
+	if s.Literal(n.gap, n.look) {
+		return &n.edge
+	}
+	for i := range n.more {
+		if e := &n.more[i]; s.Literal(e.gap, e.look) {
 			return e
 		}
 	}
@@ -112,7 +122,7 @@ func (t *Shapes[T]) Learn(raw []byte, fields []holdfast.Field, says T) {
 		return
 	}
 	if len(t.nodes) > maxShapeNodes || t.size > maxShapeBytes {
-		t.nodes, t.size = nil, 0
+		t.nodes, t.size, t.gaps = nil, 0, nil
 	}
 	if len(t.nodes) == 0 {
 		t.nodes = make([]shape[T], 1, 64)
@@ -135,14 +145,18 @@ func (t *Shapes[T]) Learn(raw []byte, fields []holdfast.Field, says T) {
 		}
 		next := t.nodes[at].find(gap, e.look)
 		if next < 0 {
-			if len(t.nodes[at].edges) >= maxShapeEdges {
+			if len(t.nodes[at].more) >= maxShapeEdges {
 				return
 			}
 			next = int32(len(t.nodes))
-			e.gap, e.next = string(gap), next
+			e.gap, e.next = t.keep(gap), next
 			t.size += len(gap)
 			t.nodes = append(t.nodes, shape[T]{})
-			t.nodes[at].edges = append(t.nodes[at].edges, e)
+			if n := &t.nodes[at]; n.next == 0 {
+				n.edge = e
+			} else {
+				n.more = append(n.more, e)
+			}
 		}
 		at = next
 	}
@@ -159,12 +173,26 @@ func (t *Shapes[T]) Learn(raw []byte, fields []holdfast.Field, says T) {
 }
 
 func (n *shape[T]) find(gap []byte, look jsonscan.Kind) int32 {
-	for i := range n.edges {
-		if e := &n.edges[i]; e.look == look && e.gap == string(gap) {
+	if n.next != 0 && n.look == look && n.gap == string(gap) {
+		return n.next
+	}
+	for i := range n.more {
+		if e := &n.more[i]; e.look == look && e.gap == string(gap) {
 			return e.next
 		}
 	}
 	return -1
+}
+
+// keep copies a gap behind the one before.
+func (t *Shapes[T]) keep(gap []byte) string {
+	if cap(t.gaps)-len(t.gaps) < len(gap) {
+		t.gaps = make([]byte, 0, max(8<<10, len(gap)))
+	}
+	from := len(t.gaps)
+	t.gaps = append(t.gaps, gap...)
+	b := t.gaps[from:]
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // what was appended is not written again
 }
 
 // Len returns how many places of objects are remembered.
