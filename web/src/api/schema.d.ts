@@ -3138,6 +3138,8 @@ export interface components {
             /** Format: int64 */
             raw: number;
             /** Format: int64 */
+            searches: number;
+            /** Format: int64 */
             segments: number;
             /** Format: int64 */
             written: number;
