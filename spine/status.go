@@ -41,6 +41,9 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 		st.Notes = append(st.Notes, Trouble{"disk", err.Error(), now})
 	}
 	st.Disk.Reserve = s.Bus.Reserve()
+	if since, err := s.Events.Away(ctx); err != nil {
+		st.Notes = append(st.Notes, Trouble{"events", storeAway(since, err).What, since})
+	}
 	if st.Ledger, err = s.ledger(ctx); err != nil {
 		return st, err
 	}

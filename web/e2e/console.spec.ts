@@ -12,7 +12,7 @@ const pages = [
 ] as const;
 
 test('a person logs in once by link, then by password, and finds every page', async ({ page, context }) => {
-  test.setTimeout(200_000);
+  test.setTimeout(300_000);
   const seen = watch(page, [401, 422]); // before the login, and what is refused on the way
   await page.goto(link);
   await expect(page.getByRole('heading', { name: 'Choose a password' })).toBeVisible();

@@ -22,12 +22,14 @@ export function Rows({ columns, rows, sort, onSort, render }: { columns: Columns
   const guess = useMemo(() => columns.map((c, i) => guessOf(c.name, rows, i)), [columns, first]);
   const wide = columns.map((c, i) => widths.get(c.name) ?? guess[i] ?? 120);
   const total = wide.reduce((a, b) => a + b, bar ? 160 : 0);
+  const last = columns.at(-1)?.name ?? '';
+  const rest = !bar && !widths.has(last); // the last column takes what room is left, until it was given a width
   const span = columns.length + (bar ? 1 : 0);
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Rows" ref={pane}>
-      <table className="rows" aria-rowcount={rows.length + 1} style={{ width: bar ? '100%' : total, minWidth: total }}>
+      <table className="rows" aria-rowcount={rows.length + 1} style={{ width: bar || rest ? '100%' : total, minWidth: total }}>
         <colgroup>
-          {columns.map((c, i) => <col key={c.name} style={{ width: wide[i] }} />)}
+          {columns.map((c, i) => <col key={c.name} style={rest && i === columns.length - 1 ? {} : { width: wide[i] }} />)}
           {bar && <col />}
         </colgroup>
         <thead>
