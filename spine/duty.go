@@ -46,6 +46,16 @@ func ParseRoles(names []string) (r Roles, err error) {
 	return r, nil
 }
 
+// names are the roles that it has.
+func (r Roles) names() (out []string) {
+	for i, has := range []bool{r.Ingest, r.Detect, r.Serve} {
+		if has {
+			out = append(out, RoleNames()[i])
+		}
+	}
+	return out
+}
+
 // All reports whether nothing is left to other nodes.
 func (r Roles) All() bool { return r == allRoles() }
 
@@ -235,7 +245,7 @@ func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	g.Go(func() error {
-		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeLag(ctx, l) })
+		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeShared(ctx, l) })
 	})
 	return g.Wait()
 }

@@ -228,20 +228,17 @@ func (s *Spine) named(ctx context.Context, troubles []health.Trouble) ([]health.
 	return troubles, err
 }
 
-// judgeLag looks how far the bus's readers are behind. It is apart from the
-// other judgements, because they stop with the reader that they are part of.
-func (s *Spine) judgeLag(ctx context.Context, l state.Lease) error {
+// judgeShared looks how far the bus's readers are behind, and which nodes are gone.
+// It is apart from the other judgements, because they stop with the reader and the
+// node that they are part of.
+func (s *Spine) judgeShared(ctx context.Context, l state.Lease) error {
 	now := s.Clock.Now().UTC()
-	last, _, err := s.Bus.Last(ctx)
+	nodes, err := s.Nodes(ctx)
 	if err != nil {
 		return err
 	}
-	written, _ := s.written(ctx)
-	readers := s.well.lags.See(now, last, map[string]uint64{"rules": s.looked(ctx), "store": written})
-	s.mu.Lock()
-	s.well.readers = readers
-	s.mu.Unlock()
-	return s.tell(ctx, l, now, s.well.lags.Judge(now, readers, s.Health.Lag), health.Lag)
+	troubles := append(s.well.lags.Judge(now, s.behind(), s.Health.Lag), nodesGone(nodes)...)
+	return s.tell(ctx, l, now, troubles, health.Lag, health.Node)
 }
 
 // tell makes alerts of some kinds be those of the troubles: one for each that is
@@ -376,7 +373,7 @@ func (s *Spine) alertOf(ctx context.Context, x *sight, t health.Trouble, now tim
 
 var titles = map[string]string{
 	health.Quiet: "A source has gone quiet", health.Agent: "An agent is gone", health.Clock: "A source's clock is off", health.Parse: "Parse failures rise",
-	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Store: "The store of events is away", health.Disk: "The disk is full soon",
+	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Store: "The store of events is away", health.Node: "A node is gone", health.Disk: "The disk is full soon",
 }
 
 func subjectKind(t health.Trouble) string {
@@ -385,7 +382,7 @@ func subjectKind(t health.Trouble) string {
 		return "asset"
 	case health.Field:
 		return "field"
-	case health.Lag, health.Store, health.Disk:
+	case health.Lag, health.Store, health.Node, health.Disk:
 		return "part"
 	}
 	return "source"
