@@ -62,12 +62,12 @@ function Figures({ of: s, health }: { of: Status; health: PipelineHealth | undef
       <Stat what="taking events in"><Mark of={s.ingest.accepting ? 'ok' : 'broken'} label={s.ingest.accepting ? 'yes' : (s.ingest.why ?? 'no')} /></Stat>
       <Stat what={`not yet looked at by rules, ${span(reader('rules'))} behind`}>{count(s.bus.last - s.bus.detected)} blocks</Stat>
       <Stat what={`not yet searchable, ${span(reader('store'))} behind`}>{count(s.bus.last - s.bus.written)} blocks</Stat>
-      <Stat what={`in ${count(s.events.segments)} segments, ${bytes(s.events.bytes)}`}>{count(s.events.events)} events</Stat>
+      <Stat what={`in ${count(s.events.segments)} segment${s.events.segments === 1 ? '' : 's'}, ${bytes(s.events.bytes)}`}>{count(s.events.events)} events</Stat>
       <Stat what={`free of ${bytes(s.disk.total)}; ${bytes(s.disk.reserve)} kept in reserve`}>{bytes(s.disk.free)}</Stat>
       <Stat what={fills(health)}>{full(health)}</Stat>
       <Stat what="memory in use">{bytes(s.memory.rss_bytes)}</Stat>
       <Stat what={`rules, ${s.checks.loaded} checks, ${s.requirements.loaded} requirements`}>{count(s.rules.loaded)}</Stat>
-      <Stat what={s.data_dir}>{s.version}, up since <Ago at={s.started} /></Stat>
+      <Stat what={`started; version ${s.version}, data in ${s.data_dir}`}><Ago at={s.started} /></Stat>
     </div>
   );
 }

@@ -34,10 +34,10 @@ export function Rows({ columns, rows, sort, onSort, render }: { columns: Columns
         </colgroup>
         <thead>
           <tr aria-rowindex={1}>
-            {columns.map((c) => {
+            {columns.map((c, i) => {
               const by = sort?.by === c.name ? sort : null;
               return (
-                <th key={c.name} aria-sort={by ? (by.desc ? 'descending' : 'ascending') : 'none'}>
+                <th key={c.name} className={typeof rows[0]?.[i] === 'number' ? 'num' : ''} aria-sort={by ? (by.desc ? 'descending' : 'ascending') : 'none'}>
                   <button type="button" className="head" title="Sort by this column" onClick={() => onSort(c.name, by ? !by.desc : true)}>
                     <Outside text={c.name.slice(0, 200)} />
                     {by && (by.desc ? <IconArrowDown size={12} aria-hidden /> : <IconArrowUp size={12} aria-hidden />)}
