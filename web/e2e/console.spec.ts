@@ -89,7 +89,7 @@ test('a search is saved and loaded again, and a list is hunted', async ({ browse
   const page = await context.newPage();
   await page.goto('/search?q=dataset%3Alinux.sshd&last=7d');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByLabel('Name').fill('sshd');
+  await page.getByRole('textbox', { name: 'Name' }).fill('sshd');
   await readable(page, 'saving a search');
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toHaveCount(0);
