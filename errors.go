@@ -17,6 +17,7 @@ var (
 	ErrFull      = errors.New("no room")    // disk or quota; try again when there is room
 	ErrTooLarge  = errors.New("too large")  // over a stated size limit
 	ErrUnsigned  = errors.New("not signed") // a signature is missing or wrong
+	ErrAway      = errors.New("away")       // what is needed does not answer; try again later
 )
 
 // Fault is one thing wrong in a file that a person wrote. Line and Column

@@ -46,7 +46,7 @@ func problem(err error) error {
 		status = http.StatusConflict
 	case errors.Is(err, holdfast.ErrTooLarge):
 		status = http.StatusRequestEntityTooLarge
-	case errors.Is(err, holdfast.ErrFull):
+	case errors.Is(err, holdfast.ErrFull), errors.Is(err, holdfast.ErrAway):
 		status = http.StatusServiceUnavailable
 	}
 	p := &Problem{Fault: fault, Open: open.open}

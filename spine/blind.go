@@ -157,7 +157,7 @@ func grade(t health.Trouble, rules []BlindRule, requirements []string) holdfast.
 	switch {
 	case t.Kind == health.Disk && t.Now:
 		return holdfast.Critical
-	case t.Kind == health.Disk:
+	case t.Kind == health.Disk, t.Kind == health.Store, t.Kind == health.Node:
 		return holdfast.High
 	case t.Kind == health.Lag, t.Kind == health.Clock, t.Kind == health.Parse:
 		return holdfast.Medium

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
@@ -45,6 +46,16 @@ func ParseRoles(names []string) (r Roles, err error) {
 	return r, nil
 }
 
+// names are the roles that it has.
+func (r Roles) names() (out []string) {
+	for i, has := range []bool{r.Ingest, r.Detect, r.Serve} {
+		if has {
+			out = append(out, RoleNames()[i])
+		}
+	}
+	return out
+}
+
 // All reports whether nothing is left to other nodes.
 func (r Roles) All() bool { return r == allRoles() }
 
@@ -54,6 +65,7 @@ const (
 	leaseTime  = 6 * time.Second
 	leaseRenew = leaseTime / 4
 	leaseAsk   = time.Second
+	awayAsk    = time.Second // of a store that is away
 )
 
 // duty carries what one node at a time carries: at once on a node alone, else
@@ -140,33 +152,51 @@ func (s *Spine) store(ctx context.Context, l state.Lease) error {
 			return err
 		}
 	}
-	w, err := kept.NewWriter(ctx, s.Ingest.Entities)
-	if err != nil {
-		return err
-	}
 	if err := s.beginHealth(ctx); err != nil {
 		return err
 	}
 	defer s.endHealth()
-	s.writer.Store(w)
-	defer s.writer.Store(nil)
 	s.kept.Store(kept)
 	defer s.kept.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { w.Run(ctx); return nil })
-	g.Go(func() error {
-		return s.Bus.Consume(ctx, w.Position(), func(seq uint64, b *holdfast.Block) error { return s.write(ctx, w, seq, b) })
-	})
+	g.Go(func() error { return s.writeAll(ctx, kept) })
 	g.Go(func() error { kept.Compact(ctx); return nil })
 	g.Go(func() error { return s.every(ctx, retainEvery, s.retain) })
 	g.Go(func() error { return s.every(ctx, 10*time.Second, s.release) })
 	g.Go(func() error {
 		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeHealth(ctx, l) })
 	})
-	err = g.Wait()
+	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	return errors.Join(err, s.keepHealth(last, l, s.Clock.Now().UTC()))
+}
+
+// writeAll turns blocks into segments from where the manifest stands. Where events
+// lie with another program that is away, it waits for that: blocks stay on the bus.
+func (s *Spine) writeAll(ctx context.Context, kept *events.Store) error {
+	w, err := kept.NewWriter(ctx, s.Ingest.Entities)
+	for said := ""; err != nil && kept.Elsewhere() && ctx.Err() == nil; w, err = kept.NewWriter(ctx, s.Ingest.Entities) {
+		if said != err.Error() {
+			said = err.Error()
+			s.Log.Warn("events wait on the bus for their store", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(awayAsk):
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.writer.Store(w)
+	defer s.writer.Store(nil)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { w.Run(ctx); return nil })
+	g.Go(func() error {
+		return s.Bus.Consume(ctx, w.Position(), func(seq uint64, b *holdfast.Block) error { return s.write(ctx, w, seq, b) })
+	})
+	return g.Wait()
 }
 
 // detectDuty is the duty of turning blocks into alerts. One node carries it for
@@ -215,7 +245,7 @@ func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	g.Go(func() error {
-		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeLag(ctx, l) })
+		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeShared(ctx, l) })
 	})
 	return g.Wait()
 }

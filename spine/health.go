@@ -80,6 +80,14 @@ func (s *Spine) judgeHealth(ctx context.Context, l state.Lease) error {
 	if err != nil {
 		return err
 	}
+	newest, _, err := s.Bus.Last(ctx)
+	if err != nil {
+		return err
+	}
+	s.well.model.Listen(now, newest)
+	if since, err := s.Events.Away(ctx); err != nil {
+		troubles = append(troubles, storeAway(since, err))
+	}
 	gone := map[string]bool{}
 	for _, t := range troubles {
 		gone[t.Asset] = true
@@ -97,7 +105,7 @@ func (s *Spine) judgeHealth(ctx context.Context, l state.Lease) error {
 	due := changed || now.Sub(s.well.kept) >= healthKeep || now.Before(s.well.kept)
 	s.well.troubles = troubles
 	s.mu.Unlock()
-	if err := s.tell(ctx, l, now, troubles, health.Agent, health.Quiet, health.Field, health.Parse, health.Clock, health.Disk); err != nil {
+	if err := s.tell(ctx, l, now, troubles, health.Agent, health.Quiet, health.Field, health.Parse, health.Clock, health.Store, health.Disk); err != nil {
 		return err
 	}
 	if changed {
@@ -107,6 +115,13 @@ func (s *Spine) judgeHealth(ctx context.Context, l state.Lease) error {
 		return nil
 	}
 	return s.keepHealth(ctx, l, now)
+}
+
+func storeAway(since time.Time, why error) health.Trouble {
+	return health.Trouble{
+		Kind: health.Store, Subject: "events", Since: since, What: "the store of events is away: " + why.Error(),
+		Do: "start it, or mend the way to it; what comes in waits on the bus as far as its disk goes, alerts come, and searches fail until it is back",
+	}
 }
 
 func (s *Spine) keepHealth(ctx context.Context, l state.Lease, now time.Time) error {
@@ -213,20 +228,17 @@ func (s *Spine) named(ctx context.Context, troubles []health.Trouble) ([]health.
 	return troubles, err
 }
 
-// judgeLag looks how far the bus's readers are behind. It is apart from the
-// other judgements, because they stop with the reader that they are part of.
-func (s *Spine) judgeLag(ctx context.Context, l state.Lease) error {
+// judgeShared looks how far the bus's readers are behind, and which nodes are gone.
+// It is apart from the other judgements, because they stop with the reader and the
+// node that they are part of.
+func (s *Spine) judgeShared(ctx context.Context, l state.Lease) error {
 	now := s.Clock.Now().UTC()
-	last, _, err := s.Bus.Last(ctx)
+	nodes, err := s.Nodes(ctx)
 	if err != nil {
 		return err
 	}
-	written, _ := s.written(ctx)
-	readers := s.well.lags.See(now, last, map[string]uint64{"rules": s.looked(ctx), "store": written})
-	s.mu.Lock()
-	s.well.readers = readers
-	s.mu.Unlock()
-	return s.tell(ctx, l, now, s.well.lags.Judge(now, readers, s.Health.Lag), health.Lag)
+	troubles := append(s.well.lags.Judge(now, s.behind(), s.Health.Lag), nodesGone(nodes)...)
+	return s.tell(ctx, l, now, troubles, health.Lag, health.Node)
 }
 
 // tell makes alerts of some kinds be those of the troubles: one for each that is
@@ -361,7 +373,7 @@ func (s *Spine) alertOf(ctx context.Context, x *sight, t health.Trouble, now tim
 
 var titles = map[string]string{
 	health.Quiet: "A source has gone quiet", health.Agent: "An agent is gone", health.Clock: "A source's clock is off", health.Parse: "Parse failures rise",
-	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Disk: "The disk is full soon",
+	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Store: "The store of events is away", health.Node: "A node is gone", health.Disk: "The disk is full soon",
 }
 
 func subjectKind(t health.Trouble) string {
@@ -370,7 +382,7 @@ func subjectKind(t health.Trouble) string {
 		return "asset"
 	case health.Field:
 		return "field"
-	case health.Lag, health.Disk:
+	case health.Lag, health.Store, health.Node, health.Disk:
 		return "part"
 	}
 	return "source"

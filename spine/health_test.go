@@ -17,6 +17,7 @@ import (
 	"holdfast/internal/clock"
 	"holdfast/spine/health"
 	"holdfast/store/bus"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
@@ -91,7 +92,7 @@ func newWard(t *testing.T, dir string, c *clock.Fixed, settings ...string) *ward
 		t.Fatal(faults)
 	}
 	s := &Spine{
-		Options: Options{State: db, Bus: b, Detect: d, Control: book, Ingest: ingest.New(ingest.Options{Bus: b, Clock: c, Log: log}), Clock: c, Log: log, DataDir: dir, Health: limits},
+		Options: Options{State: db, Bus: b, Events: &events.Store{}, Detect: d, Control: book, Ingest: ingest.New(ingest.Options{Bus: b, Clock: c, Log: log}), Clock: c, Log: log, DataDir: dir, Health: limits},
 		notes:   map[string]map[string]string{}, lastSeen: map[string]time.Time{}, changed: newSignal(),
 	}
 	s.well.model = health.New(limits)

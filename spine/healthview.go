@@ -3,6 +3,7 @@ package spine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast"
@@ -18,6 +19,7 @@ type Health struct {
 	Readers  []health.Reader `json:"readers"`
 	Disk     health.Forecast `json:"disk"`
 	Mutes    []holdfast.Mute `json:"mutes"`
+	Nodes    []Node          `json:"nodes"` // none where one is alone
 }
 
 // HealthTrouble is a trouble with what is blind for it.
@@ -57,14 +59,16 @@ func (s *Spine) know(ctx context.Context) (*health.Model, []health.Trouble, erro
 // HealthNow tells how well the pipeline is.
 func (s *Spine) HealthNow(ctx context.Context) (Health, error) {
 	now := s.Clock.Now().UTC()
-	out := Health{At: now, Troubles: []HealthTrouble{}, Sources: []HealthSource{}, Readers: []health.Reader{}, Mutes: []holdfast.Mute{}}
+	out := Health{At: now, Troubles: []HealthTrouble{}, Sources: []HealthSource{}, Readers: []health.Reader{}, Mutes: []holdfast.Mute{}, Nodes: []Node{}}
 	m, troubles, err := s.know(ctx)
 	if err != nil {
 		return out, err
 	}
-	s.mu.Lock()
-	out.Readers = append(out.Readers, s.well.readers...)
-	s.mu.Unlock()
+	nodes, err := s.Nodes(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Readers, out.Nodes = append(out.Readers, s.behind()...), append(out.Nodes, nodes...)
 	mutes, err := s.Mutes(ctx)
 	if err != nil {
 		return out, err
@@ -73,7 +77,7 @@ func (s *Spine) HealthNow(ctx context.Context) (Health, error) {
 	if err != nil {
 		return out, err
 	}
-	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, out.Readers, s.Health.Lag)...)
+	troubles = append(append(slices.Clone(troubles), s.well.lags.Judge(now, out.Readers, s.Health.Lag)...), nodesGone(nodes)...)
 	out.Disk, out.Mutes = m.Disk(), append(out.Mutes, mutes...)
 	sources := m.Sources(now)
 	x := s.sight(sources, troubles)
@@ -123,10 +127,11 @@ func (s *Spine) BlindFor(ctx context.Context, kind, subject string) (b Blindness
 		return b, err
 	}
 	now := s.Clock.Now().UTC()
-	s.mu.Lock()
-	readers := s.well.readers
-	s.mu.Unlock()
-	troubles = append(append([]health.Trouble{}, troubles...), s.well.lags.Judge(now, readers, s.Health.Lag)...)
+	nodes, err := s.Nodes(ctx)
+	if err != nil {
+		return b, err
+	}
+	troubles = append(append(slices.Clone(troubles), s.well.lags.Judge(now, s.behind(), s.Health.Lag)...), nodesGone(nodes)...)
 	for _, t := range troubles {
 		if t.Kind == kind && t.Subject == subject {
 			b.Trouble = t

@@ -63,6 +63,8 @@ type Options struct {
 	// and events; "" for a node alone. Roles are what it does.
 	Node  string
 	Roles Roles
+	// NodeID is the node's name over all of its runs.
+	NodeID string
 	// Retention are the rules that stand in the settings.
 	Retention []holdfast.Retention
 	// Health says from when on something is wrong with the pipeline.
@@ -87,6 +89,7 @@ type Spine struct {
 	// snapshotted is when the state of correlation was last kept with alerts.
 	snapshotted  time.Time
 	snapshotSize int                  // its bytes
+	steady       time.Time            // since when this node says without a gap that it is there
 	lastSeen     map[string]time.Time // asset to its newest event
 	notes        map[string]map[string]string
 	tasks        *signal // a task was queued, or is done
@@ -165,7 +168,9 @@ func (s *Spine) Run(ctx context.Context) error {
 		do(func(ctx context.Context) error { return s.duty(ctx, "move", s.move) })
 	}
 	do(func(ctx context.Context) error { return s.on(ctx, s.names, time.Minute, s.nameAssets) })
+	do(func(ctx context.Context) error { return s.every(ctx, s.healthEvery(), s.seeLag) })
 	if s.Node != "" {
+		do(s.beThere)
 		do(func(ctx context.Context) error { return s.on(ctx, s.excepted, time.Minute, s.loadExceptions) })
 	}
 	// evidence

@@ -34,12 +34,16 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	st.Events.Segments, st.Events.Events, st.Events.Bytes = stats.Segments, stats.Events, stats.Bytes
+	st.Events.Searches = s.Events.Searching()
 	st.Events.Oldest, st.Events.Newest = stats.Oldest, stats.Newest
 	st.Events.Raw, st.Events.Written, st.Events.Compaction = stats.Raw, stats.Written, s.Events.Compaction()
 	if st.Disk.Free, st.Disk.Total, err = host.Disk(s.DataDir); err != nil {
 		st.Notes = append(st.Notes, Trouble{"disk", err.Error(), now})
 	}
 	st.Disk.Reserve = s.Bus.Reserve()
+	if since, err := s.Events.Away(ctx); err != nil {
+		st.Notes = append(st.Notes, Trouble{"events", storeAway(since, err).What, since})
+	}
 	if st.Ledger, err = s.ledger(ctx); err != nil {
 		return st, err
 	}

@@ -33,6 +33,8 @@ type Status struct {
 		Raw      uint64    `json:"raw"`     // bytes of the records as they came
 		Written  uint64    `json:"written"` // bytes ever written for what is kept
 
+		Searches int `json:"searches"` // that run or wait on this node
+
 		Compaction events.Compaction `json:"compaction"`
 	} `json:"events"`
 	Disk struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/testkit/clicklab"
+	"holdfast/spine/health"
 	"holdfast/store/events"
 	"holdfast/store/state"
 )
@@ -71,6 +73,67 @@ func TestClickHouse(t *testing.T) {
 	if strings.Contains(s.logged(), secretWord) {
 		t.Error("the password stands in the log")
 	}
+}
+
+// TestClickHouseAway starts a server while ClickHouse is away. It takes events in,
+// says what is wrong, and stores them when ClickHouse comes; when it goes again, no
+// sender is taken for silent.
+func TestClickHouseAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is waited for")
+	}
+	far := clicklab.Start(t)
+	address := far.Database()
+	far.Kill()
+	s := newSolo(t, filepath.Join(t.TempDir(), "data"), "--no-agent", "--events", address, "--health", "quiet:http:*=3s")
+	s.start()
+	send := &clusterSender{t: t, to: []*solo{s}, token: s.inputToken("sender"), stop: make(chan struct{})}
+	var sending sync.WaitGroup
+	sending.Go(send.run)
+	away := func() bool {
+		for _, x := range s.health().Troubles {
+			if x.Kind == health.Store {
+				return strings.Contains(x.What, far.Address)
+			}
+		}
+		return false
+	}
+	alerts := func(status string) (n int) {
+		var list []holdfast.Alert
+		s.ask(&list, "alerts", "--status", status)
+		for i := range list {
+			if list[i].Rule == "health.store" {
+				n++
+			}
+		}
+		return n
+	}
+	s.wait(40*time.Second, "records are acknowledged without ClickHouse", func() bool { return send.count() > 10 })
+	s.wait(40*time.Second, "health says that the store is away", away)
+	s.wait(40*time.Second, "there is an alert", func() bool { return alerts("open") == 1 })
+	if notes := fmt.Sprint(s.status().Notes); !strings.Contains(notes, "the store of events is away") {
+		t.Errorf("status says %s", notes)
+	}
+	if _, errOut, code := s.run("query", "*"); code == 0 || !strings.Contains(errOut, "cannot be reached") {
+		t.Errorf("a search ended with %d: %s", code, errOut)
+	}
+	far.Start()
+	s.wait(40*time.Second, "what waited is stored", func() bool { return stored(t, s.data) > 5 })
+	s.wait(40*time.Second, "health says that it is back", func() bool { return !away() && alerts("open") == 0 && alerts("closed") == 1 })
+	far.Kill()
+	s.wait(40*time.Second, "health says that it is away again", away)
+	began, from := time.Now(), send.count()
+	s.wait(40*time.Second, "it is away for longer than a source may be silent", func() bool { return time.Since(began) > 6*time.Second && send.count() > from+10 })
+	for _, x := range s.health().Troubles {
+		if x.Kind == health.Quiet {
+			t.Errorf("%s, while it sends and nobody can listen", x.What)
+		}
+	}
+	far.Start()
+	close(send.stop)
+	sending.Wait()
+	s.wait(40*time.Second, "nothing waits for a segment", func() bool { return !away() && s.ledger("sender").Waiting == 0 })
+	everyRecordOnce(t, s, send)
 }
 
 // stored is how far the writer of a data folder has come.

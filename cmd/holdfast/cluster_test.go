@@ -15,6 +15,8 @@ import (
 	"holdfast/internal/clock"
 	"holdfast/internal/testkit/natslab"
 	"holdfast/internal/testkit/postgres"
+	"holdfast/spine"
+	"holdfast/spine/health"
 	"holdfast/store/state"
 )
 
@@ -35,7 +37,7 @@ func TestCluster(t *testing.T) {
 	bus := natslab.Start(t, "TestNATSNode")
 	shared := t.TempDir()
 	node := func(name, role string) *solo {
-		s := newSolo(t, filepath.Join(t.TempDir(), name), "--no-agent", "--state", db.URL, "--bus", bus.URL, "--events", shared, "--role", role)
+		s := newSolo(t, filepath.Join(t.TempDir(), name), "--no-agent", "--state", db.URL, "--bus", bus.URL, "--events", shared, "--role", role, "--health", "quiet:http:*=4s")
 		s.start()
 		return s
 	}
@@ -69,6 +71,7 @@ func TestCluster(t *testing.T) {
 		serve.wait(40*time.Second, "records are stored "+after, func() bool { return waited(st) > before })
 	}
 	goesOn("at first")
+	schedule(serve)
 	kill := func(s *solo, what string) {
 		t.Helper()
 		if err := s.server.Process.Kill(); err != nil {
@@ -94,10 +97,136 @@ func TestCluster(t *testing.T) {
 	db.Kill()
 	db.Start()
 	goesOn("after a kill of the database")
+	killed := time.Now()
+	// A detector dies for good now, and the rule that is a search goes on.
+	goner := look[0]
+	if err := goner.server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-goner.done
+	goner.server = nil
+	goesOn("with one detector")
 	close(send.stop)
 	sending.Wait()
 	everyRecordOnce(t, serve, send)
 	everyAlertOnce(t, st, send)
+	serve.wait(100*time.Second, "the search has run after the last kill", func() bool { return searched(t, st).At.After(killed) })
+	everySearchAlertOnce(t, st, send)
+	healthEverywhere(t, st, goner, append([]*solo{serve, look[1]}, in...))
+}
+
+const clusterSearch = "logins"
+
+// schedule makes a search a rule that raises one alert for each batch that has
+// failed logins: a batch has one pid and comes in one block, so that it is in one
+// run of the rule, and all of it.
+func schedule(s *solo) {
+	s.t.Helper()
+	for _, args := range [][]string{
+		{"search", "save", clusterSearch, "dataset:linux.sshd action:login_failed"},
+		{"search", "schedule", clusterSearch, "--every", "1m", "--threshold", strconv.Itoa(loginsOfOne), "--group-by", "process.pid"},
+	} {
+		if _, errOut, code := s.run(args...); code != 0 {
+			s.t.Fatalf("holdfast %v ended with %d: %s", args, code, errOut)
+		}
+	}
+}
+
+func searched(t *testing.T, st *state.DB) holdfast.SearchRuns {
+	t.Helper()
+	x, err := st.Searches().Get(context.Background(), clusterSearch)
+	if err != nil || x.Runs == nil {
+		t.Fatal(x, err)
+	}
+	return *x.Runs
+}
+
+// everySearchAlertOnce looks at the alerts of the search, which ran on one detector
+// after the other: one for each batch with failed logins of the time that it has
+// seen, whoever was killed in between.
+func everySearchAlertOnce(t *testing.T, st *state.DB, send *clusterSender) {
+	t.Helper()
+	x, err := st.Searches().Get(context.Background(), clusterSearch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := st.Alerts().All(context.Background(), map[string]string{"rule": x.AlertRule()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for i := range alerts {
+		for _, e := range alerts[i].Group {
+			got[e.Value]++
+		}
+	}
+	first, last := -1, -1
+	for n := 0; n < send.count(); n += oneIn {
+		if got[strconv.Itoa(n+1)] > 0 {
+			if first < 0 {
+				first = n
+			}
+			last = n
+		}
+	}
+	if first < 0 || x.Runs.Fault != "" || x.Runs.Alerts != uint64(len(alerts)) || x.Runs.Throttled != 0 {
+		t.Fatalf("%d alerts, %+v", len(alerts), x.Runs)
+	}
+	for n := first; n <= last; n += oneIn {
+		if got[strconv.Itoa(n+1)] != 1 {
+			t.Errorf("%d alerts of the search for batch %d", got[strconv.Itoa(n+1)], n)
+		}
+	}
+	// It saw all that came until its last run, which was after the last kill.
+	if left := send.count() - last; left > 2*oneIn {
+		t.Errorf("the search has seen batches %d to %d of %d", first, last, send.count())
+	}
+	t.Logf("%d runs of the search, %d alerts", x.Runs.Runs, len(alerts))
+}
+
+// healthEverywhere asks each node for the health of all: the sender is quiet now,
+// and a detector is gone, with one alert for each.
+func healthEverywhere(t *testing.T, st *state.DB, goner *solo, nodes []*solo) {
+	t.Helper()
+	id, err := nodeID(filepath.Join(goner.data, "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range nodes {
+		var h spine.Health
+		s.wait(60*time.Second, "every node says that the sender is quiet and a node is gone", func() bool {
+			h = s.health()
+			quiet, gone := false, false
+			for _, x := range h.Troubles {
+				quiet = quiet || x.Kind == health.Quiet && x.Subject == "http:sender"
+				gone = gone || x.Kind == health.Node && x.Subject == id
+			}
+			return quiet && gone
+		})
+		here := 0
+		for _, n := range h.Nodes {
+			if n.Here {
+				here++
+			}
+			if n.Gone != (n.ID == id) {
+				t.Errorf("%s: %+v", s.args, n)
+			}
+		}
+		if len(h.Nodes) != 5 || here != 1 || len(h.Readers) != 2 {
+			t.Errorf("%s: nodes %+v, readers %+v", s.args, h.Nodes, h.Readers)
+		}
+	}
+	nodes[0].wait(20*time.Second, "each has one alert", func() bool {
+		open, err := st.Alerts().All(context.Background(), map[string]string{"status": holdfast.AlertOpen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := map[string]int{}
+		for i := range open {
+			n[open[i].Rule]++
+		}
+		return n["health.quiet"] == 1 && n["health.node"] == 1
+	})
 }
 
 func waited(st *state.DB) uint64 {

@@ -74,6 +74,10 @@ func (a *app) showHealth(h spine.Health) error {
 		fmt.Fprintf(a.out, "%-6s %d blocks, %s behind\n", r.Name, r.Blocks, short(time.Duration(r.Behind*float64(time.Second))))
 	}
 	fmt.Fprintf(a.out, "disk   %s free of %s; %s\n", bytesText(h.Disk.Free), bytesText(h.Disk.Total), diskWords(h.Disk))
+	for _, n := range h.Nodes {
+		state := map[bool]string{true: "GONE since " + ago(n.Seen), false: "here"}[n.Gone]
+		fmt.Fprintf(a.out, "node   %s (%s), %s\n", clean(n.ID), clean(strings.Join(n.Roles, ", ")), state)
+	}
 	if len(h.Troubles) == 0 {
 		fmt.Fprintln(a.out, "\nnothing is wrong")
 	}

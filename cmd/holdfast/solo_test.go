@@ -155,6 +155,13 @@ func (s *solo) status() spine.Status {
 	return st
 }
 
+func (s *solo) health() spine.Health {
+	s.t.Helper()
+	var h spine.Health
+	s.ask(&h, "health")
+	return h
+}
+
 // rows asks a query and reads one object a row.
 func (s *solo) rows(args ...string) []map[string]any {
 	s.t.Helper()

@@ -49,6 +49,9 @@ func (a *app) showStatus(s spine.Status) error {
 	}
 	fmt.Fprintf(a.out, "bus       block %d, written to %d, detected to %d\n", s.Bus.Last, s.Bus.Written, s.Bus.Detected)
 	fmt.Fprintf(a.out, "events    %d in %d segments, %s\n", s.Events.Events, s.Events.Segments, bytesText(s.Events.Bytes))
+	if n := s.Events.Searches; n > 0 {
+		fmt.Fprintf(a.out, "          %d searches run or wait\n", n)
+	}
 	if c := s.Events.Compaction; c.Day != "" {
 		fmt.Fprintf(a.out, "          putting segments of %s together: %d of %d events\n", c.Day, c.Rows, c.Of)
 	} else if c.Trouble != "" {

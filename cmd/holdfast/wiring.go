@@ -184,7 +184,7 @@ func (h *house) stages(ctx context.Context) error {
 	h.spine, err = spine.New(ctx, spine.Options{
 		State: h.state, Bus: h.bus, Events: h.events, Evidence: h.evidence, Ingest: h.ingest, Detect: detector, Assess: checks{assessor}, Control: book,
 		Respond: &respond.Runner{Parts: parts(), AutoApprove: auto, Clock: h.clock, Log: h.log}, Drills: drills,
-		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, Roles: h.node.roles, Retention: keep, Health: limits,
+		Lossy: lossy(), CA: h.ca, TaskKey: h.taskKey, Parts: catalogues(), Clock: h.clock, Log: h.log, Version: version, DataDir: h.cfg.Data, Node: h.node.run, NodeID: h.node.id, Roles: h.node.roles, Retention: keep, Health: limits,
 		Troubles: h.troubles,
 	})
 	return err

@@ -17,17 +17,19 @@ const (
 	Parse = "parse" // more and more of a source cannot be read
 	Field = "field" // a field that rules need has stopped coming
 	Lag   = "lag"   // the rules, or the store, are behind
+	Store = "store" // where events lie is away
+	Node  = "node"  // one of several nodes is gone
 	Disk  = "disk"  // the disk is full soon
 )
 
 // Kinds are all of them, in the order in which they are told.
-func Kinds() []string { return []string{Agent, Quiet, Field, Parse, Clock, Lag, Disk} }
+func Kinds() []string { return []string{Agent, Quiet, Field, Parse, Clock, Lag, Store, Node, Disk} }
 
 // Trouble is one thing wrong with the pipeline, for as long as it lasts.
 type Trouble struct {
 	Kind string `json:"kind"`
 	// Subject is what it is about: a source, an asset, a dataset's field, "rules",
-	// "store" or "disk". Kind and Subject together name a trouble.
+	// "store", "events", a node or "disk". Kind and Subject together name a trouble.
 	Subject string    `json:"subject"`
 	Source  string    `json:"source,omitempty"`
 	Asset   string    `json:"asset,omitempty"`

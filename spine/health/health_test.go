@@ -506,3 +506,36 @@ func FuzzSettings(f *testing.F) {
 		}
 	})
 }
+
+// TestNobodyListened: while blocks wait and none is counted, no source is silent.
+func TestNobodyListened(t *testing.T) {
+	l := DefaultLimits()
+	if err := l.Set("quiet:*=1m"); err != nil {
+		t.Fatal(err)
+	}
+	m, now := New(l), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	block := func(seq uint64) {
+		m.Observe(seq, &holdfast.Block{Made: now, Events: []holdfast.Event{{Source: "syslog:a", Dataset: "linux.sshd", Time: now}}})
+	}
+	pass := func(d time.Duration, newest uint64) int {
+		now = now.Add(d)
+		m.Listen(now, newest)
+		return len(m.Judge(now))
+	}
+	block(1)
+	if n := pass(50*time.Second, 1); n != 0 {
+		t.Fatalf("%d troubles of a source that is not yet quiet", n)
+	}
+	for i := range 30 { // the reader stands still, and more comes
+		if n := pass(10*time.Second, 2+uint64(i)); n != 0 && i > 0 {
+			t.Fatalf("look %d: %d troubles while nobody listened", i, n)
+		}
+	}
+	block(40)
+	if n := pass(50*time.Second, 40); n != 0 {
+		t.Fatalf("%d troubles after it went on", n)
+	}
+	if n := pass(30*time.Second, 40); n != 1 {
+		t.Fatalf("%d troubles of a source that is quiet, while its reader has all", n)
+	}
+}

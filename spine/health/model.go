@@ -34,6 +34,15 @@ type Model struct {
 	block    uint64 // counts blocks, for what is touched once in each
 	touched  []*source
 	names    map[string]*source // by all the names that blocks have for them
+	heard    heard
+}
+
+// heard is how far the bus was counted at the last look, and whether there was
+// more.
+type heard struct {
+	at   time.Time
+	seq  uint64
+	more bool
 }
 
 type source struct {
@@ -68,7 +77,7 @@ func New(l Limits) *Model {
 
 func (m *Model) clear() {
 	m.sources, m.datasets, m.names = map[string]*source{}, map[string]*dataset{}, map[string]*source{}
-	m.seq, m.disk = 0, forecast{}
+	m.seq, m.disk, m.heard = 0, forecast{}, heard{}
 }
 
 // dated is what is taken for a date, or a time, in the name of a file: files
@@ -120,6 +129,20 @@ func (m *Model) Observe(seq uint64, b *holdfast.Block) {
 	for _, s := range m.touched {
 		s.arrive(b.Made)
 	}
+}
+
+// Listen is told now and then which block is the newest. Time in which there are
+// blocks and none is counted, as their reader cannot go on, is nobody's silence.
+func (m *Model) Listen(now time.Time, newest uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more := m.seq < newest
+	if d := now.Sub(m.heard.at); more && m.heard.more && m.seq == m.heard.seq && d > 0 {
+		for _, s := range m.sources {
+			s.Away += d
+		}
+	}
+	m.heard = heard{now, m.seq, more}
 }
 
 func (m *Model) source(e *holdfast.Event, now time.Time) *source {

@@ -136,7 +136,7 @@ func wholeEvents(t *testing.T, open opening) {
 		t.Error(err)
 	}
 	ledger, err := l.state.Ledger(ctx)
-	if err != nil || len(ledger) != 1 || !ledger[0].Balanced() || ledger[0].Stored != 3 || ledger[0].DeadLettered != 1 {
+	if err != nil || len(ledger) != 1 || !ledger[0].Balanced() || ledger[0].Stored != 3 || ledger[0].DeadLettered != 1 || ledger[0].Rejected != 1 {
 		t.Errorf("%v %+v", err, ledger)
 	}
 	st, err := l.store.AllStats(ctx)

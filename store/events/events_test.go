@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"holdfast"
 	"holdfast/internal/clock"
 	"holdfast/store/state"
@@ -83,47 +81,6 @@ func (l *lab) count(t testing.TB) int64 {
 		t.Fatal(err)
 	}
 	return r.Rows[0][0].(int64)
-}
-
-func TestEventsComeBackWhole(t *testing.T) {
-	ctx := context.Background()
-	l := open(t, t.TempDir())
-	if n := l.count(t); n != 0 {
-		t.Fatalf("an empty store has %d events", n)
-	}
-	w := l.writer(t)
-	odd := event(7)
-	odd.ID = holdfast.NewEventID("x", "y", nil, 0)
-	odd.Raw = []byte("\xff\x00 <b>'; DROP TABLE events; --")
-	odd.Time = time.Date(292277026596, 1, 1, 0, 0, 0, 0, time.UTC)
-	odd.Trouble, odd.Dataset = "clock", "deadletter"
-	b := block(0, 3)
-	b.Events = append(b.Events, odd)
-	b.Counts[0].Received = 5
-	b.Counts[0].Rejected = 1
-	if err := errors.Join(w.Add(ctx, 1, b), w.Flush(ctx)); err != nil {
-		t.Fatal(err)
-	}
-	want := event(1)
-	got, err := l.store.Event(ctx, want.ID)
-	if err != nil || cmp.Diff(want, got) != "" {
-		t.Errorf("%v %s", err, cmp.Diff(want, got))
-	}
-	got, err = l.store.Event(ctx, odd.ID)
-	if err != nil || string(got.Raw) != string(odd.Raw) {
-		t.Errorf("%v %q", err, got.Raw)
-	}
-	if _, err := l.store.Event(ctx, holdfast.EventID{}); !errors.Is(err, holdfast.ErrNotFound) {
-		t.Error(err)
-	}
-	ledger, err := l.state.Ledger(ctx)
-	if err != nil || len(ledger) != 1 || !ledger[0].Balanced() || ledger[0].Stored != 3 || ledger[0].DeadLettered != 1 || ledger[0].Rejected != 1 {
-		t.Errorf("%+v %v", ledger, err)
-	}
-	r, err := l.store.Query(ctx, Statement{SQL: `SELECT time, "source.ip", raw FROM events WHERE "source.ip" = $1`, Args: []any{"192.0.2.2"}, From: noon, To: noon.Add(time.Minute), MaxRows: 10})
-	if err != nil || len(r.Rows) != 1 || r.Rows[0][0] != noon.Add(2*time.Second) {
-		t.Errorf("%v %v", r, err)
-	}
 }
 
 func TestAgainIsOnce(t *testing.T) {

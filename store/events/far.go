@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parquet-go/parquet-go/bloom/xxhash"
@@ -24,7 +25,15 @@ import (
 // as files, in a folder of this node's own; each is inserted whole, and the file
 // goes when the manifest has it. The manifest knows a segment's rows by their day
 // and the first block that they cover.
-type far struct{ db *clickhouse.DB }
+type far struct {
+	db   *clickhouse.DB
+	well struct { // as it was asked last
+		mu    sync.Mutex
+		asked time.Time
+		since time.Time // that it is not
+		err   error
+	}
+}
 
 // farTable is the name of the table.
 const farTable = "holdfast_events"
@@ -128,14 +137,60 @@ func sumNumber(text string) uint64 {
 	return n
 }
 
-// openFar opens the store in ClickHouse.
+// openFar opens the store in ClickHouse. One that is away is waited for by whatever
+// needs it; one that does not want us is an error.
 func openFar(ctx context.Context, s *Store, address string) error {
 	db, err := clickhouse.Open(ctx, address, farTableOf())
+	if errors.Is(err, holdfast.ErrAway) {
+		s.log.Warn("the store of events is away; what comes in waits on the bus until it is there", "error", err)
+		err = nil
+	}
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
-	s.far = &far{db}
+	s.far = &far{db: db}
 	return nil
+}
+
+// Elsewhere reports whether events lie with another program, which may be away
+// while this one runs.
+func (s *Store) Elsewhere() bool { return s.far != nil }
+
+const (
+	pingTime  = 5 * time.Second
+	pingEvery = 2 * time.Second
+)
+
+// Away says why events can be neither stored nor searched now, and since when that
+// is known; nil if they can be.
+func (s *Store) Away(ctx context.Context) (since time.Time, err error) {
+	if s.far == nil {
+		return time.Time{}, nil
+	}
+	w := &s.far.well
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := s.clock.Now().UTC()
+	if d := now.Sub(w.asked); d >= 0 && d < pingEvery {
+		return w.since, w.err
+	}
+	one, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	err = s.far.db.Ping(one)
+	if ctx.Err() != nil { // nobody wants to know any more
+		return w.since, w.err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("ClickHouse at %s does not answer within %s: %w", s.far.db.Host(), pingTime, holdfast.ErrAway)
+	}
+	w.asked, w.err = now, err
+	switch {
+	case err == nil:
+		w.since = time.Time{}
+	case w.since.IsZero():
+		w.since = now
+	}
+	return w.since, w.err
 }
 
 // Dialect is the SQL that searches of this store are written in.

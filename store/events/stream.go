@@ -61,6 +61,9 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 	return truncated, nil
 }
 
+// Searching says how many searches run or wait.
+func (s *Store) Searching() int { return int(s.asked.Load()) }
+
 func errBusy() error {
 	return fmt.Errorf("%d searches are under way; try again in a moment: %w", most, holdfast.ErrFull)
 }

@@ -184,6 +184,17 @@ func leases(t *testing.T, open place) {
 	if l, ok, err := one.TakeLease(ctx, "detect", "c", time.Hour); !ok || l.Term != 3 || err != nil {
 		t.Error(l, ok, err)
 	}
+	gone, ok, err := one.TakeLease(ctx, "node:gone", "d", time.Hour)
+	if err := errors.Join(err, one.DropLease(ctx, gone)); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, ok, err := one.TakeLease(ctx, "node:here", "e", time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	list, now, err := two.Leases(ctx, "node:")
+	if err != nil || len(list) != 2 || list[0].Lease != gone || !list[0].Until.Equal(time.Unix(0, 0)) || list[1].Holder != "e" || !list[1].Until.After(now.Add(59*time.Minute)) {
+		t.Error(list, now, err)
+	}
 }
 
 func onlyTheHolderWrites(t *testing.T, open place) {

@@ -51,6 +51,37 @@ func (s store) DropLease(ctx context.Context, l Lease) error {
 	return s.write(ctx, "UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2 AND term = $3", l.Name, l.Holder, l.Term)
 }
 
+// Leased is a lease as it stands. One that was given back ends with the zero of
+// Unix.
+type Leased struct {
+	Lease
+	Until time.Time
+}
+
+// Leases lists those whose names begin so, by name, and the time by which their
+// ends are told.
+func (s store) Leases(ctx context.Context, begin string) (out []Leased, now time.Time, err error) {
+	micros, err := s.run.now(ctx)
+	if err != nil {
+		return nil, now, fmt.Errorf("leases: %w", err)
+	}
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT name, holder, term, until FROM leases WHERE substr(name, 1, $1) = $2 ORDER BY name", len(begin), begin)
+	if err != nil {
+		return nil, now, fmt.Errorf("leases: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l Leased
+		var until int64
+		if err := rows.Scan(&l.Name, &l.Holder, &l.Term, &until); err != nil {
+			return nil, now, fmt.Errorf("leases: %w", err)
+		}
+		l.Until = time.UnixMicro(until).UTC()
+		out = append(out, l)
+	}
+	return out, time.UnixMicro(micros).UTC(), rows.Err()
+}
+
 // Holds returns an error that wraps ErrConflict if the lease went to another.
 // Within a transaction it holds until the commit, as only one writes at a time.
 // The zero Lease is always held.

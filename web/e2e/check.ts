@@ -45,7 +45,9 @@ export async function readable(page: Page, where: string): Promise<void> {
     // As the button does it, which cannot be reached while a dialog is open.
     await scheme.evaluate((e, t) => e.setAttribute('data-mantine-color-scheme', t), tone);
     await still(page);
-    const { violations, passes } = await new AxeBuilder({ page }).setLegacyMode(true).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']).analyze();
+    const axe = new AxeBuilder({ page }).setLegacyMode(true);
+    // Of all that is looked at, only contrast hangs on the tone.
+    const { violations, passes } = await (tone === first ? axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']) : axe.withRules('color-contrast')).analyze();
     expect(passes.map((p) => p.id), `${where}: the contrast of text was looked at`).toContain('color-contrast');
     const found = violations
       .filter((v) => v.impact === 'serious' || v.impact === 'critical')

@@ -12,7 +12,7 @@ const pages = [
 ] as const;
 
 test('a person logs in once by link, then by password, and finds every page', async ({ page, context }) => {
-  test.setTimeout(200_000);
+  test.setTimeout(300_000);
   const seen = watch(page, [401, 422]); // before the login, and what is refused on the way
   await page.goto(link);
   await expect(page.getByRole('heading', { name: 'Choose a password' })).toBeVisible();
@@ -89,7 +89,7 @@ test('a search is saved and loaded again, and a list is hunted', async ({ browse
   const page = await context.newPage();
   await page.goto('/search?q=dataset%3Alinux.sshd&last=7d');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByLabel('Name').fill('sshd');
+  await page.getByRole('textbox', { name: 'Name' }).fill('sshd');
   await readable(page, 'saving a search');
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toHaveCount(0);

@@ -12,6 +12,14 @@ async function open(page: Page, address: string): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Search' })).toBeVisible();
 }
 
+/** Runs a search and waits for its end. */
+async function find(page: Page, q: string): Promise<void> {
+  await bar(page).fill(q);
+  await page.keyboard.press('Control+Enter');
+  await expect(page).toHaveURL((u) => u.searchParams.get('q') === q);
+  await expect(page.getByRole('status').filter({ hasText: / in \d+ ms/ })).toBeVisible();
+}
+
 test.describe.configure({ mode: 'serial', timeout: 120_000 });
 const expect = base.configure({ timeout: 15_000 });
 let context: BrowserContext;
@@ -67,6 +75,8 @@ test('the bar completes fields, values and stages from the keyboard, and remembe
   await expect(offer.getByRole('option').first()).toContainText('summarize n=count() by Image');
   await page.keyboard.press('Enter');
   await expect(bar(page)).toHaveValue(/summarize n=count\(\) by Image$/);
+  await find(page, 'events | where Imag == "x"');
+  await expect(page.getByText('did you mean "Image"?')).toBeVisible();
 });
 
 test('fields are counted over the whole result, and the rarest values come first', async () => {
@@ -156,6 +166,7 @@ test('a value leads on: around the event, its processes, an incident', async () 
   await page.getByRole('option', { name: 'A new incident' }).click();
   await dialog.getByLabel('Title').fill('A shell out of a document');
   await dialog.getByLabel('Why it belongs there').fill('Word started a shell');
+  await readable(page, 'adding to an incident');
   await dialog.getByRole('button', { name: 'Add', exact: true }).click();
   await page.getByRole('link', { name: /^inc-/ }).click();
   await expect(page.getByRole('heading', { name: 'A shell out of a document' })).toBeVisible();
@@ -182,6 +193,7 @@ test('what an attacker wrote is shown as text, and can be searched for', async (
   await expect(detail.locator('.long').first()).toContainText('xxx end');
   await stands(page, 'a hostile event');
   await picture(page, 'search-hostile');
+  await readable(page, 'a hostile event');
   expect(await page.title()).toBe('Search · Holdfast');
   await detail.getByRole('button', { name: 'odd value' }).click();
   await page.getByRole('menuitem', { name: 'Include in search' }).click();
@@ -192,19 +204,24 @@ test('what an attacker wrote is shown as text, and can be searched for', async (
   await page.getByRole('button', { name: '203.0.113.66' }).first().click();
   await page.getByRole('menuitem', { name: 'Block this address' }).click();
   await expect(page.getByRole('dialog', { name: 'Block this address' })).toContainText('203.0.113.66');
-  await page.getByRole('button', { name: 'Close this' }).click(); // Escape shuts the list of hosts first
+  await readable(page, 'blocking');
+  await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  await rows(page).first().getByRole('button', { name: 'Show the whole event' }).click(); // shut again: a name of 64 KiB takes the check of contrast minutes
-  await expect(detail).toHaveCount(0);
   await page.getByRole('button', { name: 'evil-1' }).first().click();
   await page.getByRole('menuitem', { name: 'Except from a rule' }).click();
   await expect(page.getByRole('dialog')).toContainText('holdfast exceptions add');
-  await page.keyboard.press('Escape'); // shuts the list of rules, which opens with the dialog
+  await expect(page.getByRole('combobox', { name: 'Rule' })).toBeFocused();
   await readable(page, 'an exception');
+  await page.keyboard.press('ArrowDown');
+  await expect(page.getByRole('listbox', { name: 'Rule' })).toBeVisible();
+  await page.keyboard.press('Escape'); // shuts the list that was asked for
+  await expect(page.getByRole('listbox', { name: 'Rule' })).toHaveCount(0);
+  await expect(page.getByRole('dialog')).toBeVisible();
   await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
 });
 
-test('a tail shows what comes, waits while it is paused, and leaving ends a search on the server', async () => {
+test('a tail shows what comes, and waits while it is paused', async () => {
   await open(page, '/search?q=host.name:tail-1&tail=1');
   await expect(page.getByText('Live', { exact: true }).last()).toBeVisible();
   await send(context.request, [started('tail-1', new Date(), 1, 0, 'a.exe', 'first', 'x')]);
@@ -214,10 +231,100 @@ test('a tail shows what comes, waits while it is paused, and leaving ends a sear
   await expect(page.getByText('2 new wait')).toBeVisible({ timeout: 15_000 });
   await expect(rows(page)).toHaveCount(1);
   await picture(page, 'search-tail');
+  await readable(page, 'a tail');
   await page.getByRole('button', { name: 'Go on' }).click();
   await expect(rows(page)).toHaveCount(3);
   await page.getByRole('switch', { name: 'Tail' }).click({ force: true });
   await expect(page).not.toHaveURL(/tail=1/);
+});
+
+test('leaving the page, or another search, ends the one that runs on the server', async () => {
+  const running = async () => {
+    const r = await context.request.get('/api/v1/status');
+    return ((await r.json()) as { events: { searches: number } }).events.searches;
+  };
+  const endless = encodeURIComponent('sql SELECT count(*) FROM events a, events b, events c, events d, events e WHERE a.time < b.time AND c.time < e.time');
+  const long = async () => {
+    await page.goto(`/search?q=${endless}`);
+    await expect(page.getByText(/^Searching, 0/)).toBeVisible();
+    await expect.poll(running).toBeGreaterThan(0);
+  };
+  await long();
+  await page.getByRole('link', { name: 'Rules' }).click();
+  await expect(page.getByRole('heading', { name: 'Rules', exact: true })).toBeVisible();
+  await expect.poll(running).toBe(0);
+  await long();
+  await find(page, 'host.name:desk-7 | count');
+  await expect.poll(running).toBe(0);
+  await long();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByText('Cancelled before the first row came.')).toBeVisible();
+  await expect.poll(running).toBe(0);
+});
+
+test('five thousand events are walked by keyboard, few of them drawn, and columns are made wider', async () => {
+  const many = 5000;
+  const at = Date.now() - 3_600_000;
+  await send(context.request, Array.from({ length: many }, (_, i) => ({ time: new Date(at + i * 100).toISOString(), host: { name: 'many-1' }, action: 'counted', nth: i })));
+  await expect.poll(async () => {
+    const r = await context.request.post('/api/v1/query', { headers: { 'X-Holdfast': '1' }, data: { q: 'host.name:many-1 | count' } });
+    return ((await r.json()) as { rows: number[][] }).rows[0]?.[0] ?? 0;
+  }, { timeout: 30_000 }).toBe(many);
+  await open(page, `/search?q=host.name:many-1&limit=${many}`);
+  const table = page.getByRole('table', { name: 'Events' });
+  await expect(table).toHaveAttribute('aria-rowcount', String(many + 1));
+  expect(await rows(page).count()).toBeLessThan(80);
+  await rows(page).first().focus();
+  await page.keyboard.press('End');
+  const last = table.locator(`tr[data-row="${many - 1}"]`);
+  await expect(last).toBeFocused();
+  await expect(last).toBeInViewport();
+  await expect(last).toHaveAttribute('aria-rowindex', String(many + 1));
+  await expect(last).toContainText('nth=0');
+  await expect(page.getByRole('columnheader', { name: 'Time' })).toBeInViewport();
+  expect(await rows(page).count()).toBeLessThan(80);
+  await page.keyboard.press('k');
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.detail')).toBeInViewport();
+  await stands(page, 'many events');
+  await picture(page, 'search-many');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('PageUp');
+  await expect(table.locator(`tr[data-row="${many - 22}"]`)).toBeFocused();
+  await page.mouse.move(900, 400);
+  await page.mouse.wheel(0, -60_000); // the row with the focus is far away, and keeps it
+  await expect(table.locator(`tr[data-row="${many - 22}"]`)).toBeFocused();
+  await page.keyboard.press('j');
+  await expect(table.locator(`tr[data-row="${many - 21}"]`)).toBeInViewport();
+  await page.keyboard.press('Home');
+  await expect(rows(page).first()).toContainText(`nth=${many - 1}`);
+  await expect(rows(page).first()).toBeFocused();
+
+  const host = page.getByRole('columnheader', { name: 'Host' });
+  const wide = async () => (await host.boundingBox())?.width ?? 0;
+  const before = await wide();
+  const grip = page.getByRole('separator', { name: 'Width of host.name' });
+  await grip.focus();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  expect(await wide()).toBeCloseTo(before + 32, 0);
+  const { x, y, width, height } = (await grip.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 2 + 500, y + height / 2, { steps: 4 });
+  await page.mouse.up();
+  expect(await wide()).toBeCloseTo(before + 532, 0);
+  await stands(page, 'a wide column');
+  await picture(page, 'search-wide');
+  await page.reload();
+  await expect(rows(page).first()).toBeVisible();
+  expect(await wide()).toBeCloseTo(before + 532, 0);
+  await grip.dblclick();
+  expect(await wide()).toBeCloseTo(before, 0);
+  await open(page, '/search?q=host.name:many-1%20%7C%20project%20nth,action%20%7C%20take%203000&limit=5000');
+  await expect(page.getByRole('table')).toHaveAttribute('aria-rowcount', '3001');
+  expect(await page.locator('tr.hit').count()).toBeLessThan(80);
+  await picture(page, 'search-rows-many');
 });
 
 test('it stands in light as in dark', async () => {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -51,25 +52,66 @@ type DB struct {
 
 	http  *http.Client
 	table Table
-	// Replicated says that the server is one of several that hold the same.
-	Replicated bool
-	Version    string
+	setup chan struct{} // held by who looks at the server
+	ready atomic.Bool   // it was looked at, and has the table
+	// replicated says that the server is one of several that hold the same. It is
+	// known once ready is true.
+	replicated bool
+	version    string
 }
 
-// Open looks at the server and makes the table, or the columns that it lacks.
+// Open looks at the server and makes the table, or the columns that it lacks. With
+// an error that wraps holdfast.ErrAway there is a DB all the same: what is asked of
+// it first looks at the server again.
 func Open(ctx context.Context, address string, t Table) (*DB, error) {
 	d, err := parse(address)
 	if err != nil {
 		return nil, err
 	}
-	d.table = t
+	d.table, d.setup = t, make(chan struct{}, 1)
+	if err = d.Ready(ctx); err != nil && !errors.Is(err, holdfast.ErrAway) {
+		return nil, err
+	}
+	return d, err
+}
+
+// Ready makes sure that the server was looked at and has the table.
+func (d *DB) Ready(ctx context.Context) error {
+	if d.ready.Load() {
+		return nil
+	}
+	select {
+	case d.setup <- struct{}{}:
+		defer func() { <-d.setup }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if d.ready.Load() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := d.look(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return d, d.make(ctx)
+	if err := d.make(ctx); err != nil {
+		return err
+	}
+	d.ready.Store(true)
+	return nil
 }
+
+// Ping asks the server for a sign of life, and makes it ready if it is not yet.
+func (d *DB) Ping(ctx context.Context) error {
+	if err := d.Ready(ctx); err != nil {
+		return err
+	}
+	_, err := d.one(ctx, "SELECT 1")
+	return err
+}
+
+// Host is where the server is.
+func (d *DB) Host() string { return d.host }
 
 // Close lets the connections go.
 func (d *DB) Close() error {
@@ -93,17 +135,17 @@ func (d *DB) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.Version = fmt.Sprint(row[0])
-	major, _, _ := strings.Cut(d.Version, ".")
+	d.version = fmt.Sprint(row[0])
+	major, _, _ := strings.Cut(d.version, ".")
 	if n, err := strconv.Atoi(major); err != nil || n < oldest {
-		return fmt.Errorf("ClickHouse at %s has version %q; Holdfast needs %d or later: %w", d.host, d.Version, oldest, holdfast.ErrInvalid)
+		return fmt.Errorf("ClickHouse at %s has version %q; Holdfast needs %d or later: %w", d.host, d.version, oldest, holdfast.ErrInvalid)
 	}
-	d.Replicated = row[1] == int64(2)
+	d.replicated = row[1] == int64(2)
 	return nil
 }
 
 func (d *DB) one(ctx context.Context, sql string) ([]any, error) {
-	r, err := d.Query(ctx, sql, nil, Limits{Time: time.Minute})
+	r, err := d.query(ctx, sql, nil, Limits{Time: time.Minute})
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +181,7 @@ func (d *DB) make(ctx context.Context) error {
 		order[i] = quote(o)
 	}
 	engine, remember := "MergeTree", "non_replicated_deduplication_window"
-	if d.Replicated {
+	if d.replicated {
 		engine, remember = "ReplicatedMergeTree", "replicated_deduplication_window"
 	}
 	// An insert that was answered must outlive a loss of power.
@@ -169,7 +211,7 @@ func (d *DB) addColumns(ctx context.Context) error {
 }
 
 func (d *DB) names(ctx context.Context) ([]string, error) {
-	r, err := d.Query(ctx, "SELECT name FROM system.columns WHERE database = {p1:String} AND table = {p2:String}", []any{d.database, d.table.Name}, Limits{Time: time.Minute})
+	r, err := d.query(ctx, "SELECT name FROM system.columns WHERE database = {p1:String} AND table = {p2:String}", []any{d.database, d.table.Name}, Limits{Time: time.Minute})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -28,7 +29,7 @@ func (b Batch) check() error {
 
 func (b Batch) settings(d *DB) map[string]string {
 	m := map[string]string{"insert_deduplicate": "1", "insert_deduplication_token": b.Token, "async_insert": "0", "session_timezone": "UTC"}
-	if d.Replicated { // more than half of the replicas have it before it is answered
+	if d.replicated { // more than half of the replicas have it before it is answered
 		m["insert_quorum"] = "auto"
 	}
 	return m
@@ -36,7 +37,7 @@ func (b Batch) settings(d *DB) map[string]string {
 
 // Insert inserts a Parquet file whose columns are the table's fields.
 func (d *DB) Insert(ctx context.Context, b Batch, file io.Reader) error {
-	if err := b.check(); err != nil {
+	if err := errors.Join(b.check(), d.Ready(ctx)); err != nil {
 		return err
 	}
 	names, types := make([]string, len(d.table.Fields)), make([]string, len(d.table.Fields))
@@ -59,7 +60,7 @@ func insertID(token string) string { return "holdfast-insert-" + token }
 // arrives later: a row takes its token, unless the batch has it already, and then
 // whatever is there of it is deleted.
 func (d *DB) Burn(ctx context.Context, b Batch) error {
-	if err := b.check(); err != nil {
+	if err := errors.Join(b.check(), d.Ready(ctx)); err != nil {
 		return err
 	}
 	// Only to be quick: an insert that goes on finds its token taken. So it is no
@@ -92,6 +93,9 @@ func Place(days []string, ranges []holdfast.Range) string {
 
 // Delete deletes rows; when it returns, no search sees them.
 func (d *DB) Delete(ctx context.Context, where string, args []any) error {
+	if err := d.Ready(ctx); err != nil {
+		return err
+	}
 	set := map[string]string{"lightweight_deletes_sync": "2"}
 	if err := d.exec(ctx, request{sql: "DELETE FROM " + d.Name() + " WHERE " + where, args: args, settings: set}); err != nil {
 		return fmt.Errorf("deleting events: %w", err)
@@ -100,14 +104,19 @@ func (d *DB) Delete(ctx context.Context, where string, args []any) error {
 }
 
 // Change runs a statement that changes the table, as an administrator may.
-func (d *DB) Change(ctx context.Context, sql string) error { return d.exec(ctx, request{sql: sql}) }
+func (d *DB) Change(ctx context.Context, sql string) error {
+	if err := d.Ready(ctx); err != nil {
+		return err
+	}
+	return d.exec(ctx, request{sql: sql})
+}
 
 // DropDay drops all rows of a day.
 func (d *DB) DropDay(ctx context.Context, day string) error {
 	if _, err := time.Parse(time.DateOnly, day); err != nil {
 		return fmt.Errorf("%q is no day: %w", day, holdfast.ErrInvalid)
 	}
-	if err := d.exec(ctx, request{sql: "ALTER TABLE " + d.Name() + " DROP PARTITION " + literal(day)}); err != nil {
+	if err := d.Change(ctx, "ALTER TABLE "+d.Name()+" DROP PARTITION "+literal(day)); err != nil {
 		return fmt.Errorf("dropping %s: %w", day, err)
 	}
 	return nil

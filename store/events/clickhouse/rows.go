@@ -68,6 +68,13 @@ func reading(l Limits) map[string]string {
 // Query runs one SELECT, whose arguments are texts at {p1:String} and so on.
 // The rows must be closed.
 func (d *DB) Query(ctx context.Context, sql string, args []any, l Limits) (*Rows, error) {
+	if err := d.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return d.query(ctx, sql, args, l)
+}
+
+func (d *DB) query(ctx context.Context, sql string, args []any, l Limits) (*Rows, error) {
 	set := reading(l)
 	set["default_format"] = "JSONCompactEachRowWithNamesAndTypes"
 	r := &Rows{db: d, id: holdfast.NewID("holdfast")}
@@ -243,6 +250,9 @@ func value(v any, typ string) any {
 
 // Write has ClickHouse write the answer of a search in one of its formats.
 func (d *DB) Write(ctx context.Context, w io.Writer, format, sql string, args []any, l Limits) error {
+	if err := d.Ready(ctx); err != nil {
+		return err
+	}
 	set := reading(l)
 	set["default_format"] = format
 	set["wait_end_of_query"] = "1" // a file that breaks off is no file

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,7 +90,7 @@ func (d *DB) send(ctx context.Context, r request) (io.ReadCloser, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("ClickHouse at %s cannot be reached: %w; is it running, and does --events name its HTTP port", d.host, err)
+		return nil, fmt.Errorf("ClickHouse at %s cannot be reached: %w; is it running, and does --events name its HTTP port: %w", d.host, err, holdfast.ErrAway)
 	}
 	if res.StatusCode == http.StatusOK && res.Header.Get("X-ClickHouse-Exception-Code") == "" {
 		return res.Body, nil
@@ -97,6 +98,9 @@ func (d *DB) send(ctx context.Context, r request) (io.ReadCloser, error) {
 	defer res.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what can be read of it
 	code, _ := strconv.Atoi(res.Header.Get("X-ClickHouse-Exception-Code"))
+	if code == 0 && slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, res.StatusCode) {
+		return nil, fmt.Errorf("ClickHouse at %s cannot be reached: what stands before it says %s: %w", d.host, short(string(text), res.StatusCode), holdfast.ErrAway)
+	}
 	return nil, d.explain(&Error{code, short(string(text), res.StatusCode)})
 }
 

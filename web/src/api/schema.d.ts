@@ -2143,6 +2143,7 @@ export interface components {
             at: string;
             disk: components["schemas"]["Forecast"];
             mutes: components["schemas"]["Mute"][] | null;
+            nodes: components["schemas"]["Node"][] | null;
             readers: components["schemas"]["Reader"][] | null;
             sources: components["schemas"]["HealthSource"][] | null;
             troubles: components["schemas"]["HealthTrouble"][] | null;
@@ -2570,6 +2571,14 @@ export interface components {
             /** @enum {string} */
             level: "informational" | "low" | "medium" | "high" | "critical";
             say: string;
+        };
+        Node: {
+            gone: boolean;
+            here: boolean;
+            id: string;
+            roles: string[] | null;
+            /** Format: date-time */
+            seen: string;
         };
         Note: {
             /** Format: date-time */
@@ -3137,6 +3146,8 @@ export interface components {
             oldest?: string;
             /** Format: int64 */
             raw: number;
+            /** Format: int64 */
+            searches: number;
             /** Format: int64 */
             segments: number;
             /** Format: int64 */

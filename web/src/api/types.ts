@@ -27,6 +27,7 @@ export type LedgerRow = Said['LedgerRow'];
 export type HealthSource = Said['HealthSource'];
 export type HealthTrouble = Said['HealthTrouble'];
 export type PipelineHealth = Said['Health'];
+export type Node = Said['Node'];
 export type Blind = Said['Blind'];
 export type Blindness = Said['Blindness'];
 export type Retention = Said['Retention'];

@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 
-import { bytes, narrow, narrowed, pieces, relative, sorted, span, term } from './text';
+import { bytes, middle, narrow, narrowed, pieces, relative, sorted, span, term } from './text';
 
 describe('outside text', () => {
   it('names what cannot be seen', () => {
@@ -56,4 +56,12 @@ it('says sizes and times', () => {
   expect(bytes(1536)).toBe('1.5 KiB');
   expect(relative('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:03:00Z'))).toBe('3m ago');
   expect(relative('0001-01-01T00:00:00Z', 0)).toBe('never');
+});
+
+test('a long text keeps its beginning and its end', () => {
+  expect(middle('C:\\Windows\\explorer.exe', 27)).toBe('C:\\Windows\\explorer.exe');
+  expect(middle('C:\\Program Files\\Office\\WINWORD.EXE', 27)).toBe('C:\\Progr…Office\\WINWORD.EXE');
+  expect(middle(`a${'😀'.repeat(70_000)}b`, 9)).toBe(`a😀…${'😀'.repeat(5)}b`);
+  expect(middle('x'.repeat(70_000), 27)).toHaveLength(27);
+  expect(middle('', 5)).toBe('');
 });

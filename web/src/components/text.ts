@@ -34,6 +34,14 @@ export function plain(v: unknown): string {
   return JSON.stringify(v);
 }
 
+/** A long text without its middle: of paths and addresses the end tells most. */
+export function middle(s: string, most: number): string {
+  const all = Array.from(s.length > 6 * most ? s.slice(0, 2 * most) + s.slice(-2 * most) : s); // by whole characters
+  if (all.length <= most) return s;
+  const start = Math.floor((most - 1) / 3);
+  return `${all.slice(0, start).join('')}…${all.slice(start + 1 - most).join('')}`;
+}
+
 /** One field:value term; quoted where the language needs it. */
 export function term(field: string, value: string): string {
   return `${field}:${bare.test(value) && !words.has(value.toLowerCase()) ? value : quote(value)}`;

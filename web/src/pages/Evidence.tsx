@@ -26,7 +26,7 @@ export default function Evidence() {
                 <thead><tr><th className="num">No.</th><th>When</th><th>Who</th><th>Did</th><th>On</th><th>Outcome</th></tr></thead>
                 <tbody>{items.map(({ index, evidence: e }) => (
                   <tr key={index} className="hit">
-                    <td className="num">{index}</td><td><Clock at={e.at} /></td><td><Value field="who" value={e.who} /></td><td><Value field="did" value={e.did} /></td><td><Value field="on" value={e.on} />{e.asset && e.asset !== e.on && <Value field="asset" value={e.asset} />}</td>
+                    <td className="num">{index}</td><td><Clock at={e.at} /></td><td className="word"><Value field="who" value={e.who} clip /></td><td className="word"><Value field="did" value={e.did} clip /></td><td><Value field="on" value={e.on} />{e.asset && e.asset !== e.on && <Value field="asset" value={e.asset} />}</td>
                     <td><Outside text={e.outcome} />{e.detail !== undefined && e.detail !== null && <details><summary className="dim">detail</summary><code><Outside text={plain(e.detail)} /></code></details>}</td>
                   </tr>
                 ))}</tbody>

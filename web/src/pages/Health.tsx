@@ -1,7 +1,7 @@
 import { useState, type ReactNode } from 'react';
 
 import { useGet } from '../api/hooks';
-import type { LedgerRow, List, PipelineHealth, Status } from '../api/types';
+import type { LedgerRow, List, Node, PipelineHealth, Status } from '../api/types';
 import { Faults } from '../components/Faults';
 import { Mark } from '../components/Mark';
 import { Empty, Loaded, Page, Panel } from '../components/Page';
@@ -28,6 +28,7 @@ export default function Health() {
         {(h) => (
           <>
             <Troubles of={h.troubles ?? []} />
+            <Nodes of={h.nodes ?? []} />
             <Sources of={h.sources ?? []} hours={hours.data?.items ?? []} />
           </>
         )}
@@ -61,13 +62,23 @@ function Figures({ of: s, health }: { of: Status; health: PipelineHealth | undef
       <Stat what="taking events in"><Mark of={s.ingest.accepting ? 'ok' : 'broken'} label={s.ingest.accepting ? 'yes' : (s.ingest.why ?? 'no')} /></Stat>
       <Stat what={`not yet looked at by rules, ${span(reader('rules'))} behind`}>{count(s.bus.last - s.bus.detected)} blocks</Stat>
       <Stat what={`not yet searchable, ${span(reader('store'))} behind`}>{count(s.bus.last - s.bus.written)} blocks</Stat>
-      <Stat what={`in ${count(s.events.segments)} segments, ${bytes(s.events.bytes)}`}>{count(s.events.events)} events</Stat>
+      <Stat what={`in ${count(s.events.segments)} segment${s.events.segments === 1 ? '' : 's'}, ${bytes(s.events.bytes)}`}>{count(s.events.events)} events</Stat>
       <Stat what={`free of ${bytes(s.disk.total)}; ${bytes(s.disk.reserve)} kept in reserve`}>{bytes(s.disk.free)}</Stat>
       <Stat what={fills(health)}>{full(health)}</Stat>
       <Stat what="memory in use">{bytes(s.memory.rss_bytes)}</Stat>
       <Stat what={`rules, ${s.checks.loaded} checks, ${s.requirements.loaded} requirements`}>{count(s.rules.loaded)}</Stat>
-      <Stat what={s.data_dir}>{s.version}, up since <Ago at={s.started} /></Stat>
+      <Stat what={`started; version ${s.version}, data in ${s.data_dir}`}><Ago at={s.started} /></Stat>
     </div>
+  );
+}
+
+/** The nodes that share the work; nothing where one is alone. */
+function Nodes({ of }: { of: Node[] }) {
+  if (of.length === 0) return null;
+  return (
+    <Panel title="Nodes" tight>
+      <ul className="list">{of.map((n) => <li key={n.id}><Mark of={n.gone ? 'broken' : 'ok'} label={n.gone ? 'gone' : 'here'} /><code><Outside text={n.id} /></code><span className="grow">{(n.roles ?? []).join(', ')}{n.here && <span className="dim"> · answers this page</span>}</span><Ago at={n.seen} /></li>)}</ul>
+    </Panel>
   );
 }
 

@@ -34,7 +34,7 @@ export default function Rules() {
                         <td><Link to={`/rules${params({ id: r.name ?? r.id, find })}`}><b><Outside text={r.title} /></b></Link><div><Value field="rule" value={r.name ?? r.id} /></div></td>
                         <td>{r.kind === 'correlation' ? 'other rules' : [r.logsource.product, r.logsource.service, r.logsource.category].filter(Boolean).join(' ')}</td>
                         <td>{r.attack?.map((a) => <Value key={a} field="attack" value={a} />)}</td>
-                        <td><Link to={`/alerts${params({ rule: r.name ?? r.id, status: 'all' })}`}>alerts</Link></td>
+                        <td className="nowrap"><Link to={`/alerts${params({ rule: r.name ?? r.id, status: 'all' })}`}>alerts</Link></td>
                       </tr>
                     ))}</tbody>
                   </table>

@@ -125,7 +125,7 @@ export default function Search() {
         <p key={h.pos} className="dim hint"><Outside text={h.what} />{h.suggest && <>; <Outside text={h.suggest} /></>}</p>
       ))}
       {!tailing && bars.data && (
-        <Panel tight title={<>{count(bars.data.total)} events</>} tools={<Span state={state} change={change} />}>
+        <Panel tight title={<>{count(bars.data.total)} event{bars.data.total === 1 ? '' : 's'}</>} tools={<Span state={state} change={change} />}>
           <Suspense fallback={<div className="chart" />}>
             <Chart of={bars.data} onZoom={(a, b) => change({ from: a.toISOString(), to: b.toISOString() })} />
           </Suspense>
@@ -184,7 +184,7 @@ function insert(cols: string[], name: string): string[] {
 /** How the search stands: what has come, and how long it took. */
 function Says({ answer, total, onCancel }: { answer: Answer; total: number | undefined; onCancel: () => void }) {
   const { head, rows, running, truncated, took, cancelled } = answer;
-  const what = head?.events === false ? 'rows' : 'events';
+  const what = `${head?.events === false ? 'row' : 'event'}${rows.length === 1 && !truncated ? '' : 's'}`;
   if (running) {
     return (
       <span className="running" role="status">

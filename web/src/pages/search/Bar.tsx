@@ -164,7 +164,7 @@ export function Bar({ state, text, onText, onRun, onRange, running, tools }: Pro
           autoComplete="off"
           autoCapitalize="off"
           classNames={{ input: 'mono' }}
-          placeholder="source.ip:192.0.2.7 action:login_failed   or   dataset:linux.sshd | summarize count() by src_ip"
+          placeholder="dataset:linux.sshd | summarize count() by src_ip"
           value={text}
           role="combobox"
           aria-autocomplete="list"
