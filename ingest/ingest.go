@@ -232,6 +232,7 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	counts := newTally()
 	for _, p := range parts {
 		b.Events = append(b.Events, p.events...)
+		in.refused.forget(p.opened) // from here on they are known by their events
 	}
 	for i := range b.Events {
 		if !strings.HasPrefix(id, holdfast.ReparseBlock) {

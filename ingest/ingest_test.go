@@ -31,6 +31,8 @@ func words() parser.Parser {
 		Datasets: []holdfast.Dataset{{Name: "words", ECS: map[string]string{"user": holdfast.EntityUser}}},
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
 			switch s := string(raw); {
+			case strings.HasPrefix(s, "many "):
+				return several(strings.Split(s[5:], ";")), nil
 			case strings.HasPrefix(s, "bad"):
 				return parser.Parsed{}, errors.New("it is bad")
 			case s == "panic":
@@ -46,6 +48,18 @@ func words() parser.Parser {
 			return parser.Parsed{}, parser.ErrOther
 		},
 	}
+}
+
+// several are the events of "many a;b;c".
+func several(raw []string) (out parser.Parsed) {
+	for _, s := range raw {
+		p, err := words().Parse([]byte(s), parser.Hint{})
+		if errors.Is(err, parser.ErrOther) {
+			err = errors.New("other words")
+		}
+		out.Parts = append(out.Parts, parser.Part{Parsed: p, Raw: []byte(s), Err: err})
+	}
+	return out
 }
 
 // bus keeps blocks in memory and fails when told to.
@@ -358,6 +372,54 @@ func TestFullRefusesAndGoesOn(t *testing.T) {
 	}
 }
 
+// TestSeveralInOne holds that each event of a record is kept with its own part,
+// under an id that is the same when the record comes again; that each counts; and
+// that what cannot be read of it is a dead letter beside the others.
+func TestSeveralInOne(t *testing.T) {
+	b := &bus{full: true}
+	in, c := open(t, b)
+	r := record("many at 2026-11-23T02:00:00Z anna;bad;at 2026-11-23T02:00:00Z anna;at 2026-11-23T02:01:00Z marker")
+	if err := in.Put(t.Context(), []holdfast.Record{r}); !errors.Is(err, holdfast.ErrFull) {
+		t.Fatal(err) // refused unread, as one record
+	}
+	b.full = false
+	for range 2 {
+		if err := in.Put(t.Context(), []holdfast.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Advance(time.Hour)
+	if err := in.Put(t.Context(), []holdfast.Record{{Source: "end", Raw: []byte("bad")}}); err != nil {
+		t.Fatal(err)
+	}
+	rows, events := b.ledger()
+	if d := cmp.Diff(holdfast.LedgerRow{Received: 4, Stored: 3, DeadLettered: 1}, rows["s"]); d != "" {
+		t.Error(d)
+	}
+	got := map[string]int{}
+	for _, e := range events {
+		got[fmt.Sprintf("%s %s %s %s", e.Raw, e.Dataset, e.Drill, e.Text("parser"))]++
+	}
+	want := map[string]int{
+		"at 2026-11-23T02:00:00Z anna words  ": 2, "bad deadletter  words": 2, "at 2026-11-23T02:01:00Z marker words drl-1 ": 1,
+	}
+	for k, n := range want {
+		if got[k] != n {
+			t.Errorf("%q: %d, want %d of %v", k, got[k], n, got)
+		}
+	}
+	// More events than a block holds take several, and their ids hold.
+	many := holdfast.Record{Source: "s", Position: "2", Received: now, Raw: []byte("many " + strings.Repeat("bad;", 2499) + "bad")}
+	for range 2 {
+		if got, err := in.PutBatch(t.Context(), "large", []holdfast.Record{many}); err != nil || got.Events != 2500 || got.DeadLettered != 2500 {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+	if _, events := b.ledger(); len(events) != 2505 {
+		t.Errorf("%d events", len(events))
+	}
+}
+
 func TestNote(t *testing.T) {
 	in, _ := open(t, &bus{})
 	in.Note("file:/var/log/auth.log", "permission denied")
@@ -390,9 +452,6 @@ func TestLedger(t *testing.T) {
 		offered, acked := map[string]uint64{}, map[holdfast.EventID]bool{}
 		for i := range rapid.IntRange(1, 12).Draw(t, "calls") {
 			records := drawRecords(t, i)
-			for _, r := range records {
-				offered[r.Source]++
-			}
 			batch := rapid.Bool().Draw(t, "as a batch")
 			b.full = rapid.IntRange(0, 4).Draw(t, "full") == 0
 			for try := 0; ; try++ {
@@ -404,11 +463,17 @@ func TestLedger(t *testing.T) {
 				}
 				if err == nil {
 					for _, r := range records {
-						acked[holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, r.Raw, 0)] = true
+						for i, raw := range held(r.Raw) {
+							acked[holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, i)] = true
+							offered[r.Source]++
+						}
 					}
 					break
 				}
 				if errors.Is(err, holdfast.ErrFull) && rapid.Bool().Draw(t, "given up") {
+					for _, r := range records {
+						offered[r.Source]++ // nobody knows what it holds
+					}
 					break // a record refused for want of room was not looked at: it is nowhere
 				}
 				b.full = false
@@ -434,13 +499,21 @@ func TestLedger(t *testing.T) {
 	})
 }
 
+// held are the records of the events that a record holds.
+func held(raw []byte) [][]byte {
+	if rest, ok := bytes.CutPrefix(raw, []byte("many ")); ok {
+		return bytes.Split(rest, []byte(";"))
+	}
+	return [][]byte{raw}
+}
+
 func drawRecords(t *rapid.T, call int) []holdfast.Record {
 	var out []holdfast.Record
 	for i := range rapid.IntRange(1, 40).Draw(t, "records") {
 		out = append(out, holdfast.Record{
 			Source:   rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "source"),
 			Position: fmt.Sprint(call, ".", i), Received: now,
-			Raw: []byte(rapid.SampledFrom([]string{"at 2026-11-23T02:00:00Z anna", "bad", "panic", "", "\xff\xfe", "at 1970-01-01T00:00:00Z x"}).Draw(t, "raw")),
+			Raw: []byte(rapid.SampledFrom([]string{"at 2026-11-23T02:00:00Z anna", "bad", "panic", "", "\xff\xfe", "at 1970-01-01T00:00:00Z x", "many at 2026-11-23T02:00:00Z anna;bad;at 2026-11-23T02:00:00Z anna"}).Draw(t, "raw")),
 		})
 	}
 	return out

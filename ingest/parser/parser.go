@@ -18,8 +18,8 @@ type Parsed struct {
 	Dataset string    // one that this parser or another of the catalogue describes
 	Fields  []holdfast.Field
 	Trouble string // what is wrong with the record although it was read: a guessed year
-	// Parts, if there are any, are the events that one record holds, in its order;
-	// the other members mean nothing then.
+	// Parts, if there are any, are the events that one record holds, two or more, in
+	// its order; the other members mean nothing then.
 	Parts []Part
 }
 
@@ -71,8 +71,8 @@ func (p *Parsed) Check() error {
 }
 
 func (p *Parsed) checkParts() error {
-	if len(p.Parts) > MaxParts {
-		return fmt.Errorf("%d events in one record, %d are allowed", len(p.Parts), MaxParts)
+	if n := len(p.Parts); n < 2 || n > MaxParts {
+		return fmt.Errorf("%d events in one record, 2 to %d are allowed", n, MaxParts)
 	}
 	bytes := 0
 	for i := range p.Parts {

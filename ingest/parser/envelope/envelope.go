@@ -104,6 +104,15 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		}
 		got, ok, why := o.ask(in.line, parser.Hint{Received: hint.Received, Dataset: in.hint, Source: hint.Source})
 		if ok {
+			for i := range got.Parts {
+				if one := &got.Parts[i]; one.Err == nil {
+					one.Fields = add(one.Fields, in.said)
+					one.Parsed = in.fill(one.Parsed)
+				}
+			}
+			if len(got.Parts) > 0 {
+				return got, nil
+			}
 			got.Fields = add(got.Fields, in.said)
 			return in.fill(got), nil
 		}
