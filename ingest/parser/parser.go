@@ -27,8 +27,8 @@ type Parsed struct {
 type Part struct {
 	Parsed
 	// Raw is what is kept of the record for this event: a record of the same form
-	// that holds it alone, which Parse reads as this event and no other. It may be
-	// a dead letter's, so it stands here also where Err is set.
+	// that holds it alone, which the parser of that form reads as this event and no
+	// other. It stands here also where Err is set, for the dead letter.
 	Raw []byte
 	Err error // why this one is a dead letter
 }

@@ -81,9 +81,12 @@ func events(p parser.Parsed) []parser.Part {
 }
 
 // alone holds that what is kept of a record for one of its events is that event
-// and no other.
+// and no other. An envelope adds what it says itself.
 func alone(t *testing.T, p parser.Parser, got parser.Parsed) {
 	t.Helper()
+	if p.Name == "envelope" {
+		return
+	}
 	for _, part := range got.Parts {
 		again, err := p.Parse(part.Raw, parser.Hint{Received: received})
 		if (err == nil) != (part.Err == nil) {
