@@ -344,6 +344,57 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// TestFloodOfBatches holds that nobody waits for the flood of another agent,
+// whichever way he comes: the disk takes one block at a time, and what comes
+// behind two hundred batches of one agent is there after a handful of blocks.
+func TestFloodOfBatches(t *testing.T) {
+	const batches, soon = 200, 4 + 3*4 // under way already, and three turns of four
+	b := &bus{gate: make(chan struct{})}
+	in, _ := open(t, b)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer close(b.gate)
+	put := func(asset, id string, many int) {
+		records := make([]holdfast.Record, many)
+		for i := range records {
+			records[i] = holdfast.Record{Source: "s", Asset: asset, Position: fmt.Sprint(id, i), Received: now, Raw: []byte("bad")}
+		}
+		if _, err := in.PutBatch(t.Context(), id, records); err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range batches {
+		all.Go(func() { put("flood", fmt.Sprint("flood-", i), 10) })
+	}
+	waitFor(t, func() bool { return ingest.Waiting(in) == batches-5 }) // four are under way, one is next
+	for _, send := range []func(){
+		func() { put("quiet", "quiet-1", 1) },
+		func() { put("many", "many-1", 2500) },
+		func() {
+			if err := in.Put(t.Context(), []holdfast.Record{{Source: "syslog", Raw: []byte("bad")}}); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		before := ingest.Waiting(in)
+		all.Go(send)
+		waitFor(t, func() bool { return ingest.Waiting(in) > before })
+	}
+	missing := map[string]int{"quiet": 1, "many": 2500, "": 1} // by asset
+	for n := 0; len(missing) > 0; n++ {
+		if n > soon {
+			t.Fatalf("these are not on the disk after %d blocks: %v", n, missing)
+		}
+		b.gate <- struct{}{}
+		waitFor(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.blocks) == n+1 })
+		for _, e := range b.blocks[n].Events {
+			if missing[e.Asset]--; missing[e.Asset] <= 0 {
+				delete(missing, e.Asset)
+			}
+		}
+	}
+}
+
 func TestFullRefusesAndGoesOn(t *testing.T) {
 	b := &bus{full: true}
 	in, c := open(t, b)
