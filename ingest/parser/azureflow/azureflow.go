@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/valyala/fastjson"
 
@@ -184,7 +185,7 @@ func (r *reader) open(v *fastjson.Value, hole string, around frame) frame {
 			out.before = append(holdfast.AppendJSONString(out.before, hole), ':')
 			return
 		}
-		name := string(key)
+		name := strings.ToValidUTF8(string(key), "\ufffd") // as it is written below
 		if found {
 			behind = v.MarshalTo(append(holdfast.AppendJSONString(append(behind, ','), name), ':'))
 		} else {
