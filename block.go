@@ -27,7 +27,7 @@ type Block struct {
 type Count struct {
 	Source       string
 	Hour         time.Time // the hour of the ledger: when the records were received
-	Received     uint64    // records taken in
+	Received     uint64    // events taken in, and records refused
 	Rejected     uint64    // refused: too large, over quota, no right; never acknowledged
 	DeadLettered uint64    // kept raw in dataset "deadletter"
 }

@@ -3,7 +3,8 @@ package holdfast
 import "time"
 
 // LedgerRow accounts for one source, in one hour or in all: Received = Stored
-// + Rejected + DeadLettered + Waiting, always. Doubled counts resent records
+// + Rejected + DeadLettered + Waiting, always. What is counted are events: a record
+// that holds several counts as so many, one that was refused unread as one. Doubled counts resent records
 // that were recognised and stored once; they are not in Received.
 type LedgerRow struct {
 	Source       string    `json:"source"`

@@ -3,6 +3,7 @@ package holdfast
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -120,17 +121,36 @@ const ReparsedFrom = "event.reparsed_from"
 // ReparseBlock begins the id of every block of reparsed events.
 const ReparseBlock = "rep-"
 
-// ReparsedID is the id of the event that a dead letter becomes. No input can
-// give it to a record.
-func ReparsedID(dead EventID, raw []byte) EventID {
-	return NewEventID("reparse", dead.String(), raw, 0)
+// ReparsedPart is the number, from 1, of a further event that a dead letter has
+// become.
+const ReparsedPart = "event.reparsed_part"
+
+// ReparsedID is the id of the event that a dead letter becomes; part tells apart
+// those of one that becomes several, and is 0 for the one that takes its place. No
+// input can give it to a record.
+func ReparsedID(dead EventID, raw []byte, part int) EventID {
+	return NewEventID("reparse", dead.String(), raw, part)
 }
 
-// Reparsed returns the dead letter that the event was, if it was one.
-func (e *Event) Reparsed() (dead EventID, ok bool) {
+// Reparsed returns the dead letter that the event was, if it was one. For a
+// further event of the same dead letter it is a name that stands for it, and
+// further is true: it was not counted as received yet.
+func (e *Event) Reparsed() (dead EventID, further, ok bool) {
 	f, ok := e.Get(ReparsedFrom)
-	if !ok || dead.UnmarshalText([]byte(f.Text)) != nil || ReparsedID(dead, e.Raw) != e.ID {
-		return EventID{}, false
+	if !ok || dead.UnmarshalText([]byte(f.Text)) != nil {
+		return EventID{}, false, false
 	}
-	return dead, true
+	part := 0
+	if f, ok := e.Get(ReparsedPart); ok {
+		if part, _ = strconv.Atoi(f.Text); part < 1 {
+			return EventID{}, false, false
+		}
+	}
+	if ReparsedID(dead, e.Raw, part) != e.ID {
+		return EventID{}, false, false
+	}
+	if part > 0 {
+		return NewEventID("reparse part", dead.String(), nil, part), true, true
+	}
+	return dead, false, true
 }

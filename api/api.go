@@ -193,15 +193,15 @@ func namer() func(reflect.Type, string) string {
 // has a fixed list of them.
 func words(schemas huma.Registry) {
 	lists := map[reflect.Type][]any{
-		reflect.TypeFor[holdfast.Level](): {holdfast.Informational, holdfast.Low, holdfast.Medium, holdfast.High, holdfast.Critical},
-		reflect.TypeFor[holdfast.State](): {
+		reflect.TypeFor[holdfast.Level](): texts(holdfast.Informational, holdfast.Low, holdfast.Medium, holdfast.High, holdfast.Critical),
+		reflect.TypeFor[holdfast.State](): texts(
 			holdfast.Holds, holdfast.Broken, holdfast.StateUnknown, holdfast.Excepted, holdfast.Inapplicable, holdfast.NotYet,
-		},
-		reflect.TypeFor[holdfast.Status](): {holdfast.Pass, holdfast.Fail, holdfast.NotApplicable, holdfast.Unknown},
-		reflect.TypeFor[holdfast.ActionStatus](): {
+		),
+		reflect.TypeFor[holdfast.Status](): texts(holdfast.Pass, holdfast.Fail, holdfast.NotApplicable, holdfast.Unknown),
+		reflect.TypeFor[holdfast.ActionStatus](): texts(
 			holdfast.Proposed, holdfast.Planned, holdfast.Approved, holdfast.Applying, holdfast.Applied, holdfast.Verified,
 			holdfast.Undoing, holdfast.Undone, holdfast.Accepted, holdfast.Failed, holdfast.Rejected,
-		},
+		),
 	}
 	for name, schema := range schemas.Map() {
 		t := schemas.TypeFromRef("#/components/schemas/" + name)
@@ -213,9 +213,19 @@ func words(schemas huma.Registry) {
 			field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if p := schema.Properties[field]; p != nil && lists[f.Type] != nil {
 				p.Enum = lists[f.Type]
+				p.PrecomputeMessages() // they were made without the list
 			}
 		}
 	}
+}
+
+// texts are words as they stand in JSON, which is what a request is held against.
+func texts[T ~string](list ...T) []any {
+	out := make([]any, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return out
 }
 
 // ServeHTTP serves one request.

@@ -52,7 +52,7 @@ type caseEvent struct {
 func (d *Detector) fires(rule string, events []holdfast.Event) bool {
 	for i := range events {
 		ds := d.opts.Datasets[events[i].Dataset]
-		for _, h := range d.matched(&events[i], &ds, nil) {
+		for _, h := range d.matched(0, &events[i], &ds, nil) {
 			if h.Rule.Key() == rule {
 				return true
 			}

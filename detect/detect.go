@@ -44,6 +44,7 @@ type Detector struct {
 	rules      *loaded
 	correlator *correlate.Correlator
 	seq        uint64
+	seen       *seen
 	exceptions []holdfast.Exception
 	hiding     *hiding
 	hidden     map[string]*holdfast.Hidden // by id of filter or exception
@@ -67,7 +68,7 @@ func New(o Options) *Detector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Detector{opts: o, hidden: map[string]*holdfast.Hidden{}}
+	d := &Detector{opts: o, hidden: map[string]*holdfast.Hidden{}, seen: &seen{}}
 	_ = d.install(sigma.Set{}, nil)
 	return d
 }
@@ -188,8 +189,9 @@ func infoOf(m *sigma.Meta, kind string) holdfast.RuleInfo {
 }
 
 // Process matches the events of one block and returns the alerts that are new
-// or have changed. A block whose number was processed before gives nothing;
-// number 0 stands for blocks that have none.
+// or have changed. A block whose number was processed before gives nothing, and
+// neither does an event that stood in a block before; number 0 stands for blocks
+// that have none, which are looked at as they are.
 func (d *Detector) Process(seq uint64, b *holdfast.Block) []holdfast.Alert {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -206,7 +208,7 @@ func (d *Detector) Process(seq uint64, b *holdfast.Block) []holdfast.Alert {
 		if !ok {
 			continue
 		}
-		hits = d.matched(e, &ds, hits[:0])
+		hits = d.matched(seq, e, &ds, hits[:0])
 		d.correlator.Add(e, &ds, hits)
 	}
 	return d.correlator.Take()

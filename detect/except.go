@@ -172,10 +172,13 @@ func newHiding(set sigma.Set, list []holdfast.Exception) (*hiding, holdfast.Faul
 }
 
 // matched appends the rules that hold for an event and that nothing hides it
-// from.
-func (d *Detector) matched(e *holdfast.Event, ds *holdfast.Dataset, hits []correlate.Hit) []correlate.Hit {
+// from; none for an event of an earlier block that came again.
+func (d *Detector) matched(seq uint64, e *holdfast.Event, ds *holdfast.Dataset, hits []correlate.Hit) []correlate.Hit {
 	for _, h := range d.rules.engine.Match(e, *ds) {
 		hits = append(hits, correlate.Hit{Rule: h.Rule, Because: h.Because})
+	}
+	if len(hits) == 0 || seq != 0 && d.seen.again(e.ID) {
+		return hits[:0]
 	}
 	return d.hide(e, ds, hits)
 }

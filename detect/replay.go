@@ -151,7 +151,7 @@ func (r *Replay) Add(e *holdfast.Event) {
 	if !ok || e.Drill != "" {
 		return
 	}
-	hits := r.d.matched(e, &ds, nil)
+	hits := r.d.matched(0, e, &ds, nil)
 	if len(hits) == 0 {
 		return
 	}

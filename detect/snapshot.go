@@ -16,6 +16,8 @@ type snapshot struct {
 	Correlation json.RawMessage `json:"correlation"`
 	// Hidden is what filters and exceptions have hidden, by id.
 	Hidden map[string]*holdfast.Hidden `json:"hidden,omitempty"`
+	// Seen are the ids of the newest events that a rule held for.
+	Seen string `json:"seen,omitempty"`
 }
 
 const snapshotVersion = 1
@@ -35,7 +37,7 @@ func (d *Detector) SnapshotAt() ([]byte, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c, d.hidden})
+	b, err := json.Marshal(snapshot{snapshotVersion, d.seq, c, d.hidden, d.seen.write()})
 	if err != nil {
 		return nil, 0, fmt.Errorf("write detection state: %w", err)
 	}
@@ -58,12 +60,16 @@ func (d *Detector) Restore(b []byte) error {
 	if s.Version != snapshotVersion {
 		return fmt.Errorf("detection state has version %d, this program reads %d: %w", s.Version, snapshotVersion, holdfast.ErrInvalid)
 	}
+	seen, err := readSeen(s.Seen)
+	if err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.correlator.Restore(s.Correlation); err != nil {
 		return err
 	}
-	d.seq = s.Seq
+	d.seq, d.seen = s.Seq, seen
 	d.hidden = map[string]*holdfast.Hidden{}
 	for id, h := range s.Hidden {
 		if h != nil {

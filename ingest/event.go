@@ -27,6 +27,9 @@ type batch struct {
 	events []holdfast.Event
 	dead   int
 	bytes  int
+	// opened are the ids under which records that hold several events are refused,
+	// before anybody knows that they do.
+	opened []holdfast.EventID
 }
 
 // batches makes the events of records, parted so that each part fits a block.
@@ -34,18 +37,25 @@ type batch struct {
 func (in *Ingest) batches(records []holdfast.Record) []batch {
 	var out []batch
 	b := batch{events: make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents))}
+	var several []holdfast.Event
 	for i := range records {
-		e := in.event(&records[i])
-		size := sizeOf(&e)
-		if len(b.events) >= holdfast.MaxBlockEvents || len(b.events) > 0 && b.bytes+size > maxBlockBytes {
-			out = append(out, b)
-			b = batch{}
+		one := several[:0]
+		if one = in.events(one, &records[i]); len(one) > 1 {
+			b.opened = append(b.opened, eventID(&records[i]))
 		}
-		b.events = append(b.events, e)
-		b.bytes += size
-		if e.Dataset == DeadLetter {
-			b.dead++
+		for j := range one {
+			size := sizeOf(&one[j])
+			if len(b.events) >= holdfast.MaxBlockEvents || len(b.events) > 0 && b.bytes+size > maxBlockBytes {
+				out = append(out, b)
+				b = batch{}
+			}
+			b.events = append(b.events, one[j])
+			b.bytes += size
+			if one[j].Dataset == DeadLetter {
+				b.dead++
+			}
 		}
+		several = one
 	}
 	if len(b.events) > 0 {
 		out = append(out, b)
@@ -79,11 +89,12 @@ func blockID(parts []batch) string {
 	return holdfast.StableID("blk", string(all))
 }
 
-// event makes the one event of a record. It never fails: what cannot be parsed
-// is a dead letter.
-func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
+// events appends the events of a record, mostly one. It never fails: what cannot
+// be parsed is a dead letter. Of a record that holds several, each is kept with
+// the part of the record that is its own, and has an id of its own.
+func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Event {
 	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
-	e := holdfast.Event{ID: eventID(r), Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
+	e := holdfast.Event{Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
 	var trouble []string
 	if now := in.o.Clock.Now(); e.Received.Before(earliest()) || e.Received.After(now.Add(aheadMost)) {
 		if !e.Received.IsZero() {
@@ -94,7 +105,26 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 	if (r.Truncated || len(raw) < len(r.Raw)) && r.Part == 0 {
 		trouble = append(trouble, fmt.Sprintf("cut at %d bytes", len(raw)))
 	}
-	p, err := in.parseWhole(r, raw, e.Received)
+	p, by, err := in.parseWhole(r, raw, e.Received)
+	if err == nil && len(p.Parts) > 0 {
+		for i := range p.Parts {
+			one, part := e, &p.Parts[i]
+			one.Raw = part.Raw
+			one.ID = holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, part.Raw, i)
+			var err error
+			if part.Err != nil {
+				err = &deadError{by, part.Err.Error()}
+			}
+			out = append(out, in.finish(one, r, part.Parsed, err, trouble[:len(trouble):len(trouble)]))
+		}
+		return out
+	}
+	e.ID = eventID(r)
+	return append(out, in.finish(e, r, p, err, trouble))
+}
+
+// finish fills an event with what was found in its record.
+func (in *Ingest) finish(e holdfast.Event, r *holdfast.Record, p parser.Parsed, err error, trouble []string) holdfast.Event {
 	var dead *deadError
 	if errors.As(err, &dead) {
 		trouble = append(trouble, dead.why)
@@ -104,7 +134,7 @@ func (in *Ingest) event(r *holdfast.Record) holdfast.Event {
 		trouble = append(trouble, p.Trouble)
 	}
 	e.Dataset, e.Fields = p.Dataset, p.Fields
-	if !utf8.Valid(raw) {
+	if !utf8.Valid(e.Raw) {
 		clean(e.Fields)
 		trouble = append(trouble, "bytes that are no UTF-8")
 	}
@@ -132,9 +162,9 @@ func deadFields(r *holdfast.Record, dead *deadError) []holdfast.Field {
 
 // parseWhole parses a record. A further piece of one that was cut is a dead
 // letter whatever it says: whoever wrote the line chose where the piece begins.
-func (in *Ingest) parseWhole(r *holdfast.Record, raw []byte, received time.Time) (parser.Parsed, error) {
+func (in *Ingest) parseWhole(r *holdfast.Record, raw []byte, received time.Time) (p parser.Parsed, by string, err error) {
 	if r.Part > 0 {
-		return parser.Parsed{}, &deadError{why: fmt.Sprintf("piece %d of a record longer than %d bytes", r.Part+1, input.MaxRecord)}
+		return p, "", &deadError{why: fmt.Sprintf("piece %d of a record longer than %d bytes", r.Part+1, input.MaxRecord)}
 	}
 	return in.parse(raw, parser.Hint{Received: received, Dataset: r.Dataset, Source: r.Source})
 }
@@ -163,10 +193,10 @@ type deadError struct{ parser, why string }
 func (e *deadError) Error() string { return e.why }
 
 // parse asks the parsers in turn, those of the dataset that was asked for
-// first.
-func (in *Ingest) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
+// first, and says which one it was.
+func (in *Ingest) parse(raw []byte, hint parser.Hint) (found parser.Parsed, by string, err error) {
 	if len(raw) == 0 {
-		return parser.Parsed{}, &deadError{"", "an empty record"}
+		return found, "", &deadError{"", "an empty record"}
 	}
 	for _, wanted := range [...]bool{true, false} {
 		if wanted && hint.Dataset == "" {
@@ -185,12 +215,12 @@ func (in *Ingest) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 				err = got.Check()
 			}
 			if err != nil {
-				return got, &deadError{p.Name, err.Error()}
+				return got, p.Name, &deadError{p.Name, err.Error()}
 			}
-			return got, nil
+			return got, p.Name, nil
 		}
 	}
-	return parser.Parsed{}, &deadError{"", "no parser knows this kind of record"}
+	return found, "", &deadError{"", "no parser knows this kind of record"}
 }
 
 func makes(p *parser.Parser, dataset string) bool {

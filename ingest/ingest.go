@@ -58,6 +58,7 @@ type Ingest struct {
 	ctx  context.Context // of publishing: it outlives the callers
 	stop context.CancelFunc
 
+	own     chan struct{} // has a place for each of ownBlocks
 	mu      sync.Mutex
 	pending queues
 	busy    bool // a goroutine is publishing
@@ -68,8 +69,20 @@ type Ingest struct {
 // group is what one call of Put gave, or a part of it that fits a block.
 type group struct {
 	batch
-	done chan error // has room for one
+	block string       // the id of the block that it is alone; "" if it shares one
+	done  chan outcome // has room for one
 }
+
+// outcome is what became of a group.
+type outcome struct {
+	seq     uint64
+	doubled bool
+	err     error
+}
+
+// ownBlocks bounds the blocks of their own that are on their way to the disk at
+// once, so that packing them keeps the processors busy and none waits for many.
+const ownBlocks = 4
 
 // Accepted is what became of a batch.
 type Accepted struct {
@@ -81,7 +94,7 @@ type Accepted struct {
 
 // New returns an Ingest that takes records until Close.
 func New(o Options) *Ingest {
-	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues()}
+	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues(), own: make(chan struct{}, ownBlocks)}
 	in.ctx, in.stop = context.WithCancel(context.Background())
 	return in
 }
@@ -117,7 +130,7 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 	}
 	var mine []*group
 	for _, b := range in.batches(records) {
-		mine = append(mine, &group{batch: b, done: make(chan error, 1)})
+		mine = append(mine, &group{batch: b, done: make(chan outcome, 1)})
 	}
 	if len(mine) == 0 {
 		return nil
@@ -129,8 +142,8 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 	var all error
 	for _, g := range mine {
 		select {
-		case err := <-g.done:
-			all = errors.Join(all, err)
+		case got := <-g.done:
+			all = errors.Join(all, got.err)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -140,7 +153,8 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 
 // PutBatch takes a batch that its sender will send again, under the same id
 // and unchanged, until it is acknowledged: it becomes the block of that id, or
-// several ("id#1", …) if it is too large for one.
+// several ("id#1", …) if it is too large for one. It waits its turn among the
+// batches of other assets and what Put is given.
 func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Record) (Accepted, error) {
 	if strings.HasPrefix(id, holdfast.ReparseBlock) {
 		return Accepted{}, fmt.Errorf("a batch's id does not begin with %s: %w", holdfast.ReparseBlock, holdfast.ErrInvalid)
@@ -151,19 +165,36 @@ func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Re
 	if err := in.room(records); err != nil {
 		return Accepted{}, err
 	}
-	got := Accepted{Doubled: len(records) > 0}
+	var mine []*group
 	for i, b := range in.batches(records) {
-		name := id
+		g := &group{batch: b, block: id, done: make(chan outcome, 1)}
 		if i > 0 {
-			name = fmt.Sprintf("%s#%d", id, i)
+			g.block = fmt.Sprintf("%s#%d", id, i)
 		}
-		seq, doubled, err := in.publish(ctx, name, []batch{b})
-		if err != nil {
-			return Accepted{}, err
+		mine = append(mine, g)
+	}
+	if len(mine) == 0 {
+		return Accepted{}, nil
+	}
+	if err := in.enqueue("agent\x00"+records[0].Asset, mine); err != nil {
+		in.refuse(records)
+		return Accepted{}, err
+	}
+	got := Accepted{Doubled: true}
+	var all error
+	for _, g := range mine {
+		select {
+		case o := <-g.done:
+			all = errors.Join(all, o.err)
+			got.Seq, got.Doubled = max(got.Seq, o.seq), got.Doubled && o.doubled
+			got.Events += len(g.events)
+			got.DeadLettered += g.dead
+		case <-ctx.Done():
+			return Accepted{}, ctx.Err()
 		}
-		got.Seq, got.Doubled = seq, got.Doubled && doubled
-		got.Events += len(b.events)
-		got.DeadLettered += b.dead
+	}
+	if all != nil {
+		return Accepted{}, all
 	}
 	return got, nil
 }
@@ -205,15 +236,30 @@ func (in *Ingest) commit() {
 		if len(groups) == 0 {
 			return
 		}
+		if groups[0].block != "" {
+			in.alone(groups[0])
+			continue
+		}
 		parts := make([]batch, len(groups))
 		for i, g := range groups {
 			parts[i] = g.batch
 		}
 		_, _, err := in.publish(in.ctx, blockID(parts), parts)
 		for _, g := range groups {
-			g.done <- err
+			g.done <- outcome{err: err}
 		}
 	}
+}
+
+// alone publishes a group that is a block of its own beside what comes after it,
+// as soon as not too many are under way.
+func (in *Ingest) alone(g *group) {
+	in.own <- struct{}{}
+	in.idle.Go(func() {
+		seq, doubled, err := in.publish(in.ctx, g.block, []batch{g.batch})
+		<-in.own
+		g.done <- outcome{seq, doubled, err}
+	})
 }
 
 // take returns the pending groups that fit one block; none ends commit.
@@ -232,6 +278,7 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	counts := newTally()
 	for _, p := range parts {
 		b.Events = append(b.Events, p.events...)
+		in.refused.forget(p.opened) // from here on they are known by their events
 	}
 	for i := range b.Events {
 		if !strings.HasPrefix(id, holdfast.ReparseBlock) {

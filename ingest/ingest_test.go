@@ -31,6 +31,8 @@ func words() parser.Parser {
 		Datasets: []holdfast.Dataset{{Name: "words", ECS: map[string]string{"user": holdfast.EntityUser}}},
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
 			switch s := string(raw); {
+			case strings.HasPrefix(s, "many "):
+				return several(strings.Split(s[5:], ";")), nil
 			case strings.HasPrefix(s, "bad"):
 				return parser.Parsed{}, errors.New("it is bad")
 			case s == "panic":
@@ -46,6 +48,18 @@ func words() parser.Parser {
 			return parser.Parsed{}, parser.ErrOther
 		},
 	}
+}
+
+// several are the events of "many a;b;c".
+func several(raw []string) (out parser.Parsed) {
+	for _, s := range raw {
+		p, err := words().Parse([]byte(s), parser.Hint{})
+		if errors.Is(err, parser.ErrOther) {
+			err = errors.New("other words")
+		}
+		out.Parts = append(out.Parts, parser.Part{Parsed: p, Raw: []byte(s), Err: err})
+	}
+	return out
 }
 
 // bus keeps blocks in memory and fails when told to.
@@ -330,6 +344,57 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// TestFloodOfBatches holds that nobody waits for the flood of another agent,
+// whichever way he comes: the disk takes one block at a time, and what comes
+// behind two hundred batches of one agent is there after a handful of blocks.
+func TestFloodOfBatches(t *testing.T) {
+	const batches, soon = 200, 4 + 3*4 // under way already, and three turns of four
+	b := &bus{gate: make(chan struct{})}
+	in, _ := open(t, b)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer close(b.gate)
+	put := func(asset, id string, many int) {
+		records := make([]holdfast.Record, many)
+		for i := range records {
+			records[i] = holdfast.Record{Source: "s", Asset: asset, Position: fmt.Sprint(id, i), Received: now, Raw: []byte("bad")}
+		}
+		if _, err := in.PutBatch(t.Context(), id, records); err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range batches {
+		all.Go(func() { put("flood", fmt.Sprint("flood-", i), 10) })
+	}
+	waitFor(t, func() bool { return ingest.Waiting(in) == batches-5 }) // four are under way, one is next
+	for _, send := range []func(){
+		func() { put("quiet", "quiet-1", 1) },
+		func() { put("many", "many-1", 2500) },
+		func() {
+			if err := in.Put(t.Context(), []holdfast.Record{{Source: "syslog", Raw: []byte("bad")}}); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		before := ingest.Waiting(in)
+		all.Go(send)
+		waitFor(t, func() bool { return ingest.Waiting(in) > before })
+	}
+	missing := map[string]int{"quiet": 1, "many": 2500, "": 1} // by asset
+	for n := 0; len(missing) > 0; n++ {
+		if n > soon {
+			t.Fatalf("these are not on the disk after %d blocks: %v", n, missing)
+		}
+		b.gate <- struct{}{}
+		waitFor(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.blocks) == n+1 })
+		for _, e := range b.blocks[n].Events {
+			if missing[e.Asset]--; missing[e.Asset] <= 0 {
+				delete(missing, e.Asset)
+			}
+		}
+	}
+}
+
 func TestFullRefusesAndGoesOn(t *testing.T) {
 	b := &bus{full: true}
 	in, c := open(t, b)
@@ -355,6 +420,54 @@ func TestFullRefusesAndGoesOn(t *testing.T) {
 	rows, _ := b.ledger()
 	if d := cmp.Diff(holdfast.LedgerRow{Received: 3, DeadLettered: 2, Rejected: 1}, rows["s"]); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestSeveralInOne holds that each event of a record is kept with its own part,
+// under an id that is the same when the record comes again; that each counts; and
+// that what cannot be read of it is a dead letter beside the others.
+func TestSeveralInOne(t *testing.T) {
+	b := &bus{full: true}
+	in, c := open(t, b)
+	r := record("many at 2026-11-23T02:00:00Z anna;bad;at 2026-11-23T02:00:00Z anna;at 2026-11-23T02:01:00Z marker")
+	if err := in.Put(t.Context(), []holdfast.Record{r}); !errors.Is(err, holdfast.ErrFull) {
+		t.Fatal(err) // refused unread, as one record
+	}
+	b.full = false
+	for range 2 {
+		if err := in.Put(t.Context(), []holdfast.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Advance(time.Hour)
+	if err := in.Put(t.Context(), []holdfast.Record{{Source: "end", Raw: []byte("bad")}}); err != nil {
+		t.Fatal(err)
+	}
+	rows, events := b.ledger()
+	if d := cmp.Diff(holdfast.LedgerRow{Received: 4, Stored: 3, DeadLettered: 1}, rows["s"]); d != "" {
+		t.Error(d)
+	}
+	got := map[string]int{}
+	for _, e := range events {
+		got[fmt.Sprintf("%s %s %s %s", e.Raw, e.Dataset, e.Drill, e.Text("parser"))]++
+	}
+	want := map[string]int{
+		"at 2026-11-23T02:00:00Z anna words  ": 2, "bad deadletter  words": 2, "at 2026-11-23T02:01:00Z marker words drl-1 ": 1,
+	}
+	for k, n := range want {
+		if got[k] != n {
+			t.Errorf("%q: %d, want %d of %v", k, got[k], n, got)
+		}
+	}
+	// More events than a block holds take several, and their ids hold.
+	many := holdfast.Record{Source: "s", Position: "2", Received: now, Raw: []byte("many " + strings.Repeat("bad;", 2499) + "bad")}
+	for range 2 {
+		if got, err := in.PutBatch(t.Context(), "large", []holdfast.Record{many}); err != nil || got.Events != 2500 || got.DeadLettered != 2500 {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+	if _, events := b.ledger(); len(events) != 2505 {
+		t.Errorf("%d events", len(events))
 	}
 }
 
@@ -390,9 +503,6 @@ func TestLedger(t *testing.T) {
 		offered, acked := map[string]uint64{}, map[holdfast.EventID]bool{}
 		for i := range rapid.IntRange(1, 12).Draw(t, "calls") {
 			records := drawRecords(t, i)
-			for _, r := range records {
-				offered[r.Source]++
-			}
 			batch := rapid.Bool().Draw(t, "as a batch")
 			b.full = rapid.IntRange(0, 4).Draw(t, "full") == 0
 			for try := 0; ; try++ {
@@ -404,11 +514,17 @@ func TestLedger(t *testing.T) {
 				}
 				if err == nil {
 					for _, r := range records {
-						acked[holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, r.Raw, 0)] = true
+						for i, raw := range held(r.Raw) {
+							acked[holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, i)] = true
+							offered[r.Source]++
+						}
 					}
 					break
 				}
 				if errors.Is(err, holdfast.ErrFull) && rapid.Bool().Draw(t, "given up") {
+					for _, r := range records {
+						offered[r.Source]++ // nobody knows what it holds
+					}
 					break // a record refused for want of room was not looked at: it is nowhere
 				}
 				b.full = false
@@ -434,13 +550,21 @@ func TestLedger(t *testing.T) {
 	})
 }
 
+// held are the records of the events that a record holds.
+func held(raw []byte) [][]byte {
+	if rest, ok := bytes.CutPrefix(raw, []byte("many ")); ok {
+		return bytes.Split(rest, []byte(";"))
+	}
+	return [][]byte{raw}
+}
+
 func drawRecords(t *rapid.T, call int) []holdfast.Record {
 	var out []holdfast.Record
 	for i := range rapid.IntRange(1, 40).Draw(t, "records") {
 		out = append(out, holdfast.Record{
 			Source:   rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "source"),
 			Position: fmt.Sprint(call, ".", i), Received: now,
-			Raw: []byte(rapid.SampledFrom([]string{"at 2026-11-23T02:00:00Z anna", "bad", "panic", "", "\xff\xfe", "at 1970-01-01T00:00:00Z x"}).Draw(t, "raw")),
+			Raw: []byte(rapid.SampledFrom([]string{"at 2026-11-23T02:00:00Z anna", "bad", "panic", "", "\xff\xfe", "at 1970-01-01T00:00:00Z x", "many at 2026-11-23T02:00:00Z anna;bad;at 2026-11-23T02:00:00Z anna"}).Draw(t, "raw")),
 		})
 	}
 	return out

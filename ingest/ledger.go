@@ -104,6 +104,18 @@ func (r *refused) taken(events []holdfast.Event) {
 	}
 }
 
+// forget drops records under the ids by which they were refused.
+func (r *refused) forget(ids []holdfast.EventID) {
+	if len(ids) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		delete(r.by, id)
+	}
+}
+
 // due returns the counts for the next block, which takes them over.
 func (r *refused) due(now time.Time) map[string]uint64 {
 	r.mu.Lock()

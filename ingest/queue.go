@@ -19,7 +19,8 @@ const (
 	most = 2 * maxWaiting
 )
 
-// queues hold what waits for a block, source by source. Blocks are filled from
+// queues hold what waits for a block, source by source; what an agent sends waits
+// as one source, whatever it read. Blocks are filled from
 // all of them in turn, so that none waits for the flood of another.
 type queues struct {
 	by    map[string]*queue
@@ -66,8 +67,8 @@ func (q *queues) add(source string, groups []*group) error {
 func (q *queues) empty() bool { return len(q.ring) == 0 }
 
 // take returns groups that fit one block, one of each source in turn, then the
-// next of each, until none fits. The first source that had to wait is the first
-// the next time.
+// next of each, until none fits; or one group alone that is a block of its own. The
+// first source that had to wait is the first the next time.
 func (q *queues) take() []*group {
 	var out []*group
 	events, bytes := 0, 0
@@ -77,7 +78,7 @@ func (q *queues) take() []*group {
 		name := q.ring[at]
 		x := q.by[name]
 		g := x.groups[0]
-		if len(out) > 0 && (events+len(g.events) > holdfast.MaxBlockEvents || bytes+g.bytes > maxBlockBytes) {
+		if len(out) > 0 && (g.block != "" || events+len(g.events) > holdfast.MaxBlockEvents || bytes+g.bytes > maxBlockBytes) {
 			if first == "" {
 				first = name
 			}
@@ -90,9 +91,15 @@ func (q *queues) take() []*group {
 		if len(x.groups) == 0 {
 			delete(q.by, name)
 			q.ring = slices.Delete(q.ring, at, at+1)
-			continue
+		} else {
+			at++
 		}
-		at++
+		if g.block != "" {
+			if len(q.ring) > 0 {
+				first = q.ring[at%len(q.ring)]
+			}
+			break
+		}
 	}
 	if q.turn = 0; first != "" {
 		q.turn = slices.Index(q.ring, first)

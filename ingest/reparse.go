@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"holdfast"
@@ -15,22 +17,34 @@ const (
 )
 
 // Reparse gives a dead letter to today's parsers. What they can read becomes
-// an event with an id of its own, which is the same each time, and the name of
-// the dead letter; else the error says why it stays one.
-func (in *Ingest) Reparse(dead *holdfast.Event) (holdfast.Event, error) {
+// events, mostly one, with ids of their own, which are the same each time, and the
+// name of the dead letter; else the error says why it stays one. If a record holds
+// several events, those that still cannot be read are dead letters of their own.
+// The last of them is the one with which the dead letter is done, and they have to
+// be put in this order.
+func (in *Ingest) Reparse(dead *holdfast.Event) ([]holdfast.Event, error) {
 	if _, piece := dead.Get(deadPiece); piece || strings.HasPrefix(dead.Text("error"), "piece ") {
-		return holdfast.Event{}, errors.New("it is a piece of a longer record, which is kept and not parsed")
+		return nil, errors.New("it is a piece of a longer record, which is kept and not parsed")
 	}
-	e := in.event(&holdfast.Record{
+	out := in.events(nil, &holdfast.Record{
 		Source: dead.Source, Asset: dead.Asset, Dataset: dead.Text(deadWanted), Received: dead.Received, Raw: dead.Raw,
 		Truncated: strings.HasPrefix(dead.Trouble, "cut at "),
 	})
-	if e.Dataset == DeadLetter {
-		return holdfast.Event{}, errors.New(e.Text("error"))
+	read := slices.IndexFunc(out, func(e holdfast.Event) bool { return e.Dataset != DeadLetter })
+	if read < 0 {
+		return nil, errors.New(out[0].Text("error"))
 	}
-	e.ID = holdfast.ReparsedID(dead.ID, dead.Raw)
-	e.Fields = append(e.Fields, holdfast.Field{Name: holdfast.ReparsedFrom, Text: dead.ID.String()})
-	return e, nil
+	last := len(out) - 1
+	out[read], out[last] = out[last], out[read]
+	for i := range out {
+		e := &out[i]
+		e.Fields = append(e.Fields, holdfast.Field{Name: holdfast.ReparsedFrom, Text: dead.ID.String()})
+		if n := last - i; n > 0 {
+			e.Fields = append(e.Fields, holdfast.Field{Name: holdfast.ReparsedPart, Text: strconv.Itoa(n), Kind: holdfast.Number})
+		}
+		e.ID = holdfast.ReparsedID(dead.ID, e.Raw, last-i)
+	}
+	return out, nil
 }
 
 // PutReparsed makes events that Reparse made durable, and returns the number

@@ -12,7 +12,7 @@ import (
 	"holdfast/ingest/parser"
 )
 
-// event parses an event and matches it.
+// event parses a record and matches its event, or the several that it holds.
 func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 	s := w.s
 	s.events.Add(1)
@@ -27,6 +27,25 @@ func (w *worker) event(path string, number uint64, raw []byte, at time.Time) {
 		s.left(path, "event %d: %v", number, err)
 		return
 	}
+	for i := range got.Parts {
+		part := &got.Parts[i]
+		if i > 0 {
+			s.events.Add(1)
+		}
+		if part.Err != nil {
+			s.left(path, "event %d, its part %d: %v", number, i+1, part.Err)
+			continue
+		}
+		w.parsed(path, number, part.Parsed, part.Raw, at)
+	}
+	if len(got.Parts) == 0 {
+		w.parsed(path, number, got, raw, at)
+	}
+}
+
+// parsed matches an event that was read.
+func (w *worker) parsed(path string, number uint64, got parser.Parsed, raw []byte, at time.Time) {
+	s := w.s
 	if got.Time.IsZero() {
 		got.Time = at
 	}

@@ -245,7 +245,7 @@ func (s *splitter) toldText(n uint64, left func(uint64, string)) {
 
 // wrapped takes the records out of an object that is nothing but the envelope of
 // a list of them, as services export them: CloudTrail's {"Records": […]},
-// Azure's "records", Graph's "value", the "items" of Google Workspace and of
+// Azure's "records", Pub/Sub's "receivedMessages", Graph's "value", the "items" of Google Workspace and of
 // Kubernetes, the "entries" of Cloud Logging, the "Events" of a search in
 // CloudTrail and the "logEvents" of CloudWatch Logs.
 func wrapped(raw []byte) ([][]byte, bool) {
@@ -255,6 +255,7 @@ func wrapped(raw []byte) ([][]byte, bool) {
 	}{
 		{"Records", ""},
 		{"records", ""},
+		{"receivedMessages", ""},
 		{"value", `"@odata.context"`},
 		{"value", `"@odata.nextLink"`},
 		{"value", `"nextLink"`},

@@ -33,7 +33,7 @@ type Reparsed struct {
 	Looked  int            `json:"looked"`  // dead letters that were not read before
 	Already int            `json:"already"` // were read by an earlier run
 	Parsed  int            `json:"parsed"`  // are events now, or would be
-	By      map[string]int `json:"by"`      // of these, by dataset
+	By      map[string]int `json:"by"`      // their events, by dataset: a record may hold several
 	Still   map[string]int `json:"still"`   // the others, by the reason
 	More    bool           `json:"more"`    // there are more: ask again
 }
@@ -122,7 +122,7 @@ func (x *reparsing) flush(ctx context.Context) error {
 			continue
 		}
 		x.out.Looked++
-		e, err := x.s.Ingest.Reparse(&x.batch[i])
+		list, err := x.s.Ingest.Reparse(&x.batch[i])
 		if err != nil {
 			why := err.Error()
 			if _, ok := x.out.Still[why]; !ok && len(x.out.Still) >= reparseKinds {
@@ -132,8 +132,10 @@ func (x *reparsing) flush(ctx context.Context) error {
 			continue
 		}
 		x.out.Parsed++
-		x.out.By[e.Dataset]++
-		mended = append(mended, e)
+		for j := range list {
+			x.out.By[list[j].Dataset]++
+		}
+		mended = append(mended, list...)
 	}
 	x.batch = x.batch[:0]
 	if x.r.Dry || len(mended) == 0 {

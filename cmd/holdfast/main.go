@@ -129,7 +129,28 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
 		a.store(), a.ingest(),
 		a.openapi(), a.versionCmd(), a.undoWatch(),
 	)
+	for _, c := range root.Commands() {
+		group(c)
+	}
 	return root
+}
+
+// group makes a command that only holds others refuse a word that none of them
+// is: cobra shows the help, and ends as if all were well.
+func group(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		group(sub)
+	}
+	if c.Runnable() || !c.HasSubCommands() {
+		return
+	}
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return errUsage{fmt.Errorf("there is no %s %s; see %s --help", c.CommandPath(), args[0], c.CommandPath())}
+	}
 }
 
 func envOr(name, otherwise string) string {

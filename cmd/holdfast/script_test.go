@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,6 +31,7 @@ func TestScripts(t *testing.T) {
 	s := newSolo(t, t.TempDir())
 	log := filepath.Join(t.TempDir(), "app.log")
 	s.follow(log)
+	seedDead(t, s.data)
 	s.start()
 	var text []byte
 	for range 6 {
@@ -57,9 +59,10 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOLDFAST_DATA", s.data)
 			e.Setenv("BIN", s.bin)
 			e.Setenv("INCIDENT", incident)
+			e.Setenv("URL", s.url)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon, "pack": pack, "evtx": eventLog},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cli": cli, "json": isJSON, "let": let, "soon": soon, "pack": pack, "evtx": eventLog, "keep": keep, "damage": damage, "lose": lose, "post": post},
 	})
 }
 
@@ -77,6 +80,24 @@ func cli(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("holdfast %s ended with %d, not %d:\n%s%s", strings.Join(args[1:], " "), got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// post STATUS TOKEN FILE [KIND] sends a file to the way in over HTTP and expects
+// the status of the answer, which is what stdout is compared with. The token
+// stands in the address.
+func post(ts *testscript.TestScript, _ bool, args []string) {
+	kind := "application/x-ndjson"
+	if len(args) > 3 {
+		kind = args[3]
+	}
+	r, err := http.Post(ts.Getenv("URL")+"/ingest/v1/events?token="+args[1], kind, strings.NewReader(ts.ReadFile(args[2]))) //nolint:noctx // a test
+	ts.Check(err)
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	ts.Check(err)
+	if strconv.Itoa(r.StatusCode) != args[0] {
+		ts.Fatalf("%s, not %s: %s", r.Status, args[0], body)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -52,9 +53,13 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 		scheme = "https"
 	}
 	origin := scheme + "://" + console.Addr().String()
+	gate, err := h.gate(ctx, policy)
+	if err != nil {
+		return err
+	}
 	handler := api.New(api.Options{
 		State: h.state, Accounts: h.accounts, Policy: policy, Events: h.events, Datasets: h.ingest.Datasets(), Loop: h.spine, Evidence: evidenceLog{h.evidence, h.spine.CarryEvidence, h.node.evidence}, Console: web.Handler(),
-		Ingest: h.waysIn(policy), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
+		Ingest: h.waysIn(gate), Clock: h.clock, Log: h.log, Version: version, Secure: h.tls != nil, Origin: origin,
 	})
 	p, err := port.New(port.Options{
 		CA: h.ca, Backend: spine.Agents{Spine: h.spine}, TaskKey: h.taskKey.Public().(ed25519.PublicKey), Clock: h.clock, Log: h.log,
@@ -69,6 +74,10 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	}
 	g.Go(func() error { return serveHTTP(ctx, console, handler, h.tls, h.log) })
 	if h.node.roles.Ingest {
+		g.Go(func() error {
+			gate.Keep(ctx, func(ctx context.Context, text string) error { return h.state.SetSetting(ctx, h.sentSetting(), text) })
+			return nil
+		})
 		g.Go(func() error { return p.Serve(ctx, agents) })
 		for _, in := range h.cfg.inputs() {
 			g.Go(func() error { return h.runInput(ctx, in) })
@@ -87,14 +96,41 @@ func (a *app) runHouse(ctx context.Context, h *house, console, agents net.Listen
 	return err
 }
 
-// waysIn are those over HTTP, on a node that takes records in.
-func (h *house) waysIn(policy *authz.Policy) func(*http.Request) http.Handler {
+// gate lets senders over HTTP in, by what they had sent before a restart; nil on a
+// node that takes no records in.
+func (h *house) gate(ctx context.Context, policy *authz.Policy) (*intake.Gate, error) {
 	if !h.node.roles.Ingest {
+		return nil, nil
+	}
+	key, err := h.state.SettingOr(ctx, "hec.ack.key", func() (string, error) { return rand.Text(), nil })
+	if err != nil {
+		return nil, err
+	}
+	gate := intake.New(intake.Options{
+		Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), AckKey: []byte(key),
+		Clock: h.clock, Log: h.log.With("input", "http"),
+	})
+	switch text, err := h.state.Setting(ctx, h.sentSetting()); {
+	case errors.Is(err, holdfast.ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		if err := gate.Recall(text); err != nil {
+			h.log.Warn("quotas begin anew", "error", err)
+		}
+	}
+	return gate, nil
+}
+
+// sentSetting is where it is kept what senders have sent to this node.
+func (h *house) sentSetting() string { return "senders.sent:" + h.node.id }
+
+// waysIn are those over HTTP, on a node that takes records in.
+func (h *house) waysIn(gate *intake.Gate) func(*http.Request) http.Handler {
+	if gate == nil {
 		return nil
 	}
-	return waysIn(intake.New(intake.Options{
-		Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), Clock: h.clock, Log: h.log.With("input", "http"),
-	}))
+	return waysIn(gate)
 }
 
 func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler, t *tls.Config, log *slog.Logger) error {

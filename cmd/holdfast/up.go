@@ -119,9 +119,14 @@ func (a *app) serve(ctx context.Context, cfg config) (err error) {
 			err = errors.Join(err, h.close[i]())
 		}
 	}()
+	room := newBallast(cfg, h.log)
+	if err := room.start(); err != nil {
+		return err
+	}
 	if err := h.open(ctx); err != nil {
 		return err
 	}
+	go room.keep(ctx)
 	console, err := listen(ctx, cfg.Listen, "the console", "--listen")
 	if err != nil {
 		return err

@@ -77,6 +77,7 @@ func TestContradictionsAreProven(t *testing.T) {
 		one(`a: 10.0.0.1, a|cidr: 192.0.2.0/24`):          "a must be 10.0.0.1, and a must be in 192.0.2.0/24",
 		one(`a|hour|gt: 5, a|hour|lte: 5`):                "a must be more than 5, and a must be at most 5",
 		one(`a|month: 2, a|day: 30`):                      "",
+
 		"  s: {a|contains: foobar}\n  f: {a|contains: OOB}\n  condition: s and not f\n":     "a must contain foobar, and a must not contain OOB",
 		"  s: {a|contains: foobar}\n  condition: s and not s\n":                             "",
 		"  s: {a: x}\n  f: {a|neq: y}\n  condition: s and not f\n":                          "",

@@ -18,6 +18,19 @@ type Parsed struct {
 	Dataset string    // one that this parser or another of the catalogue describes
 	Fields  []holdfast.Field
 	Trouble string // what is wrong with the record although it was read: a guessed year
+	// Parts, if there are any, are the events that one record holds, two or more, in
+	// its order; the other members mean nothing then.
+	Parts []Part
+}
+
+// Part is one of several events of a record.
+type Part struct {
+	Parsed
+	// Raw is what is kept of the record for this event: a record of the same form
+	// that holds it alone, which the parser of that form reads as this event and no
+	// other. It stands here also where Err is set, for the dead letter.
+	Raw []byte
+	Err error // why this one is a dead letter
 }
 
 // Parser describes one parser. Parse may be called from many goroutines, keeps
@@ -37,6 +50,9 @@ type Parser struct {
 // Check reports what is wrong with p by this contract: too many fields, or one
 // without a name or with a name that is too long.
 func (p *Parsed) Check() error {
+	if len(p.Parts) > 0 {
+		return p.checkParts()
+	}
 	if p.Dataset == "" {
 		return errors.New("the parser named no dataset")
 	}
@@ -49,6 +65,29 @@ func (p *Parsed) Check() error {
 			return errors.New("a field without a name")
 		case n > MaxName:
 			return fmt.Errorf("a field's name has %d bytes, %d are allowed", n, MaxName)
+		}
+	}
+	return nil
+}
+
+func (p *Parsed) checkParts() error {
+	if n := len(p.Parts); n < 2 || n > MaxParts {
+		return fmt.Errorf("%d events in one record, 2 to %d are allowed", n, MaxParts)
+	}
+	bytes := 0
+	for i := range p.Parts {
+		one := &p.Parts[i]
+		if bytes += len(one.Raw); bytes > MaxPartBytes {
+			return fmt.Errorf("its events would take more than %d bytes", MaxPartBytes)
+		}
+		switch {
+		case len(one.Raw) == 0 || len(one.Parts) > 0:
+			return errors.New("the parser gave an event without its record, or with others in it")
+		case one.Err != nil:
+			continue
+		}
+		if err := one.Check(); err != nil {
+			return fmt.Errorf("event %d: %w", i+1, err)
 		}
 	}
 	return nil
@@ -83,4 +122,8 @@ const (
 	MaxFields = 2000
 	MaxName   = 512
 	MaxDepth  = 32
+	// MaxParts bounds the events of one record, MaxPartBytes the records of all of
+	// them together.
+	MaxParts     = 50_000
+	MaxPartBytes = 24 << 20
 )

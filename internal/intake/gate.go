@@ -55,8 +55,11 @@ type Options struct {
 	// holdfast.ErrForbidden for one that may not send; any other error means
 	// that the secret is not valid.
 	Authorise func(ctx context.Context, secret string) (Sender, error)
-	Clock     clock.Clock
-	Log       *slog.Logger
+	// AckKey proves what was acknowledged, and should outlive the process. One that
+	// does not is made if there is none.
+	AckKey []byte
+	Clock  clock.Clock
+	Log    *slog.Logger
 }
 
 // Gate lets senders in. It may be used from many goroutines.
@@ -73,6 +76,9 @@ type Gate struct {
 
 // New returns a gate that all ways in of one server share.
 func New(o Options) *Gate {
+	if len(o.AckKey) == 0 {
+		o.AckKey = []byte(holdfast.NewID("ack"))
+	}
 	return &Gate{Options: o, run: holdfast.NewID("req"), by: map[string]int{}, meter: meter{by: map[string]*spent{}}}
 }
 

@@ -23,8 +23,9 @@ type Values struct {
 }
 
 // envelope is the beginning of an object around a list of records, as CloudTrail,
-// Azure's diagnostic settings and Event Hubs write it, up to the first of them.
-var envelope = regexp.MustCompile(`^((?:\xef\xbb\xbf)?\s*\{\s*"(?:Records|records)"\s*:\s*\[)\s*\{`)
+// Azure's diagnostic settings and Event Hubs write it and Pub/Sub is pulled, up to
+// the first of them.
+var envelope = regexp.MustCompile(`^((?:\xef\xbb\xbf)?\s*\{\s*"(?:Records|records|receivedMessages)"\s*:\s*\[)\s*\{`)
 
 // envelopeHead is as far as the beginning of an envelope may reach.
 const envelopeHead = 128

@@ -176,7 +176,7 @@ func (w *Writer) reparsed(ctx context.Context, b *holdfast.Block) (map[holdfast.
 	}
 	var ids []holdfast.EventID
 	for i := range b.Events {
-		if dead, ok := b.Events[i].Reparsed(); ok {
+		if dead, _, ok := b.Events[i].Reparsed(); ok {
 			ids = append(ids, dead)
 		}
 	}
@@ -197,9 +197,9 @@ func (w *Writer) reparsed(ctx context.Context, b *holdfast.Block) (map[holdfast.
 func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 	l := w.row(e.Source, e.Received)
 	var dead holdfast.EventID
-	again, was := false, false
+	again, further, was := false, false, false
 	if len(mended) > 0 {
-		if dead, was = e.Reparsed(); was {
+		if dead, further, was = e.Reparsed(); was {
 			again = mended[dead]
 		}
 	}
@@ -215,14 +215,18 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 		delete(w.known, w.order[0])
 		w.order = w.order[1:]
 	}
+	if was {
+		w.mended = append(w.mended, holdfast.Reparse{Dead: dead, Event: e.ID})
+	}
 	switch {
-	case e.Dataset == holdfast.DeadLetter:
-		l.DeadLettered++
+	case further: // its dead letter was received as one record
+		l.Received++
 	case was:
 		l.Reparsed++
-		w.mended = append(w.mended, holdfast.Reparse{Dead: dead, Event: e.ID})
-		fallthrough
-	default:
+	}
+	if e.Dataset == holdfast.DeadLetter {
+		l.DeadLettered++
+	} else {
 		l.Stored++
 	}
 	if e.Received.After(l.Last) {

@@ -1,60 +1,57 @@
 package hec
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
+	"sync/atomic"
 
 	"holdfast"
 )
 
 const (
 	maxChannel = 128
-	// maxChannels bounds those that are remembered; which go is chance.
-	maxChannels = 10_000
 	// maxAcks bounds the ids of one question.
 	maxAcks = 100_000
+	// An id is a number and a proof that it was given to this channel, together 53
+	// bits, which every sender's numbers can hold.
+	numberBits = 21
+	proofBits  = 32
 )
 
-// acks remembers how many ids each channel of each token was given. An id is
-// given only when its request is durable, so every id that was given is
-// acknowledged. They are forgotten over a restart: then an id is not
-// acknowledged, and the sender sends again.
+// acks gives ids of acknowledgements. An id is given only when its request is
+// durable, so every id that was given is acknowledged, and nothing has to be
+// remembered: an id proves by itself that it was given, after a restart and by
+// any node that has the same key.
 type acks struct {
-	mu sync.Mutex
-	by map[string]*channel
+	key  []byte
+	next atomic.Uint64
 }
 
-type channel struct{ next uint64 }
-
-func (a *acks) issue(token, name string) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	at := token + "/" + name
-	c := a.by[at]
-	if c == nil {
-		for other := range a.by {
-			if len(a.by) < maxChannels {
-				break
-			}
-			delete(a.by, other)
-		}
-		c = &channel{}
-		a.by[at] = c
+// id makes the id of a number.
+func (a *acks) id(token, channel string, number uint64) uint64 {
+	number &= 1<<numberBits - 1
+	m := hmac.New(sha256.New, a.key)
+	var n [8]byte
+	for _, s := range [...]string{token, channel} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		m.Write(n[:])
+		m.Write([]byte(s))
 	}
-	c.next++
-	return c.next - 1
+	binary.BigEndian.PutUint64(n[:], number)
+	m.Write(n[:])
+	proof := binary.BigEndian.Uint32(m.Sum(nil))
+	return number<<proofBits | uint64(proof)
 }
 
-func (a *acks) given(token, name string) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c := a.by[token+"/"+name]; c != nil {
-		return c.next
-	}
-	return 0
+func (a *acks) issue(token, channel string) uint64 { return a.id(token, channel, a.next.Add(1)) }
+
+func (a *acks) given(token, channel string, id uint64) bool {
+	return id>>(numberBits+proofBits) == 0 && a.id(token, channel, id>>proofBits) == id
 }
 
 // ack answers which of the ids asked for are durable.
@@ -63,7 +60,7 @@ func (h *handler) ack(w http.ResponseWriter, body io.Reader, token, channel stri
 		sayNoChannel.write(w, "")
 		return
 	}
-	raw, err := io.ReadAll(io.LimitReader(body, 1<<20))
+	raw, err := io.ReadAll(io.LimitReader(body, 4<<20))
 	var asked struct {
 		Acks []uint64 `json:"acks"`
 	}
@@ -74,14 +71,13 @@ func (h *handler) ack(w http.ResponseWriter, body io.Reader, token, channel stri
 		sayBadFormat.write(w, "")
 		return
 	}
-	next := h.acks.given(token, channel)
 	b := []byte(`{"acks":{`)
 	for i, id := range asked.Acks {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = holdfast.AppendJSONString(b, strconv.FormatUint(id, 10))
-		b = strconv.AppendBool(append(b, ':'), id < next)
+		b = strconv.AppendBool(append(b, ':'), h.acks.given(token, channel, id))
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	_, _ = w.Write(append(b, "}}"...))

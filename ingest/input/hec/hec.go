@@ -52,7 +52,9 @@ func Takes(r *http.Request) bool {
 // Handler returns the handler. The source of records is "hec:NAME", by the name
 // of the token.
 func Handler(gate *intake.Gate) http.Handler {
-	h := &handler{gate: gate, acks: acks{by: map[string]*channel{}}}
+	h := &handler{gate: gate}
+	h.acks.key = gate.AckKey
+	h.acks.next.Store(uint64(gate.Clock.Now().UnixNano())) // so that few are given twice
 	return http.HandlerFunc(h.serve)
 }
 

@@ -15,6 +15,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/input"
 	"holdfast/ingest/input/hec"
+	"holdfast/internal/intake"
 	"holdfast/internal/testkit/sink"
 )
 
@@ -79,23 +80,45 @@ func TestRaw(t *testing.T) {
 	}
 }
 
-// TestAcks: an id is true only if its request is durable.
+// TestAcks: an id is true only if its request is durable, to the one who was
+// given it, and also after a restart.
 func TestAcks(t *testing.T) {
 	s := &sink.Sink{}
-	h := hec.Handler(s.Gate())
+	gate := func(key string) *intake.Gate {
+		g := s.Gate()
+		g.AckKey = []byte(key)
+		return g
+	}
+	h := hec.Handler(gate("key"))
 	const channel = "X-Splunk-Request-Channel"
-	for i := range 2 {
-		if _, said := ask(t, h, "POST", "/services/collector", []byte(events), channel, "c1"); said != fmt.Sprintf(`{"text":"Success","code":0,"ackId":%d}`, i) {
-			t.Error(said)
+	var ids []uint64
+	for range 2 {
+		_, said := ask(t, h, "POST", "/services/collector", []byte(events), channel, "c1")
+		var answer struct{ AckID *uint64 }
+		if err := json.Unmarshal([]byte(said), &answer); err != nil || answer.AckID == nil || *answer.AckID >= 1<<53 {
+			t.Fatal(said, err)
 		}
+		ids = append(ids, *answer.AckID)
+	}
+	if ids[0] == ids[1] {
+		t.Error("two requests have one id")
 	}
 	s.Refuse(fmt.Errorf("disk: %w", holdfast.ErrFull), 0)
 	if code, said := ask(t, h, "POST", "/services/collector", []byte(events), channel, "c1"); code != 503 || said != `{"text":"Server is busy","code":9}` {
 		t.Errorf("%d %s", code, said)
 	}
-	for c, want := range map[string]string{"c1": `{"acks":{"1":true,"2":false}}`, "c2": `{"acks":{"1":false,"2":false}}`} {
-		if _, said := ask(t, h, "POST", "/services/collector/ack?channel="+c, []byte(`{"acks":[1,2]}`)); said != want {
-			t.Errorf("%s: %s", c, said)
+	question := fmt.Appendf(nil, `{"acks":[%d,%d,0,1,%d,%d,18446744073709551615]}`, ids[0], ids[1], ids[0]+1, ids[0]|1<<63)
+	answer := func(is bool) string {
+		return fmt.Sprintf(`{"acks":{"%d":%v,"%d":%v,"0":false,"1":false,"%d":false,"%d":false,"18446744073709551615":false}}`, ids[0], is, ids[1], is, ids[0]+1, ids[0]|1<<63)
+	}
+	restarted, other := hec.Handler(gate("key")), hec.Handler(gate("another server's key"))
+	for _, c := range []struct {
+		h       http.Handler
+		channel string
+		is      bool
+	}{{h, "c1", true}, {restarted, "c1", true}, {h, "c2", false}, {restarted, "c2", false}, {other, "c1", false}} {
+		if _, said := ask(t, c.h, "POST", "/services/collector/ack?channel="+c.channel, question); said != answer(c.is) {
+			t.Errorf("%s: %s", c.channel, said)
 		}
 	}
 	if code, said := ask(t, h, "GET", "/services/collector/health", nil); code != 503 || !strings.Contains(said, `"code":18`) {

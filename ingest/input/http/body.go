@@ -18,6 +18,11 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 	switch {
 	case kind == "text/csv":
 		err = t.rows(ctx, r)
+	case kind == "application/json":
+		var rest io.Reader
+		if rest, err = t.pushed(ctx, r); err == nil && rest != nil {
+			err = t.values(ctx, bufio.NewReaderSize(rest, 64<<10))
+		}
 	case t.json && first(r) == '[', isList(r):
 		err = t.elements(ctx, r)
 	default:
@@ -29,6 +34,23 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 	}
 	// What came before a body that ends too early is whole.
 	return errors.Join(err, t.batch.Put(ctx))
+}
+
+// values takes an array, a list of records, one object over many lines, or lines.
+func (t *taking) values(ctx context.Context, r *bufio.Reader) error {
+	if first(r) == '[' || isList(r) || isSpread(r) {
+		return t.elements(ctx, r)
+	}
+	return t.lines(ctx, r)
+}
+
+// isSpread reports whether the body begins with an object that is written over
+// many lines, and could not be read by lines.
+func isSpread(r *bufio.Reader) bool {
+	head, _ := r.Peek(128)
+	line, rest, more := bytes.Cut(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n"), []byte("\n"))
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	return more && len(bytes.TrimSpace(line)) == 1 && line[0] == '{' && len(rest) > 0 && rest[0] != '{'
 }
 
 // isList reports whether the body begins as the envelope of a list of records,

@@ -7,6 +7,7 @@ import (
 	"holdfast/ingest/parser/account"
 	"holdfast/ingest/parser/application"
 	"holdfast/ingest/parser/auditd"
+	"holdfast/ingest/parser/azureflow"
 	"holdfast/ingest/parser/cef"
 	"holdfast/ingest/parser/cloud"
 	"holdfast/ingest/parser/daemon"
@@ -52,6 +53,7 @@ func within() []parser.Parser {
 		application.Parser(),
 		syslog.Parser(),
 		vpcflow.Parser(),
+		azureflow.Parser(), // before what knows any log of Azure
 		web.Parser(),
 		suricata.Parser(),
 		esf.Parser(),

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,12 +60,41 @@ func TestEveryParser(t *testing.T) {
 					if err := got.Check(); err != nil {
 						t.Errorf("%q: %v", line, err)
 					}
-					if !known[got.Dataset] {
-						t.Errorf("%q: nobody describes dataset %q", line, got.Dataset)
+					for _, e := range events(got) {
+						if e.Err == nil && !known[e.Dataset] {
+							t.Errorf("%q: nobody describes dataset %q", line, e.Dataset)
+						}
 					}
+					alone(t, p, got)
 				}
 			}
 		})
+	}
+}
+
+// events are what a parser found: its parts, or the one event.
+func events(p parser.Parsed) []parser.Part {
+	if len(p.Parts) > 0 {
+		return p.Parts
+	}
+	return []parser.Part{{Parsed: p}}
+}
+
+// alone holds that what is kept of a record for one of its events is that event
+// and no other. An envelope adds what it says itself.
+func alone(t *testing.T, p parser.Parser, got parser.Parsed) {
+	t.Helper()
+	if p.Name == "envelope" {
+		return
+	}
+	for _, part := range got.Parts {
+		again, err := p.Parse(part.Raw, parser.Hint{Received: received})
+		if (err == nil) != (part.Err == nil) {
+			t.Errorf("%q: %v among others, %v alone", part.Raw, part.Err, err)
+		}
+		if d := cmp.Diff(part.Parsed, again); err == nil && d != "" {
+			t.Errorf("%q: %s", part.Raw, d)
+		}
 	}
 }
 
@@ -99,14 +129,26 @@ func golden(t *testing.T, p parser.Parser) {
 		case err != nil:
 			got.WriteString("dead letter: " + err.Error() + "\n")
 		default:
-			e := holdfast.Event{Fields: parsed.Fields}
-			head, err := json.Marshal([]string{parsed.Dataset, parsed.Time.UTC().Format(time.RFC3339Nano), parsed.Host})
-			if err != nil {
-				t.Fatal(err)
+			for i, part := range events(parsed) {
+				if i > 0 {
+					got.WriteString("  ")
+				}
+				if part.Raw != nil {
+					fmt.Fprintf(&got, "%s\n  ", part.Raw)
+				}
+				if part.Err != nil {
+					got.WriteString("dead letter: " + part.Err.Error() + "\n")
+					continue
+				}
+				e := holdfast.Event{Fields: part.Fields}
+				head, err := json.Marshal([]string{part.Dataset, part.Time.UTC().Format(time.RFC3339Nano), part.Host})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Write(append(head, "\n  "...))
+				got.Write(e.AppendFieldsJSON(nil))
+				got.WriteByte('\n')
 			}
-			got.Write(append(head, "\n  "...))
-			got.Write(e.AppendFieldsJSON(nil))
-			got.WriteByte('\n')
 		}
 	}
 	name := filepath.Join("..", p.Name, "testdata", "lines.golden")
@@ -150,6 +192,8 @@ func TestNoRecordTakesLong(t *testing.T) {
 		full("LEEF:2.0|a|b|c|d|^|k=v", "^v"),
 		full("LEEF:1.0|a|b|c|d|", "a=b\t"),
 		full("<13>Nov 23 02:09:06 h 29: ", "Nov 23 02:09:06 h 29: "),
+		full(`{"properties":{"flows":[{"flows":[{"flowTuples":["`, `","`),
+		append(full(`{"x":"`+string(bytes.Repeat([]byte("y"), 900))+`","properties":{"flows":[{"flows":[{"flowTuples":[0`, `,0`), "]}]}]}}"...),
 		full("", "["),
 		full("", " "),
 	} {

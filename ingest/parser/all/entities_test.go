@@ -36,32 +36,37 @@ func TestEntities(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			d := datasets[parsed.Dataset]
-			e := holdfast.Event{Dataset: parsed.Dataset, Fields: parsed.Fields}
-			entities := d.Entities(&e)
-			fmt.Fprintf(&got, "%s:%d %s\n", p.Name, n+1, parsed.Dataset)
-			if filled[d.Name] == nil {
-				filled[d.Name] = map[string]bool{}
-			}
-			for _, x := range entities {
-				fmt.Fprintf(&got, "  %s %q\n", x.Kind, x.Value)
-				filled[d.Name][x.Kind] = true
-				if x.Value == "" || x.Value == "-" {
-					t.Errorf("%s:%d: %s is %q", p.Name, n+1, x.Kind, x.Value)
-				}
-			}
-			for _, f := range parsed.Fields {
-				kind := f.Name
-				if to, ok := d.ECS[kind]; ok {
-					kind = to
-				}
-				if f.Text == "" || f.Text == "-" || f.Kind == holdfast.Null || !slices.Contains(kinds, kind) {
+			for _, part := range events(parsed) {
+				if part.Err != nil {
 					continue
 				}
-				if !slices.ContainsFunc(entities, func(x holdfast.Entity) bool {
-					return x.Kind == kind && strings.Contains(strings.ToLower(f.Text), strings.ToLower(x.Value))
-				}) {
-					t.Errorf("%s:%d: %s is %q, and no entity says so", p.Name, n+1, f.Name, f.Text)
+				d := datasets[part.Dataset]
+				e := holdfast.Event{Dataset: part.Dataset, Fields: part.Fields}
+				entities := d.Entities(&e)
+				fmt.Fprintf(&got, "%s:%d %s\n", p.Name, n+1, part.Dataset)
+				if filled[d.Name] == nil {
+					filled[d.Name] = map[string]bool{}
+				}
+				for _, x := range entities {
+					fmt.Fprintf(&got, "  %s %q\n", x.Kind, x.Value)
+					filled[d.Name][x.Kind] = true
+					if x.Value == "" || x.Value == "-" {
+						t.Errorf("%s:%d: %s is %q", p.Name, n+1, x.Kind, x.Value)
+					}
+				}
+				for _, f := range part.Fields {
+					kind := f.Name
+					if to, ok := d.ECS[kind]; ok {
+						kind = to
+					}
+					if f.Text == "" || f.Text == "-" || f.Kind == holdfast.Null || !slices.Contains(kinds, kind) {
+						continue
+					}
+					if !slices.ContainsFunc(entities, func(x holdfast.Entity) bool {
+						return x.Kind == kind && strings.Contains(strings.ToLower(f.Text), strings.ToLower(x.Value))
+					}) {
+						t.Errorf("%s:%d: %s is %q, and no entity says so", p.Name, n+1, f.Name, f.Text)
+					}
 				}
 			}
 		}

@@ -1,6 +1,6 @@
 // Package envelope opens what shippers put around a record: the documents of
 // Beats and of others that send to Elasticsearch, the events of Splunk's
-// collector, and the log records of OpenTelemetry. The record within is left to
+// collector, the log records of OpenTelemetry, and the messages of Google's Pub/Sub. The record within is left to
 // the parsers that it is handed; what the shipper says of it, such as the host
 // and the file, is added to their fields.
 package envelope
@@ -25,18 +25,20 @@ func Parser(inner ...parser.Parser) parser.Parser {
 	return parser.Parser{
 		Name:  "envelope",
 		Title: "Records as shippers wrap them",
-		Description: "Documents of Beats and other senders to Elasticsearch, events of Splunk's collector, OpenTelemetry's log records. Windows events " +
+		Description: "Documents of Beats and other senders to Elasticsearch, events of Splunk's collector, OpenTelemetry's log records, messages of Pub/Sub. Windows events " +
 			"get their native fields; a line is read as if it had come alone; anything else keeps its fields as they are named.",
 		References: []string{
 			"https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html",
 			"https://www.elastic.co/guide/en/beats/winlogbeat/current/exported-fields-winlog.html",
 			"https://docs.splunk.com/Documentation/Splunk/latest/Data/FormateventsforHTTPEventCollector",
 			"https://opentelemetry.io/docs/specs/otel/logs/data-model/",
+			"https://cloud.google.com/pubsub/docs/push#receive_push",
 		},
 		Datasets: []holdfast.Dataset{
 			dataset("ecs", "Documents in the Elastic Common Schema"),
 			dataset("hec", "Events as sent to Splunk"),
 			dataset("otlp", "OpenTelemetry log records"),
+			{Name: "pubsub", Title: "Messages of Google Pub/Sub that no parser knows", ECS: map[string]string{"pubsub.message_id": "event.id"}},
 		},
 		Parse: o.parse,
 	}
@@ -82,6 +84,8 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		read = (*reader).elastic
 	case len(raw) > 0 && raw[0] == '{' && (from("hec:") || looksHEC(raw)):
 		read = (*reader).hec
+	case len(raw) > 0 && raw[0] == '{' && looksPubSub(raw):
+		read = (*reader).pubsub
 	default:
 		return parser.Parsed{}, parser.ErrOther
 	}
@@ -104,6 +108,15 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		}
 		got, ok, why := o.ask(in.line, parser.Hint{Received: hint.Received, Dataset: in.hint, Source: hint.Source})
 		if ok {
+			for i := range got.Parts {
+				if one := &got.Parts[i]; one.Err == nil {
+					one.Fields = add(one.Fields, in.said)
+					one.Parsed = in.fill(one.Parsed)
+				}
+			}
+			if len(got.Parts) > 0 {
+				return got, nil
+			}
 			got.Fields = add(got.Fields, in.said)
 			return in.fill(got), nil
 		}
