@@ -263,7 +263,7 @@ type rows interface {
 
 // write makes a segment of rows, no faster than it may.
 func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (holdfast.Segment, error) {
-	f, err := createFile(s.dir, seg)
+	f, err := createFile(s.dir, seg, newEncoders())
 	if err != nil {
 		return seg, err
 	}

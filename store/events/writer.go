@@ -286,7 +286,7 @@ func (w *Writer) flush(ctx context.Context) error {
 	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
 	if len(w.rows) > 0 {
 		var err error
-		if c.Segment, err = writeSegment(w.store.dir, c.Segment, sortRows(w.rows)); err != nil {
+		if c.Segment, err = writeSegment(w.store.dir, c.Segment, w.rows, w.store.encoders); err != nil {
 			w.failing = err
 			return err
 		}
