@@ -148,6 +148,7 @@ func (s *Spine) store(ctx context.Context, l state.Lease) error {
 		return err
 	}
 	defer s.endHealth()
+	defer w.Settle()
 	s.writer.Store(w)
 	defer s.writer.Store(nil)
 	s.kept.Store(kept)
