@@ -99,8 +99,8 @@ func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (
 	batch := make([]row, 0, mergeBatch)
 	for index := inOrder(rows); len(index) > 0; index = index[len(batch):] {
 		batch = batch[:0]
-		for _, i := range index[:min(len(index), mergeBatch)] {
-			batch = append(batch, rows[i])
+		for _, at := range index[:min(len(index), mergeBatch)] {
+			batch = append(batch, rows[at.row])
 		}
 		if err := x.add(batch); err != nil {
 			x.abandon()
@@ -175,31 +175,6 @@ func (t *tally) into(seg *holdfast.Segment) error {
 	}
 	seg.Oldest, seg.Newest = time.UnixMicro(t.lo).UTC(), time.UnixMicro(t.hi).UTC()
 	return errors.Join(seg.FirstID.UnmarshalText([]byte(t.min)), seg.LastID.UnmarshalText([]byte(t.max)))
-}
-
-// order is that of the rows in a segment.
-func order(a, b *row) int {
-	return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time), cmp.Compare(a.Received, b.Received))
-}
-
-// inOrder is the places of rows, in the order of a segment; those that are equal
-// stay as they came.
-func inOrder(rows []row) []int32 {
-	index := make([]int32, len(rows))
-	for i := range index {
-		index[i] = int32(i)
-	}
-	slices.SortFunc(index, func(a, b int32) int { return cmp.Or(order(&rows[a], &rows[b]), cmp.Compare(a, b)) })
-	return index
-}
-
-// sortRows puts rows in order; those that are equal stay as they came.
-func sortRows(rows []row) []row {
-	out := make([]row, len(rows))
-	for to, from := range inOrder(rows) {
-		out[to] = rows[from]
-	}
-	return out
 }
 
 // source reads the rows of a segment one after the other.
