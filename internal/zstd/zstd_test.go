@@ -21,7 +21,7 @@ func TestEveryReaderReadsIt(t *testing.T) {
 	}
 	defer dec.Close()
 	noise := make([]byte, 3<<20)
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // noise
+	r := rand.New(rand.NewPCG(1, 2))
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
