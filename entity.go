@@ -67,7 +67,59 @@ type Logsource struct {
 // A field that lists several hashes ("SHA1=…,SHA256=…", as Sysmon writes them)
 // gives the SHA-256 of them, in small letters as everywhere. Where a program is named by its path alone, the last
 // part of it is the process.
-func (d *Dataset) Entities(e *Event) []Entity {
+func (d *Dataset) Entities(e *Event) []Entity { return entitiesOf(e, d.kind) }
+
+// kind is the entity kind of a field, or "".
+func (d *Dataset) kind(name string) string {
+	if to, ok := d.ECS[name]; ok {
+		name = to
+	}
+	if !isEntityKind(name) {
+		return ""
+	}
+	return name
+}
+
+// Finder finds the entities of a dataset's events as the dataset does, in less
+// time. It may be used from many goroutines.
+type Finder struct {
+	kinds map[string]string // of the names that have one
+	// some has a bit for each length and last character of these names: most
+	// others are told from them by it.
+	some [64]uint64
+}
+
+// Finder makes the dataset's finder.
+func (d *Dataset) Finder() *Finder {
+	f := &Finder{kinds: map[string]string{}}
+	for _, kind := range EntityKinds() {
+		f.add(kind, d.kind(kind))
+	}
+	for name := range d.ECS {
+		f.add(name, d.kind(name))
+	}
+	return f
+}
+
+func (f *Finder) add(name, kind string) {
+	if name != "" && kind != "" {
+		f.kinds[name] = kind
+		f.some[len(name)&63] |= 1 << (name[len(name)-1] & 63)
+	}
+}
+
+// Kind is the entity kind of a field, or "".
+func (f *Finder) Kind(name string) string {
+	if name == "" || f.some[len(name)&63]&(1<<(name[len(name)-1]&63)) == 0 {
+		return ""
+	}
+	return f.kinds[name]
+}
+
+// Entities is Dataset.Entities.
+func (f *Finder) Entities(e *Event) []Entity { return entitiesOf(e, f.Kind) }
+
+func entitiesOf(e *Event, kind func(name string) string) []Entity {
 	out := make([]Entity, 0, 8)
 	program, process := "", false
 	for i := range e.Fields {
@@ -75,11 +127,8 @@ func (d *Dataset) Entities(e *Event) []Entity {
 		if f.Text == "" || f.Text == "-" || f.Kind == Null {
 			continue
 		}
-		name := f.Name
-		if to, ok := d.ECS[name]; ok {
-			name = to
-		}
-		if !isEntityKind(name) {
+		name := kind(f.Name)
+		if name == "" {
 			continue
 		}
 		text := f.Text

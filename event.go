@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -265,7 +266,7 @@ func appendListsJSON(b []byte, fields []Field) []byte {
 func appendValueJSON(b []byte, f Field) []byte {
 	switch f.Kind {
 	case Number:
-		if _, err := strconv.ParseFloat(f.Text, 64); err == nil && jsonNumber(f.Text) {
+		if jsonNumber(f.Text) && !endless(f.Text) {
 			return append(b, f.Text...)
 		}
 	case Bool:
@@ -276,4 +277,14 @@ func appendValueJSON(b []byte, f Field) []byte {
 		return append(b, "null"...)
 	}
 	return AppendJSONString(b, f.Text)
+}
+
+// endless reports whether a number is beyond what readers of JSON can hold.
+func endless(number string) bool {
+	const never = 300 // so few digits without an exponent never are
+	if len(number) <= never && !strings.ContainsAny(number, "eE") {
+		return false
+	}
+	_, err := strconv.ParseFloat(number, 64)
+	return err != nil
 }

@@ -254,10 +254,13 @@ func (in *Ingest) drill(e *holdfast.Event) string {
 	if in.o.Drill == nil {
 		return ""
 	}
-	ecs := in.datasets[e.Dataset].ECS
+	finder := in.finders[e.Dataset]
+	if finder == nil {
+		return ""
+	}
 	for i := range e.Fields {
 		f := &e.Fields[i]
-		if f.Text != "" && (f.Name == holdfast.EntityUser || ecs[f.Name] == holdfast.EntityUser) {
+		if f.Text != "" && (f.Name == holdfast.EntityUser || finder.Kind(f.Name) == holdfast.EntityUser) {
 			if id := in.o.Drill(f.Text); id != "" {
 				return id
 			}

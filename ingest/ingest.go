@@ -52,6 +52,7 @@ type Options struct {
 type Ingest struct {
 	o        Options
 	datasets map[string]holdfast.Dataset
+	finders  map[string]*holdfast.Finder // by dataset
 	health   *health
 	refused  *refused
 
@@ -95,6 +96,10 @@ type Accepted struct {
 // New returns an Ingest that takes records until Close.
 func New(o Options) *Ingest {
 	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues(), own: make(chan struct{}, ownBlocks)}
+	in.finders = map[string]*holdfast.Finder{}
+	for name, d := range in.datasets {
+		in.finders[name] = d.Finder()
+	}
 	in.ctx, in.stop = context.WithCancel(context.Background())
 	return in
 }
@@ -118,7 +123,10 @@ func (in *Ingest) Datasets() map[string]holdfast.Dataset { return maps.Clone(in.
 
 // Entities returns the entities of an event by its dataset's map.
 func (in *Ingest) Entities(e *holdfast.Event) []holdfast.Entity {
-	d := in.datasets[e.Dataset]
+	if f := in.finders[e.Dataset]; f != nil {
+		return f.Entities(e)
+	}
+	var d holdfast.Dataset // of a parser that is no more
 	return d.Entities(e)
 }
 

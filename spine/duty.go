@@ -189,6 +189,7 @@ func (s *Spine) writeAll(ctx context.Context, kept *events.Store) error {
 	if err != nil {
 		return err
 	}
+	defer w.Settle()
 	s.writer.Store(w)
 	defer s.writer.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)

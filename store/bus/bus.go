@@ -13,13 +13,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	unpack "github.com/klauspost/compress/zstd"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/internal/zstd"
 )
 
 const (
@@ -52,9 +53,10 @@ type Options struct {
 // Bus is the bus. It may be used from many goroutines.
 type Bus struct {
 	opt Options
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc *zstd.Packer
+	dec *unpack.Decoder
 
+	memory memories
 	recent *recent
 
 	mu sync.RWMutex // held for writing while the server is opened again
@@ -73,15 +75,11 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 	if o.Reserve == 0 {
 		o.Reserve = DefaultReserve
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	dec, err := unpack.NewReader(nil, unpack.WithDecoderMaxMemory(maxPlain), unpack.WithDecoderConcurrency(2))
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPlain), zstd.WithDecoderConcurrency(2))
-	if err != nil {
-		return nil, fmt.Errorf("bus: %w", err)
-	}
-	b := &Bus{opt: o, enc: enc, dec: dec, recent: newRecent()}
+	b := &Bus{opt: o, enc: zstd.New(zstd.Fast), dec: dec, memory: newMemories(), recent: newRecent()}
 	if o.URL != "" {
 		b.in, err = join(ctx, o)
 	} else {
@@ -180,15 +178,16 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	if err := b.Room(); err != nil {
 		return 0, false, err
 	}
-	plain, err := block.MarshalBinary()
-	if err != nil {
+	mem := b.memory.Get().(*memory)
+	defer b.memory.give(mem) // what is published is copied on its way
+	if err := mem.pack(block, b.enc); err != nil {
 		return 0, false, fmt.Errorf("bus: %w", err)
 	}
-	packed := b.enc.EncodeAll(plain, nil)
+	packed := mem.packed
 	if len(packed) > maxBlock {
 		return 0, false, fmt.Errorf("a block of %d bytes packed: %w", len(packed), holdfast.ErrTooLarge)
 	}
-	b.recent.put(packed, block, len(plain))
+	b.recent.put(packed, block, len(mem.plain))
 	in := b.current()
 	if in.server == nil {
 		return in.publish(ctx, block.ID, packed)

@@ -3,17 +3,25 @@ package bus
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"holdfast"
 )
 
-// maxRecent bounds the unpacked size of the blocks that are kept for readers.
-const maxRecent = 24 << 20
+const (
+	// maxRecent bounds the unpacked size of the blocks that are kept for readers.
+	maxRecent = 48 << 20
+	// stale is when a block is given up that not every reader came for: it may have
+	// gone to the bus under another number, or not at all.
+	stale = 30 * time.Second
+)
 
 // recent are blocks that were published here a moment ago, for the readers of
 // this process, which then need not unpack what they are handed. A block is found
 // by the bytes that stand on the bus, so a reader gets what it would have read.
-// Readers share it: nobody changes a block that was published.
+// Where there is no room, those that are kept stay and the new one is not: a
+// reader that lags comes to the oldest first, and makes room for as many as it can
+// read. Readers share it: nobody changes a block that was published.
 type recent struct {
 	seed maphash.Seed
 
@@ -28,6 +36,7 @@ type kept struct {
 	block *holdfast.Block
 	size  int
 	seen  int // readers that have had it
+	since time.Time
 }
 
 func newRecent() *recent { return &recent{seed: maphash.MakeSeed(), blocks: map[uint64]*kept{}} }
@@ -49,15 +58,16 @@ func (r *recent) put(packed []byte, block *holdfast.Block, size int) {
 	key := maphash.Bytes(r.seed, packed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.readers == 0 || r.blocks[key] != nil {
-		return
-	}
-	r.blocks[key] = &kept{block: block, size: size}
-	r.order = append(r.order, key)
-	r.size += size
-	for r.size > maxRecent {
+	now := time.Now()
+	for len(r.order) > 0 && now.Sub(r.blocks[r.order[0]].since) > stale {
 		r.drop(r.order[0])
 	}
+	if r.readers == 0 || r.blocks[key] != nil || r.size+size > maxRecent {
+		return
+	}
+	r.blocks[key] = &kept{block: block, size: size, since: now}
+	r.order = append(r.order, key)
+	r.size += size
 }
 
 // take returns the block whose bytes on the bus are packed, or nil. Once every

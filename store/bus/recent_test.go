@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,17 +52,37 @@ func TestReadersShareWhatIsNew(t *testing.T) {
 	}
 }
 
-// TestRecentIsBounded puts more than is kept, which no reader takes.
+// TestRecentIsBounded puts more than is kept, which a reader that lags comes for
+// from the oldest on: for each that it takes, another is kept. What nobody comes
+// for goes in time.
 func TestRecentIsBounded(t *testing.T) {
 	r := newRecent()
 	defer r.reading()()
+	name := func(i int) []byte { return []byte(fmt.Sprint(i)) }
 	for i := range 100 {
-		r.put([]byte(fmt.Sprint(i)), block(fmt.Sprint(i), 1), maxRecent/10)
-		if r.size > maxRecent || len(r.order) > 10 || len(r.blocks) != len(r.order) {
-			t.Fatalf("%d bytes in %d blocks", r.size, len(r.order))
+		r.put(name(i), block(fmt.Sprint(i), 1), maxRecent/10)
+		if i > 10 && i%2 == 0 {
+			r.take(name(i/2 - 6))
+		}
+		if r.size > maxRecent || len(r.blocks) > 10 {
+			t.Fatalf("%d bytes in %d blocks", r.size, len(r.blocks))
 		}
 	}
-	if r.take([]byte("0")) != nil || r.take([]byte("99")) == nil {
-		t.Error("not the oldest went")
+	had := 0
+	for i := 44; i < 100; i++ {
+		if r.take(name(i)) != nil {
+			had++
+		}
+	}
+	if had != 10 || r.size != 0 || len(r.order) != 0 {
+		t.Errorf("the reader found %d blocks, and %d bytes stay", had, r.size)
+	}
+	r.put(name(0), block("0", 1), maxRecent)
+	r.put(name(1), block("1", 1), 1)
+	if r.blocks[r.order[0]].since = time.Now().Add(-2 * stale); r.take(name(1)) != nil {
+		t.Error("there was room beyond the bound")
+	}
+	if r.put(name(2), block("2", 1), 1); r.take(name(2)) == nil || r.take(name(0)) != nil {
+		t.Error("what nobody came for is still kept")
 	}
 }

@@ -16,14 +16,17 @@ import (
 
 const (
 	compactEvery = 2 * time.Second
-	// perStep is how many segments of about the same size are put together: rows
-	// are written again once for each power of it.
+	// perStep is how many segments of about the same size are put together, as long
+	// as they are small: rows are written again once for each power of it.
 	perStep = 12
 	// fullRows is when a segment is left alone.
 	fullRows = 1_000_000
+	// fullOf is how many make a full one at most. Segments that are large enough
+	// for that wait for it, so that their rows are written again only once.
+	fullOf = 64
 	// mostRows bounds what one step writes, mostFiles what it reads at a time.
 	mostRows  = 3_000_000
-	mostFiles = 64
+	mostFiles = fullOf
 	doomedFor = 2 * time.Minute // longer than the longest search
 	// dayOver is how long after a day's end its last segments are put together.
 	dayOver     = 10 * time.Minute
@@ -114,10 +117,11 @@ func (s *Store) choose(segs []holdfast.Segment, now time.Time) []holdfast.Segmen
 		var large []holdfast.Segment
 		var rows uint64
 		for _, g := range list {
-			sizes[step(g.Events)] = append(sizes[step(g.Events)], g)
-			if g.Events*perStep >= fullRows {
+			if g.Events*fullOf >= fullRows {
 				large, rows = append(large, g), rows+g.Events
+				continue
 			}
+			sizes[step(g.Events)] = append(sizes[step(g.Events)], g)
 		}
 		switch {
 		case rows >= fullRows:
@@ -263,7 +267,7 @@ type rows interface {
 
 // write makes a segment of rows, no faster than it may.
 func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (holdfast.Segment, error) {
-	f, err := createFile(s.dir, seg)
+	f, err := createFile(s.dir, seg, newEncoders())
 	if err != nil {
 		return seg, err
 	}

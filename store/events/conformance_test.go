@@ -238,8 +238,8 @@ func goldensThroughStore(t *testing.T, open opening) {
 	ctx := context.Background()
 	l := open(t, t.TempDir(), nil)
 	w := l.writer(t)
-	w.rows = goldenRows(t)
-	w.last = 1
+	w.cur.rows = goldenRows(t)
+	w.last, w.cur.last, w.cur.blocks = 1, 1, 1
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -75,6 +75,7 @@ type Store struct {
 	db       *sql.DB
 	far      *far   // where events lie in ClickHouse; else nil
 	mark     string // ends the names of this writer's segments
+	encoders *encoders
 
 	asked atomic.Int32 // searches that run or wait
 
@@ -107,7 +108,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, encoders: newEncoders()}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}

@@ -77,7 +77,7 @@ func TestRetentionByAge(t *testing.T) {
 	if err != nil || !ledger[0].Balanced() || ledger[0].Dropped != 36 || ledger[0].DroppedDead != 4 || ledger[0].Stored != 90 {
 		t.Errorf("%+v %v", ledger, err)
 	}
-	if l = reopened(t, l); l.writer(t).from != 11 {
+	if l = reopened(t, l); l.writer(t).cur.from != 11 {
 		t.Error("the writer begins elsewhere")
 	}
 }

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -126,15 +127,23 @@ var relation = []column{
 // blooms are the stored columns with a bloom filter: the needles.
 var blooms = []string{"id", "user_name", "source_ip", "destination_ip", "file_hash_sha256", "url_domain"}
 
-func newRow(e *holdfast.Event, entities []holdfast.Entity) row {
+// newRow makes the row of an event that nobody changes. The row's texts are the
+// event's own, or lie in the arena.
+func newRow(e *holdfast.Event, entities []holdfast.Entity, a *arena) row {
 	r := row{
-		ID: e.ID.String(), Time: clamp(e.Time), Received: clamp(e.Received), Dataset: e.Dataset, Source: utf8Text(e.Source), Asset: e.Asset,
-		Trouble: utf8Text(e.Trouble), Drill: e.Drill, Fields: string(e.AppendFieldsJSON(nil)), CommandLine: keptOf(e, query.KeptCommandLine),
+		Time: clamp(e.Time), Received: clamp(e.Received), Dataset: e.Dataset, Source: utf8Text(e.Source), Asset: e.Asset,
+		Trouble: utf8Text(e.Trouble), Drill: e.Drill, CommandLine: keptOf(e, query.KeptCommandLine),
 	}
+	p := a.room(32 + 1024 + 2*len(e.Raw))
+	from := len(p)
+	p = hex.AppendEncode(p, e.ID[:])
+	p = e.AppendFieldsJSON(p)
+	both := a.keep(p, from)
+	r.ID, r.Fields = both[:32], both[32:]
 	if utf8.Valid(e.Raw) {
-		r.Raw = string(e.Raw)
+		r.Raw = text(e.Raw)
 	} else {
-		r.Raw, r.RawBytes = utf8Text(string(e.Raw)), e.Raw
+		r.Raw, r.RawBytes = utf8Text(text(e.Raw)), e.Raw
 	}
 	for _, x := range entities {
 		if at := r.entity(x.Kind); at != nil && *at == "" {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"holdfast"
 	"holdfast/internal/host"
@@ -33,12 +32,13 @@ type file struct {
 	sum       hash.Hash
 	count     *counter
 	w         *parquet.GenericWriter[row]
+	encoders  *encoders
 	tally     tally
 }
 
-func createFile(dir string, seg holdfast.Segment) (*file, error) {
+func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) {
 	seg.Form = holdfast.SegmentForm
-	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New()}
+	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New(), encoders: enc}
 	if err := os.MkdirAll(filepath.Dir(x.full), 0o700); err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
@@ -48,12 +48,7 @@ func createFile(dir string, seg holdfast.Segment) (*file, error) {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
 	x.count = &counter{w: io.MultiWriter(x.f, x.sum)}
-	filters := make([]parquet.BloomFilterColumn, len(blooms))
-	for i, b := range blooms {
-		filters[i] = parquet.SplitBlockFilter(10, b)
-	}
-	x.w = parquet.NewGenericWriter[row](x.count, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.BloomFilters(filters...),
-		parquet.MaxRowsPerRowGroup(groupRows), parquet.CreatedBy("holdfast", "1", ""))
+	x.w = enc.get(x.count)
 	return x, nil
 }
 
@@ -83,6 +78,7 @@ func (x *file) finish() (holdfast.Segment, error) {
 	if err := host.SyncDir(filepath.Dir(x.full)); err != nil {
 		return x.seg, fmt.Errorf("segment: %w", err)
 	}
+	x.encoders.give(x.w)
 	x.seg.Bytes, x.seg.SHA256 = x.count.n, hex.EncodeToString(x.sum.Sum(nil))
 	x.seg.Written += x.count.n
 	return x.seg, x.tally.into(&x.seg)
@@ -94,15 +90,22 @@ func (x *file) abandon() {
 	os.Remove(x.tmp)
 }
 
-// writeSegment writes rows to a new segment.
-func writeSegment(dir string, seg holdfast.Segment, rows []row) (holdfast.Segment, error) {
-	x, err := createFile(dir, seg)
+// writeSegment writes rows to a new segment, in order.
+func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (holdfast.Segment, error) {
+	x, err := createFile(dir, seg, enc)
 	if err != nil {
 		return seg, err
 	}
-	if err := x.add(rows); err != nil {
-		x.abandon()
-		return seg, err
+	batch := make([]row, 0, mergeBatch)
+	for index := inOrder(rows); len(index) > 0; index = index[len(batch):] {
+		batch = batch[:0]
+		for _, at := range index[:min(len(index), mergeBatch)] {
+			batch = append(batch, rows[at.row])
+		}
+		if err := x.add(batch); err != nil {
+			x.abandon()
+			return seg, err
+		}
 	}
 	return x.finish()
 }
@@ -172,25 +175,6 @@ func (t *tally) into(seg *holdfast.Segment) error {
 	}
 	seg.Oldest, seg.Newest = time.UnixMicro(t.lo).UTC(), time.UnixMicro(t.hi).UTC()
 	return errors.Join(seg.FirstID.UnmarshalText([]byte(t.min)), seg.LastID.UnmarshalText([]byte(t.max)))
-}
-
-// order is that of the rows in a segment.
-func order(a, b *row) int {
-	return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Time, b.Time), cmp.Compare(a.Received, b.Received))
-}
-
-// sortRows puts rows in order; those that are equal stay as they came.
-func sortRows(rows []row) []row {
-	index := make([]int32, len(rows))
-	for i := range index {
-		index[i] = int32(i)
-	}
-	slices.SortStableFunc(index, func(a, b int32) int { return order(&rows[a], &rows[b]) })
-	out := make([]row, len(rows))
-	for to, from := range index {
-		out[to] = rows[from]
-	}
-	return out
 }
 
 // source reads the rows of a segment one after the other.

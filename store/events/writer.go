@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,20 +24,17 @@ const (
 
 // Writer turns blocks into segments. A segment, the place on the bus and the
 // ledger become true in one transaction of the manifest, so a block is stored
-// once however often it is added.
+// once however often it is added. While one segment is written the next gathers.
 type Writer struct {
 	store    *Store
 	entities func(*holdfast.Event) []holdfast.Entity
 
 	mu      sync.Mutex
-	rows    []row
-	bytes   int
-	from    uint64 // the first block that no segment covers
-	last    uint64 // newest block added
-	kept    uint64 // newest block that is committed
-	since   time.Time
-	ledger  map[part]*holdfast.LedgerRow // by source and hour
-	mended  []holdfast.Reparse
+	cur     *batch  // what is added goes there
+	spare   *batch  // an empty one, or nil
+	flight  *flight // the segment that is written meanwhile, or nil
+	last    uint64  // newest block added
+	kept    uint64  // newest block that is known to be committed
 	known   map[holdfast.EventID]bool
 	order   []holdfast.EventID
 	failing error
@@ -44,6 +42,13 @@ type Writer struct {
 	// In ClickHouse a segment that was begun is ended before another begins.
 	begun  *holdfast.Commit
 	suffix string // of the names of this writer's segments
+}
+
+// flight is a batch that is made a segment. err may be read when done is closed.
+type flight struct {
+	batch *batch
+	done  chan struct{}
+	err   error
 }
 
 // NewWriter makes a writer that goes on where the manifest stands.
@@ -64,9 +69,10 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 		return nil, err
 	}
 	w := &Writer{
-		store: s, entities: entities, last: seq, kept: seq, from: min(from, seq) + 1,
-		suffix: suffix, ledger: map[part]*holdfast.LedgerRow{}, known: map[holdfast.EventID]bool{},
+		store: s, entities: entities, cur: newBatch(), last: seq, kept: seq,
+		suffix: suffix, known: map[holdfast.EventID]bool{},
 	}
+	w.cur.from = min(from, seq) + 1
 	if err := w.recall(ctx); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
@@ -96,6 +102,7 @@ func (s *Store) covered(ctx context.Context) (uint64, error) {
 func (w *Writer) Position() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_ = w.land(false)
 	return w.kept
 }
 
@@ -103,8 +110,12 @@ func (w *Writer) Position() uint64 {
 func (w *Writer) Waiting() map[string]holdfast.LedgerRow {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_ = w.land(false)
 	out := map[string]holdfast.LedgerRow{}
-	rows := slices.Collect(maps.Values(w.ledger))
+	rows := slices.Collect(maps.Values(w.cur.ledger))
+	if w.flight != nil {
+		rows = slices.AppendSeq(rows, maps.Values(w.flight.batch.ledger))
+	}
 	if w.begun != nil {
 		for i := range w.begun.Ledger {
 			rows = append(rows, &w.begun.Ledger[i])
@@ -131,7 +142,7 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 	if seq <= w.last {
 		return nil
 	}
-	if w.failing != nil {
+	if w.land(false) != nil || w.failing != nil {
 		if err := w.flush(ctx); err != nil {
 			return err
 		}
@@ -140,32 +151,23 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 	if err != nil {
 		return err
 	}
-	if w.last == w.kept {
-		w.since = w.store.clock.Now()
+	if w.cur.blocks == 0 {
+		w.cur.since = w.store.clock.Now()
 	}
-	w.last = seq
+	w.last, w.cur.last = seq, seq
+	w.cur.blocks++
 	for _, c := range b.Counts {
-		l := w.row(c.Source, c.Hour)
+		l := w.cur.row(c.Source, c.Hour)
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
 	for i := range b.Events {
 		w.take(&b.Events[i], mended)
 	}
-	if len(w.rows) >= flushRows || w.bytes >= flushBytes {
-		w.failing = w.flush(ctx)
+	if w.cur.full() {
+		w.failing = w.begin(ctx)
 	}
 	return nil
-}
-
-func (w *Writer) row(source string, at time.Time) *holdfast.LedgerRow {
-	key := part{source: utf8Text(source), hour: holdfast.Hour(at).UnixMicro()}
-	l := w.ledger[key]
-	if l == nil {
-		l = &holdfast.LedgerRow{Source: key.source, Hour: holdfast.Hour(at)}
-		w.ledger[key] = l
-	}
-	return l
 }
 
 // reparsed finds the events of a block that were dead letters, and which of
@@ -195,7 +197,7 @@ func (w *Writer) reparsed(ctx context.Context, b *holdfast.Block) (map[holdfast.
 }
 
 func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
-	l := w.row(e.Source, e.Received)
+	l := w.cur.row(e.Source, e.Received)
 	var dead holdfast.EventID
 	again, further, was := false, false, false
 	if len(mended) > 0 {
@@ -216,7 +218,7 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 		w.order = w.order[1:]
 	}
 	if was {
-		w.mended = append(w.mended, holdfast.Reparse{Dead: dead, Event: e.ID})
+		w.cur.mended = append(w.cur.mended, holdfast.Reparse{Dead: dead, Event: e.ID})
 	}
 	switch {
 	case further: // its dead letter was received as one record
@@ -232,10 +234,10 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 	if e.Received.After(l.Last) {
 		l.Last = e.Received
 	}
-	r := newRow(e, w.entities(e))
+	r := newRow(e, w.entities(e), &w.cur.text)
 	r.Position = int64(w.last)
-	w.rows = append(w.rows, r)
-	w.bytes += len(e.Raw) + 512
+	w.cur.rows = append(w.cur.rows, r)
+	w.cur.bytes += len(e.Raw) + 512
 }
 
 // Run flushes once a second until ctx is done, and then once more.
@@ -252,16 +254,34 @@ func (w *Writer) Run(ctx context.Context) {
 			}
 			return
 		case <-t.C:
-			w.mu.Lock()
-			due := w.last > w.kept && w.store.clock.Now().Sub(w.since) >= flushEvery
-			w.mu.Unlock()
-			if due {
-				if err := w.Flush(ctx); err != nil && ctx.Err() == nil {
-					w.store.log.Warn("writing a segment", "error", err)
-				}
+			if err := w.due(ctx); err != nil && ctx.Err() == nil {
+				w.store.log.Warn("writing a segment", "error", err)
 			}
 		}
 	}
+}
+
+// due begins a segment if it is time for one, and tries again what failed.
+func (w *Writer) due(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.land(false)
+	switch {
+	case err != nil || w.failing != nil:
+		return errors.Join(err, w.flush(ctx))
+	case w.flight != nil || w.cur.blocks == 0 || w.store.clock.Now().Sub(w.cur.since) < flushEvery:
+		return nil
+	}
+	w.failing = w.begin(ctx)
+	return w.failing
+}
+
+// Settle returns when no segment is being written. What is written later is
+// begun by Add or Flush.
+func (w *Writer) Settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.land(true)
 }
 
 // Flush commits all that was added.
@@ -277,30 +297,131 @@ func (w *Writer) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.last == w.kept {
-		return nil
-	}
-	c := holdfast.Commit{Position: w.last, Reparsed: w.mended}
-	for _, l := range w.ledger {
-		c.Ledger = append(c.Ledger, *l)
-	}
-	now := w.store.clock.Now().UTC()
-	day := now.Format(time.DateOnly)
-	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, w.from, w.last) + w.suffix, Day: day, First: w.from, Last: w.last, Made: now}
-	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
-	if len(w.rows) > 0 {
-		var err error
-		if c.Segment, err = writeSegment(w.store.dir, c.Segment, sortRows(w.rows)); err != nil {
-			w.failing = err
+	if err := w.land(true); err != nil {
+		if err := w.again(ctx); err != nil {
 			return err
 		}
 	}
+	if w.cur.blocks == 0 {
+		w.failing = nil
+		return nil
+	}
+	if w.store.far != nil {
+		return w.beginFar(ctx)
+	}
+	f := w.depart()
+	close(f.done)
+	return w.again(ctx)
+}
+
+// begin has what was added written, beside what is added from then on, once the
+// segment before is committed.
+func (w *Writer) begin(ctx context.Context) error {
+	if w.store.far != nil {
+		return w.beginFar(ctx)
+	}
+	if err := w.land(true); err != nil {
+		return err
+	}
+	f := w.depart()
+	go func() {
+		defer close(f.done)
+		f.err = w.keep(ctx, f.batch)
+	}()
+	return nil
+}
+
+// depart parts what was added from what will be.
+func (w *Writer) depart() *flight {
+	f := &flight{batch: w.cur, done: make(chan struct{})}
+	if w.cur = w.spare; w.cur == nil {
+		w.cur = newBatch()
+	}
+	w.flight, w.spare, w.cur.from = f, nil, f.batch.next()
+	return f
+}
+
+// land takes note of a segment that is committed, or has failed: it is then tried
+// again by again. It waits for one on its way if it is told to.
+func (w *Writer) land(wait bool) error {
+	f := w.flight
+	if f == nil {
+		return nil
+	}
+	if !wait {
+		select {
+		case <-f.done:
+		default:
+			return nil
+		}
+	}
+	<-f.done
+	if f.err != nil {
+		w.failing = f.err
+		return f.err
+	}
+	w.landed()
+	return nil
+}
+
+func (w *Writer) landed() {
+	b := w.flight.batch
+	w.kept, w.failing, w.flight, w.spare = b.last, nil, nil, b
+	b.clear(0)
+}
+
+// again keeps what failed before, or was not tried yet.
+func (w *Writer) again(ctx context.Context) error {
+	f := w.flight
+	if f.err = w.keep(ctx, f.batch); f.err != nil {
+		w.failing = f.err
+		return f.err
+	}
+	w.landed()
+	return nil
+}
+
+// keep writes and commits a batch.
+func (w *Writer) keep(ctx context.Context, b *batch) error {
+	c, err := w.write(b)
+	if err != nil {
+		return err
+	}
+	if err := w.store.manifest.CommitSegment(ctx, c); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	w.store.step("committed")
+	return nil
+}
+
+// write makes a batch a file, which nothing knows of yet.
+func (w *Writer) write(b *batch) (c holdfast.Commit, err error) {
+	c = b.commit()
+	now := w.store.clock.Now().UTC()
+	day := now.Format(time.DateOnly)
+	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, b.from, b.last) + w.suffix, Day: day, First: b.from, Last: b.last, Made: now}
+	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
+	if len(b.rows) > 0 {
+		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders); err != nil {
+			return c, err
+		}
+	}
 	w.store.step("written")
-	if w.store.far != nil && len(w.rows) > 0 {
-		c.Segment.Sum = sumOf(w.rows)
+	return c, nil
+}
+
+// beginFar writes what was added, and carries it to ClickHouse.
+func (w *Writer) beginFar(ctx context.Context) error {
+	b := w.cur
+	c, err := w.write(b)
+	if err != nil {
+		w.failing = err
+		return err
+	}
+	if len(b.rows) > 0 {
+		c.Segment.Sum = sumOf(b.rows)
 		w.begun = &c
-		w.from = w.last + 1
-		w.clear()
+		b.clear(b.next())
 		return w.carry(ctx)
 	}
 	if err := w.store.manifest.CommitSegment(ctx, c); err != nil {
@@ -308,19 +429,9 @@ func (w *Writer) flush(ctx context.Context) error {
 		return fmt.Errorf("events: %w", err)
 	}
 	w.store.step("committed")
-	if len(w.rows) > 0 {
-		w.from = w.last + 1
-	}
-	w.kept, w.failing = w.last, nil
-	w.clear()
+	w.kept, w.failing = b.last, nil
+	b.clear(b.from)
 	return nil
-}
-
-// clear forgets what was added and is a segment now.
-func (w *Writer) clear() {
-	clear(w.rows)
-	w.rows, w.bytes, w.mended = w.rows[:0], 0, nil
-	clear(w.ledger)
 }
 
 // carry ends the segment that was begun.
