@@ -2,13 +2,13 @@ package spine
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"holdfast"
@@ -50,34 +50,31 @@ func (s *Spine) passwordTests(ctx context.Context, asset string) []holdfast.Test
 	if err != nil {
 		return []holdfast.Test{{Say: "password login from the server", Want: "refused", Got: err.Error()}}
 	}
-	account := holdfast.NewID("hfprobe")
-	s.probes.add(account, s.Clock.Now())
+	names, err := s.probeNames(ctx)
+	if err != nil {
+		return []holdfast.Test{{Say: "password login from the server", Want: "refused", Got: err.Error()}}
+	}
+	account := names.name(s.Clock.Now())
 	return []holdfast.Test{probe.Password(ctx, target, account, holdfast.NewID("pw")).NotOffered()}
+}
+
+// probeNames makes and knows the account names of proofs.
+func (s *Spine) probeNames(ctx context.Context) (probeNames, error) {
+	if key := s.probeKey.Load(); key != nil {
+		return *key, nil
+	}
+	key, err := s.State.SettingOr(ctx, "probe.key", func() (string, error) { return rand.Text(), nil })
+	if err != nil {
+		return nil, err
+	}
+	names := probeNames(key)
+	s.probeKey.Store(&names)
+	return names, nil
 }
 
 // ProbeDrill stands in place of a drill's id on the events that the loop's own
 // proofs cause. They are kept and searchable, and raise no alert.
 const ProbeDrill = "probe"
-
-// probes knows the account names that proofs have used in the last minutes.
-type probes struct {
-	mu    sync.Mutex
-	names map[string]time.Time
-}
-
-func (p *probes) add(name string, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.names == nil {
-		p.names = map[string]time.Time{}
-	}
-	for n, at := range p.names {
-		if now.Sub(at) > 10*time.Minute {
-			delete(p.names, n)
-		}
-	}
-	p.names[name] = now
-}
 
 // Marker returns the drill whose account name a text is, ProbeDrill for the
 // name of one of the loop's own proofs, or "".
@@ -85,9 +82,15 @@ func (s *Spine) Marker(text string) string {
 	if id := s.Drills.Marker([]byte(text)); id != "" {
 		return id
 	}
-	s.probes.mu.Lock()
-	defer s.probes.mu.Unlock()
-	if _, ok := s.probes.names[text]; ok {
+	if !strings.HasPrefix(text, probePrefix) {
+		return ""
+	}
+	names, err := s.probeNames(context.Background())
+	if err != nil {
+		s.Log.Warn("an event of a proof may raise an alert", "error", err)
+		return ""
+	}
+	if names.made(text, s.Clock.Now()) {
 		return ProbeDrill
 	}
 	return ""

@@ -97,7 +97,7 @@ type Spine struct {
 	outbox       *signal
 	names        *signal
 	excepted     *signal
-	probes       probes
+	probeKey     atomic.Pointer[probeNames]
 	hunts        hunts
 	well         wellness
 	except       sync.Mutex        // held while exceptions change

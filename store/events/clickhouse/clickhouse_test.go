@@ -123,7 +123,7 @@ func TestValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := d.Query(context.Background(), "SELECT", nil, Limits{})
+	r, err := d.query(context.Background(), "SELECT", nil, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
