@@ -7,6 +7,7 @@ package made
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -63,14 +64,15 @@ var (
 		`C:\\Program Files\\Microsoft Office\\root\\Office16\\OUTLOOK.EXE`, `C:\\Program Files\\Git\\usr\\bin\\sh.exe`, `C:\\Windows\\System32\\wbem\\WmiPrvSE.exe`,
 		`C:\\Windows\\System32\\SearchProtocolHost.exe`, `C:\\Windows\\SysWOW64\\rundll32.exe`, `C:\\ProgramData\\Agent\\bin\\collector.exe`, `C:\\Windows\\System32\\MsMpEng.exe`,
 	}
-	switches = []string{`-k netsvcs -p -s Schedule`, `/c dir \"%s\"`, `--type=renderer --lang=en-US --client-id=%s`, `-NoProfile -File C:\\Scripts\\inventory-%s.ps1`, `0x4 %s`, `-Embedding %s`, `/s /q /job:%s`, `status --porcelain=v2 -z %s`}
 	people   = []string{`NT AUTHORITY\\SYSTEM`, `NT AUTHORITY\\NETWORK SERVICE`, `CORP\\anna`, `CORP\\b.keller`, `CORP\\svc-backup`, `CORP\\maria`, `CORP\\j.ortiz`, `CORP\\svc-deploy`, `CORP\\t.nguyen`, `CORP\\w.smith`}
-	calls    = []string{"DescribeInstances", "GetObject", "AssumeRole", "ListBuckets", "PutObject", "GetCallerIdentity", "DescribeSecurityGroups", "Decrypt", "GetParameter", "DescribeLogGroups"}
-	services = []string{"ec2", "s3", "sts", "s3", "s3", "sts", "ec2", "kms", "ssm", "logs"}
+	calls    = []string{"DescribeInstances", "GetObject", "HeadObject", "GetBucketLocation", "PutObject", "GetCallerIdentity", "DescribeSecurityGroups", "Decrypt", "GetParameter", "DescribeLogGroups"}
+	services = []string{"ec2", "s3", "s3", "s3", "s3", "sts", "ec2", "kms", "ssm", "logs"}
 	regions  = []string{"eu-central-1", "us-east-1", "eu-west-1"}
 )
 
-func pick(r *rand.Rand, list []string) string {
+func pick(r *rand.Rand, list []string) string { return oneOf(r, list) }
+
+func oneOf[T any](r *rand.Rand, list []T) T {
 	// The first names come back more often, as everywhere.
 	i := int(r.ExpFloat64() * float64(len(list)) / 4)
 	return list[min(i, len(list)-1)]
@@ -111,23 +113,26 @@ func (m *Maker) guidOf(name string) {
 func (m *Maker) process() {
 	m.head(1)
 	m.guidOf("ProcessGuid")
-	image, parent := pick(m.random, programs), pick(m.random, programs)
-	m.add(`"ProcessId":%d,"Image":"%s","FileVersion":"10.0.%d.1","Description":"Program","Product":"Suite","Company":"Vendor","OriginalFileName":"program.exe","CommandLine":"\"%s\" `, m.random.IntN(65000), image, m.random.IntN(20000), image)
-	m.add(pick(m.random, switches), fmt.Sprintf("%x", m.random.Uint64()))
+	what := oneOf(m.random, starts)
+	if m.random.IntN(rarely) == 0 {
+		what = oneOf(m.random, odd)
+	}
+	m.add(`"ProcessId":%d,"Image":"%s","FileVersion":"10.0.%d.1","Product":"Suite","Company":"Vendor","OriginalFileName":"%s","CommandLine":"`, m.random.IntN(65000), what.image, m.random.IntN(20000), what.image[strings.LastIndexByte(what.image, '\\')+1:])
+	m.add("%s", strings.Replace(what.line, "#", fmt.Sprintf("%x", m.random.Uint64()), 1))
 	m.add(`","CurrentDirectory":"C:\\Users\\u%d\\","User":"%s",`, m.random.IntN(900), pick(m.random, people))
 	m.guidOf("LogonGuid")
 	m.add(`"LogonId":"0x%x","TerminalSessionId":%d,"IntegrityLevel":"Medium","Hashes":"SHA256=`, m.random.Uint32(), m.random.IntN(4))
 	m.hex(64)
 	m.add(`",`)
 	m.guidOf("ParentProcessGuid")
-	m.add(`"ParentProcessId":%d,"ParentImage":"%s","ParentCommandLine":"%s","ParentUser":"%s"}}}`, m.random.IntN(65000), parent, parent, pick(m.random, people))
+	m.add(`"ParentProcessId":%d,"ParentImage":"%s","ParentCommandLine":"%s","ParentUser":"%s"}}}`, m.random.IntN(65000), what.parent, what.parent, pick(m.random, people))
 }
 
 func (m *Maker) connection() {
 	m.head(3)
 	m.guidOf("ProcessGuid")
 	m.add(`"ProcessId":%d,"Image":"%s","User":"%s","Protocol":"tcp","Initiated":true,"SourceIsIpv6":false,"SourceIp":"%s","SourceHostname":"-","SourcePort":%d,"SourcePortName":"-","DestinationIsIpv6":false,"DestinationIp":"%s","DestinationHostname":"-","DestinationPort":%d,"DestinationPortName":"https"}}}`,
-		m.random.IntN(65000), pick(m.random, programs), pick(m.random, people), m.inside(), 49152+m.random.IntN(16000), m.outside(), []int{443, 443, 443, 80, 8443}[m.random.IntN(5)])
+		m.random.IntN(65000), pick(m.random, talkers), pick(m.random, people), m.inside(), 49152+m.random.IntN(16000), m.outside(), []int{443, 443, 443, 80, 8443}[m.random.IntN(5)])
 }
 
 func (m *Maker) registry() {
@@ -162,7 +167,7 @@ func (m *Maker) zeek() {
 
 func (m *Maker) cloudTrail() {
 	i := m.random.IntN(len(calls))
-	m.add(`{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%08X:app-%d","arn":"arn:aws:sts::111122223333:assumed-role/app/app-%d","accountId":"111122223333","sessionContext":{"sessionIssuer":{"type":"Role","userName":"app"},"attributes":{"mfaAuthenticated":"false"}}},"eventTime":"%s","eventSource":"%s.amazonaws.com","eventName":"%s","awsRegion":"%s","sourceIPAddress":"%s","userAgent":"aws-sdk-go-v2/1.41 os/linux lang/go api/%s","requestParameters":{"id":"i-%016x"},"responseElements":null,"requestID":"%016x","eventID":"`,
+	m.add(`{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDA%08X%d","arn":"arn:aws:iam::111122223333:user/team/app-%d","accountId":"111122223333","accessKeyId":"AKIA2222333344445555","userName":"app","sessionContext":{"attributes":{"mfaAuthenticated":"false"}}},"eventTime":"%s","eventSource":"%s.amazonaws.com","eventName":"%s","awsRegion":"%s","sourceIPAddress":"%s","userAgent":"aws-sdk-go-v2/1.41 os/linux lang/go api/%s","requestParameters":{"id":"i-%016x"},"responseElements":null,"requestID":"%016x","eventID":"`,
 		m.random.Uint32(), m.random.IntN(60), m.random.IntN(60), m.at.UTC().Format(time.RFC3339), services[i], calls[i], pick(m.random, regions), m.inside(), services[i], m.random.Uint64(), m.random.Uint64())
 	m.hex(32)
 	m.add(`","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}`)
