@@ -117,7 +117,7 @@ func (m *Maker) process() {
 	if m.random.IntN(rarely) == 0 {
 		what = oneOf(m.random, odd)
 	}
-	m.add(`"ProcessId":%d,"Image":"%s","FileVersion":"10.0.%d.1","Product":"Suite","Company":"Vendor","OriginalFileName":"%s","CommandLine":"`, m.random.IntN(65000), what.image, m.random.IntN(20000), what.image[strings.LastIndexByte(what.image, '\\')+1:])
+	m.add(`"ProcessId":%d,"Image":"%s","FileVersion":"10.0.%d.1","Company":"Vendor","OriginalFileName":"%s","CommandLine":"`, m.random.IntN(65000), what.image, m.random.IntN(20000), what.image[strings.LastIndexByte(what.image, '\\')+1:])
 	m.add("%s", strings.Replace(what.line, "#", fmt.Sprintf("%x", m.random.Uint64()), 1))
 	m.add(`","CurrentDirectory":"C:\\Users\\u%d\\","User":"%s",`, m.random.IntN(900), pick(m.random, people))
 	m.guidOf("LogonGuid")
