@@ -25,6 +25,8 @@ const (
 	exportTimeout = 10 * time.Minute
 	// fieldsFor is how long the fields that were seen are taken as known.
 	fieldsFor = time.Minute
+	// fieldsDoubted is the same where a search names a field that is not among them.
+	fieldsDoubted = 2 * time.Second
 	// completeTimeout is how long a person who types waits for values.
 	completeTimeout = 3 * time.Second
 )
@@ -146,8 +148,12 @@ func (a *API) compile(ctx context.Context, text string, from, to time.Time, limi
 	if since, ok := query.Since(q); ok && from.IsZero() && since.Before(o.Range.From) {
 		o.Range.From = since
 	}
-	o.MaxRows, o.Known = limit, a.known(ctx)
+	o.MaxRows, o.Known = limit, a.known(ctx, fieldsFor)
 	st, err := query.CompileWith(q, o)
+	if err == nil && len(st.Hints) > 0 { // events with such a field may have come since
+		o.Known = a.known(ctx, fieldsDoubted)
+		st, err = query.CompileWith(q, o)
+	}
 	return compiled{st, o.Range, limit}, err
 }
 
@@ -165,12 +171,13 @@ func (a *API) nativeNames(name string) []string {
 	return holdfast.NativeNames(a.Datasets, name)
 }
 
-// known are the native fields of the newest events; nil while nobody knows.
-func (a *API) known(ctx context.Context) []string {
+// known are the native fields of the newest events, as seen within a time; nil
+// while nobody knows.
+func (a *API) known(ctx context.Context, within time.Duration) []string {
 	a.seen.mu.Lock()
 	defer a.seen.mu.Unlock()
 	now := a.Clock.Now()
-	if a.Events == nil || !a.seen.at.IsZero() && now.Sub(a.seen.at) < fieldsFor {
+	if a.Events == nil || !a.seen.at.IsZero() && now.Sub(a.seen.at) < within {
 		return a.seen.fields
 	}
 	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
@@ -193,7 +200,7 @@ func (a *API) known(ctx context.Context) []string {
 }
 
 func (a *API) complete(ctx context.Context, in *completing) query.Completion {
-	fields := a.known(ctx)
+	fields := a.known(ctx, fieldsFor)
 	taken := map[string]bool{}
 	for _, f := range fields {
 		taken[f] = true

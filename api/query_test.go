@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,27 @@ func TestQueryStream(t *testing.T) {
 	}
 	if w := post(t, a, token, "/query/explain", map[string]any{"q": "scr_ip:192.0.2.1"}); w.Code != 200 || !strings.Contains(w.Body.String(), `did you mean \"src_ip\"?`) {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestHintsAreDoubted holds that a field which came after the last look at the
+// fields is not taken for a slip.
+func TestHintsAreDoubted(t *testing.T) {
+	a, token := stocked(t)
+	hints := func() bool {
+		w := post(t, a, token, "/query", map[string]any{"q": "src_ip:192.0.2.1"})
+		if w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return strings.Contains(w.Body.String(), "no event has had a field")
+	}
+	a.seen.fields, a.seen.at = []string{"other"}, a.Clock.Now()
+	if !hints() {
+		t.Error("a field that was not seen a moment ago goes without a hint")
+	}
+	a.seen.fields, a.seen.at = []string{"other"}, a.Clock.Now().Add(-fieldsDoubted)
+	if hints() || !slices.Contains(a.seen.fields, "src_ip") {
+		t.Errorf("known: %q", a.seen.fields)
 	}
 }
 

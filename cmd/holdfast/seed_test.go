@@ -37,7 +37,7 @@ func seedDead(t *testing.T, data string) {
 	now := time.Now().UTC()
 	block := &holdfast.Block{ID: "of-before", Made: now}
 	for i, x := range [][2]string{
-		{"old:sshd", "<86>" + now.Format(time.RFC3339) + " web1 sshd[7]: Failed password for mallory from 198.18.7.99 port 5011 ssh2"},
+		{"old:sshd", "<86>" + now.Format(time.RFC3339) + " web1 sshd[7]: Accepted password for mallory from 198.18.7.99 port 5011 ssh2"},
 		{"old:azure", `{"time":"2026-11-23T02:02:52Z","category":"NetworkSecurityGroupFlowEvent","properties":{"Version":2,"flows":[{"rule":"a","flows":[{"mac":"000D3AF87856","flowTuples":["` +
 			strconv.FormatInt(now.Unix(), 10) + `,203.0.113.190,10.5.16.4,28746,443,T,I,D,B,,,,","` + strconv.FormatInt(now.Unix(), 10) + `,203.0.113.191,10.5.16.4,port,443,T,I,D,B,,,,"]}]}]}}`},
 		{"old:noise", "\x00\x01 noise"},
