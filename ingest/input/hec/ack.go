@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
-
-	"holdfast"
 )
 
 const (
@@ -71,14 +69,13 @@ func (h *handler) ack(w http.ResponseWriter, body io.Reader, token, channel stri
 		sayBadFormat.write(w, "")
 		return
 	}
-	b := []byte(`{"acks":{`)
-	for i, id := range asked.Acks {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = holdfast.AppendJSONString(b, strconv.FormatUint(id, 10))
-		b = strconv.AppendBool(append(b, ':'), h.acks.given(token, channel, id))
+	var answer struct {
+		Acks map[string]bool `json:"acks"`
+	}
+	answer.Acks = make(map[string]bool, len(asked.Acks))
+	for _, id := range asked.Acks {
+		answer.Acks[strconv.FormatUint(id, 10)] = h.acks.given(token, channel, id)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	_, _ = w.Write(append(b, "}}"...))
+	_ = json.NewEncoder(w).Encode(answer)
 }
