@@ -71,26 +71,31 @@ func newOCSF(w io.Writer) Writer {
 	return &ocsf{enc}
 }
 
+// ocsfClass begins every record: what kind of thing it tells of.
+type ocsfClass struct {
+	ActivityID   int    `json:"activity_id"`
+	ActivityName string `json:"activity_name"`
+	CategoryUID  int    `json:"category_uid"`
+	CategoryName string `json:"category_name"`
+	ClassUID     int    `json:"class_uid"`
+	ClassName    string `json:"class_name"`
+	TypeUID      int    `json:"type_uid"`
+	TypeName     string `json:"type_name"`
+}
+
 type ocsfFinding struct {
-	ActivityID   int            `json:"activity_id"`
-	ActivityName string         `json:"activity_name"`
-	CategoryUID  int            `json:"category_uid"`
-	CategoryName string         `json:"category_name"`
-	ClassUID     int            `json:"class_uid"`
-	ClassName    string         `json:"class_name"`
-	TypeUID      int            `json:"type_uid"`
-	TypeName     string         `json:"type_name"`
-	Time         int64          `json:"time"` // milliseconds since 1970
-	SeverityID   int            `json:"severity_id"`
-	Severity     string         `json:"severity"`
-	StatusID     int            `json:"status_id"`
-	Status       string         `json:"status"`
-	Message      string         `json:"message"`
-	Metadata     ocsfMetadata   `json:"metadata"`
-	Info         ocsfInfo       `json:"finding_info"`
-	Evidences    []ocsfEvidence `json:"evidences"`
-	Resources    []ocsfResource `json:"resources,omitempty"`
-	Count        int            `json:"count,omitempty"`
+	ocsfClass
+	Time       int64          `json:"time"` // milliseconds since 1970
+	SeverityID int            `json:"severity_id"`
+	Severity   string         `json:"severity"`
+	StatusID   int            `json:"status_id"`
+	Status     string         `json:"status"`
+	Message    string         `json:"message"`
+	Metadata   ocsfMetadata   `json:"metadata"`
+	Info       ocsfInfo       `json:"finding_info"`
+	Evidences  []ocsfEvidence `json:"evidences"`
+	Resources  []ocsfResource `json:"resources,omitempty"`
+	Count      int            `json:"count,omitempty"`
 }
 
 type ocsfMetadata struct {
@@ -100,6 +105,11 @@ type ocsfMetadata struct {
 		Vendor string `json:"vendor_name"`
 	} `json:"product"`
 	LogName string `json:"log_name,omitempty"`
+}
+
+func newOCSFMetadata() (m ocsfMetadata) {
+	m.Version, m.Product.Name, m.Product.Vendor = "1.5.0", "Holdfast", "Holdfast"
+	return m
 }
 
 type ocsfInfo struct {
@@ -150,11 +160,10 @@ var ocsfSeverity = map[holdfast.Level]struct {
 func (o *ocsf) Match(m *Match) error {
 	sev := ocsfSeverity[m.Level]
 	f := ocsfFinding{
-		ActivityID: 1, ActivityName: "Create", CategoryUID: 2, CategoryName: "Findings", ClassUID: 2004, ClassName: "Detection Finding",
-		TypeUID: 200401, TypeName: "Detection Finding: Create", Time: millis(m.Time), SeverityID: sev.id, Severity: sev.name,
+		ocsfClass: ocsfClass{1, "Create", 2, "Findings", 2004, "Detection Finding", 200401, "Detection Finding: Create"}, Time: millis(m.Time), SeverityID: sev.id, Severity: sev.name,
 		StatusID: 1, Status: "New", Message: m.Title + ": " + m.Reasons(), Count: m.Count,
 	}
-	f.Metadata.Version, f.Metadata.Product.Name, f.Metadata.Product.Vendor = "1.5.0", "Holdfast", "Holdfast"
+	f.Metadata = newOCSFMetadata()
 	f.Metadata.LogName = m.File
 	f.Info = ocsfInfo{
 		UID: m.uid(), Title: m.Title, First: millis(m.Time), Last: millis(m.Time),

@@ -4,28 +4,21 @@ package scan
 // findings cannot tell. The lists are no part of the class, so they stand under
 // unmapped.
 type ocsfScan struct {
-	ActivityID   int          `json:"activity_id"`
-	ActivityName string       `json:"activity_name"`
-	CategoryUID  int          `json:"category_uid"`
-	CategoryName string       `json:"category_name"`
-	ClassUID     int          `json:"class_uid"`
-	ClassName    string       `json:"class_name"`
-	TypeUID      int          `json:"type_uid"`
-	TypeName     string       `json:"type_name"`
-	Time         int64        `json:"time"` // milliseconds since 1970
-	Start        int64        `json:"start_time"`
-	End          int64        `json:"end_time"`
-	Duration     int64        `json:"duration"` // milliseconds
-	SeverityID   int          `json:"severity_id"`
-	Severity     string       `json:"severity"`
-	StatusID     int          `json:"status_id"`
-	Status       string       `json:"status"`
-	Metadata     ocsfMetadata `json:"metadata"`
-	Scan         ocsfScanned  `json:"scan"`
-	Files        int          `json:"num_files"`
-	Detections   uint64       `json:"num_detections"`
-	Skipped      int          `json:"num_skipped_items"`
-	Unmapped     struct {
+	ocsfClass
+	Time       int64        `json:"time"` // milliseconds since 1970
+	Start      int64        `json:"start_time"`
+	End        int64        `json:"end_time"`
+	Duration   int64        `json:"duration"` // milliseconds
+	SeverityID int          `json:"severity_id"`
+	Severity   string       `json:"severity"`
+	StatusID   int          `json:"status_id"`
+	Status     string       `json:"status"`
+	Metadata   ocsfMetadata `json:"metadata"`
+	Scan       ocsfScanned  `json:"scan"`
+	Files      int          `json:"num_files"`
+	Detections uint64       `json:"num_detections"`
+	Skipped    int          `json:"num_skipped_items"`
+	Unmapped   struct {
 		Left  []Left `json:"left,omitempty"`
 		More  int    `json:"more,omitempty"`
 		Noted []Left `json:"noted,omitempty"`
@@ -46,13 +39,12 @@ func (o *ocsf) Close(r Report) error {
 	}
 	end := r.Started.Add(sum.Took)
 	s := ocsfScan{
-		ActivityID: 2, ActivityName: "Completed", CategoryUID: 6, CategoryName: "Application Activity", ClassUID: 6007, ClassName: "Scan Activity",
-		TypeUID: 600702, TypeName: "Scan Activity: Completed", Time: millis(end), Start: millis(r.Started), End: millis(end), Duration: sum.Took.Milliseconds(),
+		ocsfClass: ocsfClass{2, "Completed", 6, "Application Activity", 6007, "Scan Activity", 600702, "Scan Activity: Completed"}, Time: millis(end), Start: millis(r.Started), End: millis(end), Duration: sum.Took.Milliseconds(),
 		SeverityID: 1, Severity: "Informational", StatusID: 1, Status: "Success",
 		Scan:  ocsfScanned{"Holdfast scan", "Manual", 1},
 		Files: sum.Files, Detections: sum.Matches, Skipped: len(sum.Left) + sum.More,
 	}
-	s.Metadata.Version, s.Metadata.Product.Name, s.Metadata.Product.Vendor = "1.5.0", "Holdfast", "Holdfast"
+	s.Metadata = newOCSFMetadata()
 	s.Unmapped.Left, s.Unmapped.More, s.Unmapped.Noted = sum.Left, sum.More, sum.Noted
 	return o.enc.Encode(s)
 }
