@@ -22,6 +22,7 @@ import (
 	"holdfast/internal/host"
 	"holdfast/internal/testkit/chaos"
 	"holdfast/internal/testkit/netlab"
+	"holdfast/internal/testkit/ports"
 )
 
 // chaosRounds is how many rounds TestChaos has; HOLDFAST_CHAOS_ROUNDS says
@@ -93,7 +94,7 @@ func newChaos(t *testing.T, seed uint64) *chaosRun {
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", disk).Run() })
 	c := &chaosRun{
-		r: rand.New(rand.NewPCG(seed, 4)), disk: disk, scratch: t.TempDir(), syslog: freePort(t), book: book{ids: map[string]fate{}}, gone: make(chan struct{}),
+		r: rand.New(rand.NewPCG(seed, 4)), disk: disk, scratch: t.TempDir(), syslog: ports.Address(t), book: book{ids: map[string]fate{}}, gone: make(chan struct{}),
 	}
 	c.watched = filepath.Join(c.scratch, "app.log")
 	c.solo = newSolo(t, filepath.Join(disk, "data"), "--reserve", strconv.Itoa(48<<20), "--syslog", c.syslog)

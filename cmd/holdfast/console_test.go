@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/testkit/ports"
 )
 
 // TestConsole drives the real console, served by the real binary, in a real
@@ -32,7 +33,7 @@ func TestConsole(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	listen, agents, syslog, data := freePort(t), freePort(t), freePort(t), t.TempDir()
+	listen, agents, syslog, data := ports.Address(t), ports.Address(t), ports.Address(t), t.TempDir()
 	start := time.Now()
 	server := exec.CommandContext(ctx, filepath.Join(bin, "holdfast"), "up", "--data", data, "--listen", listen, "--agents", agents, "--syslog", syslog, "--health", "quiet:syslog:*=1s", "--retention", "linux.sshd=90d")
 	out, err := server.StdoutPipe()
@@ -189,14 +190,4 @@ func browse(ctx context.Context, t *testing.T, web string, command func(context.
 		t.Fatalf("%v\n%s", err, said[max(0, len(said)-20000):])
 	}
 	t.Logf("%s", said)
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return fmt.Sprint(ln.Addr())
 }

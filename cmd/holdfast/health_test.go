@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/testkit/ports"
 	"holdfast/spine"
 )
 
@@ -18,7 +19,7 @@ func TestHealthStory(t *testing.T) {
 	if err != nil {
 		t.Skip("this test needs logger, of the package bsdutils")
 	}
-	syslog := freePort(t)
+	syslog := ports.Address(t)
 	s := newSolo(t, t.TempDir(), "--no-agent", "--syslog", syslog, "--health", "quiet:syslog:tcp:127.*=2s", "--health", "disk=1s+0%")
 	s.start()
 	_, port, _ := strings.Cut(syslog, ":")

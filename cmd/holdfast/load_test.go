@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/internal/testkit/made"
+	"holdfast/internal/testkit/ports"
 )
 
 // senders is how many clients send at the same time.
@@ -130,7 +131,7 @@ func newLoaded(b *testing.B, rules string) *loaded {
 		b.Fatal(err)
 	}
 	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: filepath.Join(b.TempDir(), "data")}
-	args := []string{"up", "--data", s.data, "--no-agent", "--listen", freePort(b), "--agents", freePort(b)}
+	args := []string{"up", "--data", s.data, "--no-agent", "--listen", ports.Address(b), "--agents", ports.Address(b)}
 	if rules != "shipped" {
 		args = append(args, "--own-rules")
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/testkit/ports"
 	"holdfast/spine"
 )
 
@@ -44,9 +45,9 @@ func newSolo(t *testing.T, data string, args ...string) *solo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := freePort(t)
+	listen := ports.Address(t)
 	s := &solo{t: t, bin: filepath.Join(bin, "holdfast"), data: data, url: "http://" + listen, env: os.Environ()}
-	s.args = append([]string{"up", "--listen", listen, "--agents", freePort(t)}, args...)
+	s.args = append([]string{"up", "--listen", listen, "--agents", ports.Address(t)}, args...)
 	if s.log, err = os.Create(filepath.Join(t.TempDir(), "log")); err != nil {
 		t.Fatal(err)
 	}

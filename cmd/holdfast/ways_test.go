@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/testkit/ports"
 )
 
 // auditOf is what auditd writes of a process that was started: six records, the
@@ -44,7 +45,7 @@ func auditOf(at time.Time, serial, pid, ppid int, exe string, args ...string) st
 // the names that it has, and rules for processes and for audit records fire.
 func TestWaysIn(t *testing.T) {
 	folder, now := t.TempDir(), time.Now()
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := ports.Address(t), ports.Address(t)
 	s := newSolo(t, t.TempDir(), "--file", folder, "--syslog", plain, "--syslog-tls", secure, "--syslog-zone", "+05:00")
 	want := map[string]string{"run_from_memory_folder": "", "audit_module_loaded": ""}
 	if corpus := os.Getenv("HOLDFAST_CORPUS"); corpus != "" { // some of SigmaHQ's own

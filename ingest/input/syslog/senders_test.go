@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast/internal/testkit/ports"
 )
 
 // program finds a sender, or skips the test; in CI all are there.
@@ -133,7 +135,7 @@ func (s *sink) with(text string) []string {
 func TestRsyslogd(t *testing.T) {
 	t.Parallel()
 	rsyslogd := program(t, "rsyslogd", "/usr/sbin/rsyslogd")
-	s, where, secure := &sink{}, freePort(t), freePort(t)
+	s, where, secure := &sink{}, ports.Address(t), ports.Address(t)
 	start(t, s, where, nil)
 	c := makeCertificates(t)
 	start(t, s, secure, map[string]string{"proto": "tls", "cert": c.server, "ca": c.ca})
@@ -183,7 +185,7 @@ func TestSyslogNG(t *testing.T) {
 	t.Parallel()
 	const at = "/opt/syslog-ng" // where CI unpacks it: as packages, it and rsyslog exclude one another
 	daemon := program(t, "syslog-ng", at+"/usr/sbin/syslog-ng")
-	s, where, secure := &sink{}, freePort(t), freePort(t)
+	s, where, secure := &sink{}, ports.Address(t), ports.Address(t)
 	start(t, s, where, nil)
 	c := makeCertificates(t)
 	start(t, s, secure, map[string]string{"proto": "tls", "cert": c.server})
@@ -229,7 +231,7 @@ log { source(s_src); destination(d2); };
 func TestLogger(t *testing.T) {
 	t.Parallel()
 	logger := program(t, "logger")
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, nil)
 	dial(t, where).Close()
 	host, port, _ := net.SplitHostPort(where)
@@ -253,7 +255,7 @@ func TestLogger(t *testing.T) {
 // that speaks no TLS, and a certificate that is renewed.
 func TestTLSRefuses(t *testing.T) {
 	t.Parallel()
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	c := makeCertificates(t)
 	start(t, s, where, map[string]string{"proto": "tls", "cert": c.server, "ca": c.ca})
 	fmt.Fprint(dial(t, where), "<13>this is no TLS\n")

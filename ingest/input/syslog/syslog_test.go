@@ -21,6 +21,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/input"
 	"holdfast/internal/clock"
+	"holdfast/internal/testkit/ports"
 )
 
 type sink struct {
@@ -79,17 +80,6 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freePort returns an address of loopback on which nothing listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func start(t *testing.T, s *sink, where string, options map[string]string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -122,7 +112,7 @@ func dial(t *testing.T, where string) net.Conn {
 }
 
 func TestTCP(t *testing.T) {
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, nil)
 	conn := dial(t, where)
 	fmt.Fprintf(conn, "<13>one\n<13>two\r\n14 <13>a b\n\nthr ee<13>four\n7 <13>fiv2026-11-23 six\nlast")
@@ -146,7 +136,7 @@ func TestTCP(t *testing.T) {
 }
 
 func TestTCPLong(t *testing.T) {
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, nil)
 	conn := dial(t, where)
 	long := strings.Repeat("x", 3<<20)
@@ -165,7 +155,7 @@ func TestTCPLong(t *testing.T) {
 }
 
 func TestTCPWaitsForRoom(t *testing.T) {
-	s, where := &sink{refuse: fmt.Errorf("the disk: %w", holdfast.ErrFull)}, freePort(t)
+	s, where := &sink{refuse: fmt.Errorf("the disk: %w", holdfast.ErrFull)}, ports.Address(t)
 	start(t, s, where, nil)
 	fmt.Fprint(dial(t, where), "<13>one\n")
 	waitFor(t, "the note", func() bool { return s.trouble("no room") })
@@ -176,7 +166,7 @@ func TestTCPWaitsForRoom(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, map[string]string{"connections": "4"})
 	first := dial(t, where)
 	second := dial(t, where)
@@ -192,7 +182,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 }
 
 func TestUDP(t *testing.T) {
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, map[string]string{"proto": "udp"})
 	conn, err := net.Dial("udp", where)
 	if err != nil {
@@ -245,7 +235,7 @@ func TestCheck(t *testing.T) {
 // TestAuditRecordsComeTogether sends the records of one event, each in a syslog
 // line, and another's between them.
 func TestAuditRecordsComeTogether(t *testing.T) {
-	s, where := &sink{}, freePort(t)
+	s, where := &sink{}, ports.Address(t)
 	start(t, s, where, nil)
 	lines := []string{
 		`<46>Nov 23 02:09:06 h audispd: type=SYSCALL msg=audit(1795399746.123:1): syscall=59 success=yes ppid=1 pid=10 exe="/bin/id"`,

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"holdfast/internal/testkit/ports"
 )
 
 const child = "HOLDFAST_NATSLAB_NODE"
@@ -70,16 +72,19 @@ func Serve(t *testing.T) {
 func Start(tb testing.TB, test string) *Cluster {
 	tb.Helper()
 	c := &Cluster{tb: tb}
-	ports := free(tb, 2*nodes)
+	free := make([]int, 2*nodes)
+	for i := range free {
+		free[i] = ports.Free(tb)
+	}
 	var routes, clients []string
 	for i := range nodes {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[nodes+i]))
-		clients = append(clients, fmt.Sprintf("127.0.0.1:%d", ports[i]))
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", free[nodes+i]))
+		clients = append(clients, fmt.Sprintf("127.0.0.1:%d", free[i]))
 	}
 	dir := tb.TempDir()
 	for i := range nodes {
 		c.configs[i] = config{
-			Name: fmt.Sprintf("n%d", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Client: ports[i], Route: ports[nodes+i], Routes: routes,
+			Name: fmt.Sprintf("n%d", i), Dir: filepath.Join(dir, fmt.Sprint(i)), Client: free[i], Route: free[nodes+i], Routes: routes,
 			MaxPayload: 64 << 20, Memory: 64 << 20,
 		}
 		if err := os.MkdirAll(c.configs[i].Dir, 0o700); err != nil {
@@ -96,19 +101,6 @@ func Start(tb testing.TB, test string) *Cluster {
 		c.Restart(i, test)
 	}
 	return c
-}
-
-func free(tb testing.TB, n int) []int {
-	var out []int
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		defer ln.Close()
-		out = append(out, ln.Addr().(*net.TCPAddr).Port)
-	}
-	return out
 }
 
 // Kill ends a server with SIGKILL.

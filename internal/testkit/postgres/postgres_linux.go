@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"holdfast/internal/testkit/ports"
 )
 
 // Server is a running server.
@@ -103,12 +104,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 func (s *Server) Start() {
 	s.tb.Helper()
 	if s.port == 0 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			s.tb.Fatal(err)
-		}
-		s.port = ln.Addr().(*net.TCPAddr).Port
-		ln.Close()
+		s.port = ports.Free(s.tb)
 		s.URL = fmt.Sprintf("postgres://holdfast@127.0.0.1:%d/postgres?sslmode=disable", s.port)
 	}
 	s.log.Reset()
