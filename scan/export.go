@@ -90,6 +90,7 @@ type ocsfFinding struct {
 	Severity   string         `json:"severity"`
 	StatusID   int            `json:"status_id"`
 	Status     string         `json:"status"`
+	IsAlert    bool           `json:"is_alert"`
 	Message    string         `json:"message"`
 	Metadata   ocsfMetadata   `json:"metadata"`
 	Info       ocsfInfo       `json:"finding_info"`
@@ -131,12 +132,24 @@ type ocsfAnalytic struct {
 }
 
 type ocsfAttack struct {
-	// The name is the id again: older versions of the schema ask for one, and
-	// rules do not tell it.
-	Technique struct {
-		UID  string `json:"uid"`
-		Name string `json:"name"`
-	} `json:"technique"`
+	Technique    ocsfTechnique  `json:"technique"`
+	SubTechnique *ocsfTechnique `json:"sub_technique,omitempty"`
+}
+
+// ocsfTechnique names a technique by its id: older versions of the schema ask
+// for a name, and rules tell none.
+type ocsfTechnique struct {
+	UID  string `json:"uid"`
+	Name string `json:"name"`
+}
+
+func newOCSFAttack(id string) (a ocsfAttack) {
+	technique, _, sub := strings.Cut(id, ".")
+	a.Technique = ocsfTechnique{technique, technique}
+	if sub {
+		a.SubTechnique = &ocsfTechnique{id, id}
+	}
+	return a
 }
 
 type ocsfEvidence struct {
@@ -161,7 +174,7 @@ func (o *ocsf) Match(m *Match) error {
 	sev := ocsfSeverity[m.Level]
 	f := ocsfFinding{
 		ocsfClass: ocsfClass{1, "Create", 2, "Findings", 2004, "Detection Finding", 200401, "Detection Finding: Create"}, Time: millis(m.Time), SeverityID: sev.id, Severity: sev.name,
-		StatusID: 1, Status: "New", Message: m.Title + ": " + m.Reasons(), Count: m.Count,
+		StatusID: 1, Status: "New", IsAlert: true, Message: m.Title + ": " + m.Reasons(), Count: m.Count,
 	}
 	f.Metadata = newOCSFMetadata()
 	f.Metadata.LogName = m.File
@@ -177,9 +190,9 @@ func (o *ocsf) Match(m *Match) error {
 		f.Info.Desc = m.Meta.Description
 	}
 	for _, id := range m.Attack {
-		var a ocsfAttack
-		a.Technique.UID, a.Technique.Name = id, id
-		f.Info.Attacks = append(f.Info.Attacks, a)
+		if strings.HasPrefix(id, "T") { // and not software or a group
+			f.Info.Attacks = append(f.Info.Attacks, newOCSFAttack(id))
+		}
 	}
 	if m.Host != "" {
 		f.Resources = []ocsfResource{{m.Host, "Host"}}

@@ -245,12 +245,23 @@ func TestOCSF(t *testing.T) {
 			}
 		}
 		info, _ := f["finding_info"].(map[string]any)
-		if f["class_uid"] != 2004.0 || f["type_uid"] != 200401.0 || info["uid"] == "" || info["title"] == "" || info["attacks"] == nil {
+		if f["class_uid"] != 2004.0 || f["type_uid"] != 200401.0 || info["uid"] == "" || info["title"] == "" {
 			t.Errorf("%v", f)
+		}
+		if attacks, err := json.Marshal(info["attacks"]); err != nil || string(attacks) != `[{"technique":{"name":"T1490","uid":"T1490"}}]` {
+			t.Errorf("%s %v", attacks, err)
 		}
 	}
 	if n != 10 || scans != 1 {
 		t.Errorf("%d findings, %d scans", n, scans)
+	}
+}
+
+// TestOCSFAttack parts a subtechnique from its technique.
+func TestOCSFAttack(t *testing.T) {
+	a := newOCSFAttack("T1059.001")
+	if a.Technique.UID != "T1059" || a.SubTechnique == nil || a.SubTechnique.UID != "T1059.001" {
+		t.Errorf("%+v", a)
 	}
 }
 
