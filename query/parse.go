@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +19,13 @@ func Parse(text string, now time.Time) (*Query, error) {
 	}
 	p := &parser{lexer: lexer{s: text}, now: now, lets: map[string]let{}}
 	p.blank()
-	if rest, ok := cutWord(text[p.pos:], "sql"); ok && startsSelect(rest) {
-		return &Query{Text: text, SQL: strings.TrimSuffix(strings.TrimSpace(rest), ";")}, nil
+	if rest, ok := cutWord(text[p.pos:], "sql"); ok {
+		if startsSelect(rest) {
+			return &Query{Text: text, SQL: strings.TrimSuffix(strings.TrimSpace(rest), ";")}, nil
+		}
+		if m := changes.FindStringSubmatchIndex(rest); m != nil {
+			return nil, &Error{Pos: len(text) - len(rest) + m[2], Len: m[3] - m[2], What: "sql only reads: write sql SELECT …, or put quotes around words that are searched for"}
+		}
 	}
 	for startsLet(text[p.pos:]) {
 		if err := p.let(); err != nil {
@@ -53,6 +59,10 @@ func cutWord(s, word string) (string, bool) {
 	rest := s[len(word):]
 	return rest, rest == "" || strings.ContainsAny(rest[:1], " \t\r\n")
 }
+
+// changes are beginnings of statements that change something, and of which no
+// search for words looks the same.
+var changes = regexp.MustCompile(`(?i)^\s+(delete\s+from|insert\s+into|update\s+\S+\s+set|drop\s+(?:table|view|schema)|create\s+(?:or\s+replace\s+)?(?:temp\s+)?(?:table|view|schema)|alter\s+table|truncate\s+table|copy\s+.+\s+(?:to|from)|attach|pragma)\b`)
 
 func startsSelect(s string) bool {
 	s = strings.TrimSpace(s)

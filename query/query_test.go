@@ -233,6 +233,11 @@ func TestFaults(t *testing.T) {
 		{"events | where #", "#", "no meaning"},
 		{"events | summarize user", "user", "wants an aggregate"},
 		{"events | where time > 'soon'", "time > 'soon'", "a time"},
+		{"sql DELETE FROM events", "DELETE FROM", "sql only reads"},
+		{"sql update events set x = 1", "update events set", "sql only reads"},
+		{"sql drop table events", "drop table", "sql only reads"},
+		{"sql update failed", "", ""}, // words that are searched for
+		{"sql server", "", ""},
 		{"a | order by user | summarize count() | project user", "user", "no column"},
 	} {
 		q, err := Parse(c.q, noon)
