@@ -1,38 +1,10 @@
 package esf_test
 
 import (
-	"bytes"
-	"os"
 	"testing"
-	"time"
 
-	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/esf"
+	"holdfast/ingest/parser/parsertest"
 )
 
-func FuzzParse(f *testing.F) {
-	b, err := os.ReadFile("testdata/lines.txt")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	for line := range bytes.SplitSeq(b, []byte("\n")) {
-		f.Add(bytes.Clone(line))
-	}
-	for _, s := range more {
-		f.Add([]byte(s))
-	}
-	p := esf.Parser()
-	hint := parser.Hint{Received: time.Date(2026, 11, 23, 2, 10, 0, 0, time.UTC), Source: "file:/x/conn.log"}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := p.Parse(bytes.Clone(raw), hint)
-		if err != nil {
-			return
-		}
-		if err := got.Check(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-var more []string
+func FuzzParse(f *testing.F) { parsertest.Fuzz(f, esf.Parser()) }

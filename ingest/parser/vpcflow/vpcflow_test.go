@@ -1,13 +1,12 @@
 package vpcflow_test
 
 import (
-	"bytes"
 	"errors"
-	"os"
 	"testing"
 
 	"holdfast"
 	"holdfast/ingest/parser"
+	"holdfast/ingest/parser/parsertest"
 	"holdfast/ingest/parser/vpcflow"
 )
 
@@ -38,23 +37,4 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	b, err := os.ReadFile("testdata/lines.txt")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range bytes.SplitSeq(b, []byte("\n")) {
-		f.Add(bytes.Clone(line))
-	}
-	f.Add([]byte(v5))
-	p := vpcflow.Parser()
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := p.Parse(bytes.Clone(raw), parser.Hint{})
-		if err != nil {
-			return
-		}
-		if err := got.Check(); err != nil {
-			t.Error(err)
-		}
-	})
-}
+func FuzzParse(f *testing.F) { parsertest.Fuzz(f, vpcflow.Parser(), v5) }
