@@ -125,7 +125,7 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
 	f.BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
 		a.up(), a.status(), a.health(), a.assets(), a.facts(), a.checks(), a.requirements(), a.plan(), a.apply(), a.verify(),
-		a.query(), a.search(), a.hunt(), a.alerts(), a.incidents(), a.actions(), a.evidence(), a.inputs(), a.users(), a.drills(), a.rules(), a.exceptions(), a.scan(),
+		a.query(), a.lsp(), a.search(), a.hunt(), a.alerts(), a.incidents(), a.actions(), a.evidence(), a.inputs(), a.users(), a.drills(), a.rules(), a.exceptions(), a.scan(),
 		a.store(), a.ingest(),
 		a.openapi(), a.versionCmd(), a.undoWatch(),
 	)
