@@ -165,7 +165,7 @@ func (p *predicate) explainQuick(s *subject, name string) bool {
 		return false
 	}
 	q, first := &s.view.quicks[n-1], s.first[p.slot]
-	if q.kind <= slowAll || q.kind == nothing || first == 0 || s.next[first-1] != 0 {
+	if q.kind <= slowAll || q.kind >= nothing || first == 0 || s.next[first-1] != 0 {
 		return false
 	}
 	for i := range s.view.values[q.from:q.to] {
