@@ -39,23 +39,36 @@ func (s *subject) hits() []Hit {
 func (s *subject) keepTexts(because []holdfast.Predicate) {
 	size := 0
 	for i := range because {
-		size += len(because[i].Got)
+		if s.sameGot(i) < 0 {
+			size += len(because[i].Got)
+		}
 	}
 	all := make([]byte, 0, size)
-next:
 	for i := range because {
 		got := because[i].Got
-		for j := max(0, i-4); j < i; j++ {
-			if same(s.because[j].Got, got) {
-				because[i].Got = because[j].Got
-				continue next
-			}
+		if j := s.sameGot(i); j >= 0 {
+			because[i].Got = because[j].Got
+			continue
 		}
 		from := len(all)
 		all = append(all, got...)
 		because[i].Got = unsafe.String(unsafe.SliceData(all[from:]), len(got)) //nolint:gosec // nobody writes there again
 	}
 }
+
+// sameGot returns which of the reasons shortly before one has its text; -1 if
+// none does.
+func (s *subject) sameGot(i int) int {
+	for j := max(0, i-lookBack); j < i; j++ {
+		if same(s.because[j].Got, s.because[i].Got) {
+			return j
+		}
+	}
+	return -1
+}
+
+// lookBack is among how many reasons the same text is looked for.
+const lookBack = 8
 
 // explain lists the predicates of all selections that the condition asked for
 // and that held; what stands under a "not" is no reason.
@@ -165,7 +178,7 @@ func (p *predicate) explainQuick(s *subject, name string) bool {
 		return false
 	}
 	q, first := &s.view.quicks[n-1], s.first[p.slot]
-	if q.kind <= slowAll || q.kind == nothing || first == 0 || s.next[first-1] != 0 {
+	if q.kind <= slowAll || q.kind >= nothing || first == 0 || s.next[first-1] != 0 {
 		return false
 	}
 	for i := range s.view.values[q.from:q.to] {

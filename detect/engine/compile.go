@@ -119,6 +119,8 @@ type test struct {
 	// asked says that asks are pairs that every match of re has, folded.
 	asks  threeGrams
 	asked bool
+	// shortest is how many bytes every match of re has at least.
+	shortest int
 	// window is what every match of re has, in texts of ASCII.
 	window *window
 }
@@ -168,6 +170,7 @@ func (c *compiler) item(it *sigma.Item) (*predicate, error) {
 			}
 			t.re, t.needs, t.window = re, required(v.Regex), windowOf(v.Regex)
 			t.asks, t.asked = rarest(t.needs)
+			t.shortest = shortest(v.Regex)
 		}
 		for _, pattern := range v.Patterns {
 			t.globs = append(t.globs, compileGlob(pattern, it.Op, it.Cased))

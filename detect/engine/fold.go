@@ -40,19 +40,7 @@ func (s *subject) foldAll() {
 	s.buf = slices.Grow(s.buf, len(in)+8)
 	out := s.buf[:len(in)]
 	s.buf, s.odd = out, s.odd[:0]
-	i := 0
-	for ; i+8 <= len(in); i += 8 {
-		x := binary.LittleEndian.Uint64(in[i:])
-		if x&high != 0 {
-			s.odd = append(s.odd, int32(i))
-			foldBytes(out[i:i+8], in[i:i+8])
-			continue
-		}
-		binary.LittleEndian.PutUint64(out[i:], lower8(x))
-	}
-	if foldBytes(out[i:], in[i:])&0x80 != 0 {
-		s.odd = append(s.odd, int32(i))
-	}
+	s.foldInto(out, in)
 	low, at := unsafe.String(unsafe.SliceData(out), len(out)), 0 //nolint:gosec // nobody writes there until the event ends
 	for i := range fields {
 		end := at + len(fields[i].Text)
@@ -61,6 +49,25 @@ func (s *subject) foldAll() {
 	}
 	if len(s.odd) > 0 {
 		s.leaveOdd(fields)
+	}
+}
+
+// foldInto folds eight bytes after the other and takes down where one of them is
+// not ASCII. Out is as long as in.
+func (s *subject) foldInto(out, in []byte) {
+	from, to := unsafe.Pointer(unsafe.SliceData(in)), unsafe.Pointer(unsafe.SliceData(out)) //nolint:gosec // within both
+	i := 0
+	for last := len(in) - 8; i <= last; i += 8 {
+		x := binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(from, i))[:])
+		if x&high != 0 {
+			s.odd = append(s.odd, int32(i))
+			foldBytes(out[i:i+8], in[i:i+8])
+			continue
+		}
+		binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(to, i))[:], lower8(x))
+	}
+	if foldBytes(out[i:], in[i:])&0x80 != 0 {
+		s.odd = append(s.odd, int32(i))
 	}
 }
 

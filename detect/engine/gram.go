@@ -11,8 +11,10 @@ import (
 // cannot be is said by the pairs of bytes that the value has: they are taken
 // down once, and each text that is looked for asks for three of its own.
 
-// grams are the pairs of bytes of a text, by hash.
-type grams [16]uint64
+// grams says which pairs of bytes a text has, by hash.
+type grams [gramCount]bool
+
+const gramCount = 1024
 
 // threeGrams are the places in grams of three pairs that a text must have.
 type threeGrams [3]uint16
@@ -24,24 +26,16 @@ const gramsFrom = 24
 func gramOf(pair uint16) uint16 { return pair * 0x9e37 >> 6 }
 
 func (g *grams) fill(text string) {
-	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only
-	i := 0
-	for ; i+8 <= len(b); i += 7 {
-		for x, n := binary.LittleEndian.Uint64(b[i:]), 0; n < 7; x, n = x>>8, n+1 {
-			h := gramOf(uint16(x))
-			g[h>>6] |= 1 << (h & 63)
-		}
-	}
-	for ; i+2 <= len(b); i++ {
-		h := gramOf(binary.LittleEndian.Uint16(b[i:]))
-		g[h>>6] |= 1 << (h & 63)
+	b := unsafe.Pointer(unsafe.StringData(text)) //nolint:gosec // read only, and within the text
+	for i := range len(text) - 1 {
+		h := gramOf(binary.LittleEndian.Uint16((*[2]byte)(unsafe.Add(b, i))[:]))
+		g[h&(gramCount-1)] = true
 	}
 }
 
 // may reports whether a text may have all three.
 func (g *grams) may(t *threeGrams) bool {
-	a, b, c := t[0], t[1], t[2]
-	return g[a>>6&15]>>(a&63)&(g[b>>6&15]>>(b&63))&(g[c>>6&15]>>(c&63))&1 != 0
+	return g[t[0]&(gramCount-1)] && g[t[1]&(gramCount-1)] && g[t[2]&(gramCount-1)]
 }
 
 // rarest returns three pairs of some texts that few others have. It reports

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type quick struct {
 	kind     quickKind
 	negated  bool
 	gates    uint16 // how many
+	shortest uint16 // how long a text must be for a slow one to hold
 }
 
 type quickKind uint8
@@ -29,6 +31,7 @@ const (
 	anyCased
 	allCased
 	nothing // the field is missing, or null
+	alike   // folded, the field is as the one whose slot is from; to is the place of a slow one
 )
 
 // value is a plain text.
@@ -55,6 +58,10 @@ func (a *assembler) number(p *predicate) int32 {
 		gates := p.gates()
 		a.v.gates = append(a.v.gates, gates...)
 		q.to, q.gates = int32(len(a.v.gates)), uint16(len(gates))
+		q.shortest = uint16(min(p.shortest(), math.MaxUint16))
+	case alike:
+		q.from, q.to = p.tests[0].slot, int32(len(a.v.slow))
+		a.v.slow = append(a.v.slow, p)
 	case nothing:
 	default:
 		for i := range p.tests {
@@ -104,10 +111,33 @@ func (p *predicate) gates() []threeGrams {
 	return out
 }
 
-// shut reports whether a slow predicate cannot hold, by its gates.
+// shortest is how many bytes a text has at least that the expressions of a
+// predicate match; 0 if there are other tests.
+func (p *predicate) shortest() int {
+	least := 0
+	for i := range p.tests {
+		n := p.tests[i].shortest
+		if n == 0 {
+			return 0
+		}
+		if i == 0 || (n > least) == p.all {
+			least = n
+		}
+	}
+	return least
+}
+
+// shut reports whether a slow predicate cannot hold, by how long the text is and
+// by its gates.
 func (s *subject) shut(q *quick) bool {
 	first := s.first[q.slot]
 	if first == 0 || s.next[first-1] != 0 || s.event.Fields[first-1].Kind == holdfast.Null {
+		return false
+	}
+	if len(s.event.Fields[first-1].Text) < int(q.shortest) {
+		return true
+	}
+	if q.gates == 0 {
 		return false
 	}
 	g := s.gramsOf(int(first - 1))
@@ -130,6 +160,9 @@ func (p *predicate) quickKind() quickKind {
 	}
 	if p.field != "" && !p.ref && len(p.tests) == 1 && p.tests[0].null && p.op != sigma.Exists {
 		return nothing
+	}
+	if p.ref && p.op == sigma.Equals && !p.cased && len(p.tests) == 1 {
+		return alike
 	}
 	if p.field == "" || p.ref || p.part != sigma.Whole || p.among != nil || len(p.tests) == 0 {
 		return slow
@@ -158,7 +191,7 @@ func (s *subject) holds(n int32) bool {
 	}
 	var held bool
 	if q := &s.view.quicks[n]; q.kind <= slowAll {
-		if q.gates != 0 && s.shut(q) {
+		if q.gates|q.shortest != 0 && s.shut(q) {
 			held = q.negated
 		} else {
 			held = s.view.slow[q.from].decide(s)
@@ -175,8 +208,12 @@ func (s *subject) holds(n int32) bool {
 }
 
 func (s *subject) quickly(q *quick) bool {
-	if q.kind == nothing {
+	switch q.kind {
+	case alike:
+		return s.alike(q)
+	case nothing:
 		return !s.each(q.slot, func(i int) bool { return s.event.Fields[i].Kind != holdfast.Null })
+	default:
 	}
 	values := s.view.values[q.from:q.to]
 	first := s.first[q.slot]
@@ -203,6 +240,17 @@ func (s *subject) quickly(q *quick) bool {
 		}
 	}
 	return true
+}
+
+// alike reports whether two fields are the same text.
+func (s *subject) alike(q *quick) bool {
+	a, b := s.first[q.slot], s.first[q.from]
+	if a == 0 || b == 0 || s.next[a-1]|s.next[b-1] != 0 {
+		p := s.view.slow[q.to]
+		return p.decide(s) != p.negated
+	}
+	x, y := &s.event.Fields[a-1], &s.event.Fields[b-1]
+	return x.Kind != holdfast.Null && y.Kind != holdfast.Null && (x.Text == y.Text || s.lower(int(a-1)) == s.lower(int(b-1)))
 }
 
 // single is quickly for folded texts and a field with one value, as most are.

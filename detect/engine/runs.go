@@ -13,9 +13,10 @@ import (
 type runs struct {
 	size   int // of a run
 	stride int
-	filter []uint64 // a bit for each hash that occurs
-	shift  uint8
-	fewer  uint8 // bits of a hash that slots leaves out
+	// filter has a bit for each hash that occurs, and so many that few of them
+	// are set.
+	filter []uint64
+	shift  uint8 // of a hash, for its place in slots
 	// slots has, by hash, the first run plus one, and above tagShift eight bits of
 	// its key, or all ones if there are several.
 	slots []uint32
@@ -34,6 +35,15 @@ type piece struct {
 const (
 	tagShift = 24
 	anyTag   = 0xff
+)
+
+// Which bit of which word of the filter is a hash's: by its highest bits, and by
+// some lower ones that the bits for slots hardly reach.
+const (
+	bitShift  = 58
+	wordShift = 32
+	mostWords = 14 // of the filter, as a power of two
+	nearRuns  = 10 // up to how many runs, as a power of two, have a filter twice as large
 )
 
 // tagOf is some bits of a key that its place in the table does not show.
@@ -64,14 +74,13 @@ func newRuns(literals []literal, texts string) runs {
 	case shortest >= 5:
 		r.stride = 2
 	}
-	room := 16 // places of the filter for a run
-	if len(literals)*r.stride <= 512 {
-		room = 32
+	size := bits.Len(uint(len(literals) * r.stride))
+	if size <= nearRuns {
+		size++
 	}
-	size := min(max(9, bits.Len(uint(len(literals)*r.stride*room))), 20)
-	r.shift = uint8(64 - size)
-	r.fewer = uint8(min(3, size-6))
-	r.filter, r.slots = make([]uint64, (1<<size)/64), make([]uint32, 1<<(size-int(r.fewer)))
+	r.filter = make([]uint64, 1<<min(size-1, mostWords))
+	size = min(max(6, size+1), 17)
+	r.shift, r.slots = uint8(64-size), make([]uint32, 1<<size)
 	seen := make([]uint16, 1<<16)
 	at := func(s string, i int) uint64 {
 		if r.size == 8 {
@@ -108,9 +117,8 @@ func newRuns(literals []literal, texts string) runs {
 		for i := best; i < best+r.stride; i++ {
 			key := at(text, i)
 			h := key * keyMul
-			w, both := r.bits(h)
-			r.filter[w] |= both
-			h >>= r.shift + r.fewer
+			r.filter[h>>wordShift&uint64(len(r.filter)-1)] |= 1 << (h >> bitShift)
+			h >>= r.shift
 			next, tag := r.slots[h]&(1<<tagShift-1), tagOf(key)
 			if next != 0 {
 				tag = anyTag
@@ -162,54 +170,31 @@ func (f *fieldIndex) hasRun(r *runs, text string, marked []uint64) (found bool) 
 	}
 }
 
-// bits returns the word of the filter and the two bits in it that a run's hash
-// has: two, so that few runs pass by chance, in one word, so that only one is
-// looked at.
-func (r *runs) bits(h uint64) (word, both uint64) {
-	return h >> (r.shift + 6), 1<<(h>>r.shift&63) | 1<<(h>>secondBit&63)
-}
-
-// secondBit is where in a hash the second bit's place stands: below what the
-// largest filter uses.
-const secondBit = 36
-
 // next returns the first place at or after i, in steps of the stride, where a
-// run may stand in a text, folded or not, with the run and its hash; or -1. Four
-// places are looked at together.
+// run may stand in a text, folded or not, with the run and its hash; or -1. Most
+// of matching is this loop: it knows what lies where, so that nothing is left in
+// it but one look at the text and one at the filter.
 func (r *runs) next(text string, i int) (at int, key, h uint64) {
-	b := unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // read only, and no longer than the call
-	filter, shift, stride := r.filter, r.shift&63, r.stride
+	last := len(text) - r.size
+	if i > last {
+		return -1, 0, 0
+	}
+	b, filter := unsafe.Pointer(unsafe.StringData(text)), unsafe.Pointer(unsafe.SliceData(r.filter)) //nolint:gosec // read only, and within both
+	mask, stride := uint64(len(r.filter)-1)*8, r.stride
 	if r.size == 8 {
-		for ; i+8 <= len(b); i += stride {
-			key = binary.LittleEndian.Uint64(b[i:]) | blanks
+		for ; i <= last; i += stride {
+			key = binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(b, i))[:]) | blanks
 			h = key * keyMul
-			if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
+			if *(*uint64)(unsafe.Add(filter, h>>(wordShift-3)&mask))>>(h>>bitShift)&1 != 0 {
 				return i, key, h
 			}
 		}
 		return -1, 0, 0
 	}
-	for ; i+3*stride+4 <= len(b); i += 4 * stride {
-		h0 := uint64(binary.LittleEndian.Uint32(b[i:])|blanks4) * keyMul
-		h1 := uint64(binary.LittleEndian.Uint32(b[i+stride:])|blanks4) * keyMul
-		h2 := uint64(binary.LittleEndian.Uint32(b[i+2*stride:])|blanks4) * keyMul
-		h3 := uint64(binary.LittleEndian.Uint32(b[i+3*stride:])|blanks4) * keyMul
-		x0, x1 := filter[h0>>shift>>6], filter[h1>>shift>>6]
-		x2, x3 := filter[h2>>shift>>6], filter[h3>>shift>>6]
-		x0 = x0 >> (h0 >> shift & 63) & (x0 >> (h0 >> secondBit & 63)) & 1
-		x1 = x1 >> (h1 >> shift & 63) & (x1 >> (h1 >> secondBit & 63)) & 1
-		x2 = x2 >> (h2 >> shift & 63) & (x2 >> (h2 >> secondBit & 63)) & 1
-		x3 = x3 >> (h3 >> shift & 63) & (x3 >> (h3 >> secondBit & 63)) & 1
-		if m := x0 | x1<<1 | x2<<2 | x3<<3; m != 0 {
-			i += bits.TrailingZeros64(m) * stride
-			key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
-			return i, key, key * keyMul
-		}
-	}
-	for ; i+4 <= len(b); i += stride {
-		key = uint64(binary.LittleEndian.Uint32(b[i:]) | blanks4)
+	for ; i <= last; i += stride {
+		key = uint64(binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(b, i))[:]) | blanks4)
 		h = key * keyMul
-		if x := filter[h>>shift>>6]; x>>(h>>shift&63)&(x>>(h>>secondBit&63))&1 != 0 {
+		if *(*uint64)(unsafe.Add(filter, h>>(wordShift-3)&mask))>>(h>>bitShift)&1 != 0 {
 			return i, key, h
 		}
 	}
@@ -218,7 +203,7 @@ func (r *runs) next(text string, i int) (at int, key, h uint64) {
 
 // verify looks for the literals that have the run at i.
 func (f *fieldIndex) verify(r *runs, text string, i int, key, h uint64, marked []uint64) (found bool) {
-	slot := r.slots[h>>((r.shift+r.fewer)&63)]
+	slot := r.slots[h>>(r.shift&63)]
 	if tag := slot >> tagShift; tag != anyTag && tag != tagOf(key) {
 		return false
 	}

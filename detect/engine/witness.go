@@ -231,6 +231,44 @@ func required(expr string) string {
 	return longest(re.Simplify())
 }
 
+// shortest returns how many bytes every match of an expression has at least.
+func shortest(expr string) int {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	return leastBytes(re)
+}
+
+// leastBytes counts a character as one byte, which any can be that a match has
+// for it.
+func leastBytes(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return leastBytes(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * leastBytes(re.Sub[0])
+	case syntax.OpConcat:
+		n := 0
+		for _, sub := range re.Sub {
+			n += leastBytes(sub)
+		}
+		return n
+	case syntax.OpAlternate:
+		n := leastBytes(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			n = min(n, leastBytes(sub))
+		}
+		return n
+	default:
+		return 0
+	}
+}
+
 func longest(re *syntax.Regexp) string {
 	switch re.Op {
 	case syntax.OpLiteral:

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // ErrDamaged is wrapped by every error about the text.
@@ -286,6 +287,13 @@ func (s *Scanner) AppendString(dst []byte) []byte {
 		s.fault("no string")
 		return dst
 	}
+	if cap(dst)-len(dst) >= len(b)-i+8 { // there is room for whatever follows
+		var ended bool
+		if dst, i, ended = appendPlain(dst, b, i); ended {
+			s.at = i
+			return dst
+		}
+	}
 	for {
 		if cap(dst)-len(dst) < 8 {
 			dst = slices.Grow(dst, 64)
@@ -324,6 +332,33 @@ func (s *Scanner) AppendString(dst []byte) []byte {
 			i++
 		}
 	}
+}
+
+// appendPlain appends a string from i on, up to its end or to what is neither
+// plain nor two backslashes, as in the paths of Windows. Dst has room for the rest
+// of b and eight bytes more, so that what is written needs no check.
+func appendPlain(dst, b []byte, i int) (_ []byte, next int, ended bool) {
+	in, n := unsafe.Pointer(unsafe.SliceData(b)), len(dst) //nolint:gosec // read only, and within b
+	out := unsafe.Pointer(unsafe.SliceData(dst))           //nolint:gosec // within dst's capacity
+	for last := len(b) - 8; i <= last; {
+		x := binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(in, i))[:])
+		binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(out, n))[:], x)
+		m := special(x)
+		if m == 0 {
+			i, n = i+8, n+8
+			continue
+		}
+		k := bits.TrailingZeros64(m) >> 3
+		i, n = i+k, n+k
+		if *(*byte)(unsafe.Add(in, i)) == '"' {
+			return dst[:n], i + 1, true
+		}
+		if i+1 >= len(b) || *(*byte)(unsafe.Add(in, i+1)) != '\\' {
+			break
+		}
+		i, n = i+2, n+1 // the first of them has been written
+	}
+	return dst[:n], i, false
 }
 
 // escape appends what the escape at i stands for, and returns where it ends.

@@ -154,7 +154,36 @@ func FuzzScanner(f *testing.F) {
 	for _, text := range texts {
 		f.Add([]byte(text))
 	}
-	f.Fuzz(func(t *testing.T, text []byte) { same(t, text) })
+	f.Fuzz(func(t *testing.T, text []byte) {
+		same(t, text)
+		roomy(t, text)
+	})
+}
+
+// TestRoomMakesNoDifference: where there is room a string is taken another way,
+// which says the same and writes nothing beyond the room.
+func TestRoomMakesNoDifference(t *testing.T) {
+	for _, s := range []string{``, `a`, `C:\\Windows\\x`, `\\`, `a\nb\\`, `seven77`, `eight888`, `\u00e9\ud83d\ude00`, `"`, "é\x00" + `\q\`, strings.Repeat(`\\x`, 20)} {
+		text := `"` + s + `", "next": "12345678"`
+		for end := range len(text) + 1 {
+			roomy(t, []byte(text[:end]))
+		}
+	}
+}
+
+func roomy(t *testing.T, text []byte) {
+	t.Helper()
+	var narrow, wide Scanner
+	narrow.Reset(text)
+	wide.Reset(text)
+	want := narrow.AppendString(nil)
+	room := make([]byte, 1+len(text)+8+4)
+	end := room[1+len(text)+8:]
+	copy(end, "stay")
+	got := wide.AppendString(append(room[:0:len(room)-4], '>'))
+	if string(got) != ">"+string(want) || narrow.At() != wide.At() || (narrow.Err() == nil) != (wide.Err() == nil) || string(end) != "stay" {
+		t.Errorf("%q: %q at %d (%v), with room %q at %d (%v)", text, want, narrow.At(), narrow.Err(), got, wide.At(), wide.Err())
+	}
 }
 
 func BenchmarkAppendString(b *testing.B) {
