@@ -83,10 +83,7 @@ type Spine struct {
 
 	mu       sync.Mutex
 	detected uint64
-	// keptAlerts is the newest block whose alerts are kept. The detecting duty
-	// alone touches it.
-	keptAlerts uint64
-	// snapshotted is when the state of correlation was last kept with alerts.
+	// snapshotted is when the state of correlation was last kept.
 	snapshotted  time.Time
 	snapshotSize int                  // its bytes
 	steady       time.Time            // since when this node says without a gap that it is there
