@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast"
+	"holdfast/drill"
 	"holdfast/store/state"
 )
 
@@ -114,7 +115,7 @@ func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
 func (d *detecting) look(ctx context.Context, seq uint64, b *holdfast.Block) error {
 	for i := range b.Events {
 		if id := b.Events[i].Drill; id != "" && id != ProbeDrill {
-			d.s.Drills.SawEvent(&b.Events[i])
+			d.s.saw(ctx, drill.SawEvent(&b.Events[i]))
 		}
 	}
 	if err := d.lock(ctx); err != nil {
@@ -185,11 +186,8 @@ func (d *detecting) keepAll(ctx context.Context) error {
 			}
 		}
 		d.landed(b, snapshot)
-		for _, a := range b.alerts {
-			d.s.Drills.SawAlert(a)
-		}
-		for _, in := range incidents {
-			d.s.Drills.SawIncident(in)
+		for _, x := range sights(b.alerts, incidents) {
+			d.s.Drills.Saw(x)
 		}
 	}
 }
@@ -219,6 +217,11 @@ func (d *detecting) keep(ctx context.Context, b batch, snapshot []byte) (inciden
 		}
 		if incidents, err = d.s.triage(ctx, tx, &d.stories, b.alerts, d.stages); err != nil {
 			return err
+		}
+		if d.s.Node != "" {
+			if err := d.s.keepSights(ctx, tx, sights(b.alerts, incidents)...); err != nil {
+				return err
+			}
 		}
 		if err := tx.SetPosition(ctx, alertsPosition, b.seq, nil); err != nil || snapshot == nil {
 			return err

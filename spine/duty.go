@@ -208,6 +208,9 @@ func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	g.Go(func() error {
 		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endHunts(ctx, false) })
 	})
+	g.Go(func() error {
+		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endDrills(ctx, false) })
+	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	g.Go(func() error {
 		return s.every(ctx, s.healthEvery(), func(ctx context.Context) error { return s.judgeShared(ctx, l) })
