@@ -105,6 +105,8 @@ func login(ctx context.Context, target, account string) (bool, string, error) {
 
 // Book keeps drills.
 type Book interface {
+	// SaveDrill refuses a running drill with ErrConflict while another one is kept
+	// as running on its asset.
 	SaveDrill(ctx context.Context, d holdfast.Drill) error
 	// RunningDrills lists those that are kept as running.
 	RunningDrills(ctx context.Context) ([]holdfast.Drill, error)
@@ -123,22 +125,24 @@ type Request struct {
 // Runner runs drills and watches for what they cause. Its methods may run at
 // the same time.
 type Runner struct {
-	Book  Book
-	Clock clock.Clock
-	Log   *slog.Logger
+	Book Book
+	// Account makes an account name that no host has. Whoever knows it by the way in
+	// which it was made marks its events as those of the drill IDOf it.
+	Account func(context.Context) (string, error)
+	Clock   clock.Clock
+	Log     *slog.Logger
 	// Patience is how long after the attempt the last hop may come; 0 is 15 s.
 	Patience time.Duration
 
 	mu      sync.Mutex
-	running map[string]*run // by drill id; kept for a while after the end
+	running map[string]*run // by drill id
 }
 
 const (
 	patience = 15 * time.Second
-	// afterwards is how long after a drill its late events are still known as
-	// its own.
-	afterwards = 2 * time.Minute
-	longest    = time.Minute
+	longest  = time.Minute
+	// lost is after how long a drill that is kept as running is no longer watched.
+	lost = 2 * time.Minute
 )
 
 // run is one drill under way.
@@ -146,7 +150,6 @@ type run struct {
 	drill   holdfast.Drill
 	kind    Kind
 	changed chan struct{} // has room for one
-	over    time.Time     // when it ended
 }
 
 // Start begins a drill; it goes on until it has passed or failed, and the
@@ -166,10 +169,14 @@ func (r *Runner) Start(ctx context.Context, q Request) (holdfast.Drill, <-chan h
 	if err != nil {
 		return holdfast.Drill{}, nil, err
 	}
+	account, err := r.Account(ctx)
+	if err != nil {
+		return holdfast.Drill{}, nil, err
+	}
 	one := &run{kind: Kinds()[i], changed: make(chan struct{}, 1)}
 	one.drill = holdfast.Drill{
-		ID: holdfast.NewID("drl"), Kind: q.Kind, Asset: q.Asset.ID, Target: target, Incident: q.Incident, By: q.By, Status: holdfast.DrillRunning,
-		Marker: marker(), Rules: one.kind.Rules, Started: r.Clock.Now(),
+		ID: IDOf(account), Kind: q.Kind, Asset: q.Asset.ID, Target: target, Incident: q.Incident, By: q.By, Status: holdfast.DrillRunning,
+		Marker: account, Rules: one.kind.Rules, Started: r.Clock.Now(),
 	}
 	if err := r.enter(one); err != nil {
 		return holdfast.Drill{}, nil, err
@@ -193,27 +200,31 @@ func (r *Runner) Run(ctx context.Context, q Request) (holdfast.Drill, error) {
 	return <-done, nil
 }
 
-// Recover fails the drills that were running when the program ended last time:
-// nobody has watched them. Call it once, before Start.
-func (r *Runner) Recover(ctx context.Context) error {
+// Lost fails the drills that are kept as running and that nobody watches any more:
+// all, for a program that has just started and is alone, or those that would be over
+// if their program had not ended. It returns them.
+func (r *Runner) Lost(ctx context.Context, all bool) (out []holdfast.Drill, err error) {
 	left, err := r.Book.RunningDrills(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	now := r.Clock.Now()
 	for _, d := range left {
-		d.Status, d.Why, d.Ended = holdfast.DrillFailed, "Holdfast was stopped while it ran", r.Clock.Now()
+		if !all && now.Sub(d.Started) < lost {
+			continue
+		}
+		d.Status, d.Why, d.Ended = holdfast.DrillFailed, "Holdfast was stopped while it ran", now
 		d.Took = d.Ended.Sub(d.Started)
 		if err := r.Book.SaveDrill(ctx, d); err != nil {
-			return err
+			return out, err
 		}
+		out = append(out, d)
 	}
-	return nil
+	return out, nil
 }
 
-// marker is an account name that no host has: 80 random bits.
-func marker() string {
-	return "hfdrill-" + holdfast.NewID("x")[2:10] + holdfast.NewID("x")[2:10]
-}
+// IDOf is the id of the drill that uses an account name.
+func IDOf(account string) string { return holdfast.StableID("drl", account) }
 
 // aim checks that the target is the asset's.
 func aim(q Request) (string, error) {

@@ -51,8 +51,34 @@ func (b *book) RunningDrills(context.Context) ([]holdfast.Drill, error) {
 	return out, nil
 }
 
-func runner(wait time.Duration) *Runner {
-	return &Runner{Book: &book{}, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Patience: wait}
+// accounts are the names that a runner has used.
+type accounts struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (a *accounts) make(context.Context) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, "hfdrill-"+strings.TrimPrefix(holdfast.NewID("x"), "x-"))
+	return a.all[len(a.all)-1], nil
+}
+
+// in is the drill whose account a line names.
+func (a *accounts) in(line string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range a.all {
+		if strings.Contains(line, name) {
+			return IDOf(name)
+		}
+	}
+	return ""
+}
+
+func runner(wait time.Duration) (*Runner, *accounts) {
+	a := &accounts{}
+	return &Runner{Book: &book{}, Account: a.make, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Patience: wait}, a
 }
 
 const selfEnv = "HOLDFAST_DRILL_ON_MANAGEMENT"
@@ -71,8 +97,8 @@ func TestMain(m *testing.M) {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		panic(err)
 	}
-	r := runner(5 * time.Second)
-	go hear(in, r)
+	r, names := runner(5 * time.Second)
+	go hear(in, r, names)
 	var out []holdfast.Drill
 	for _, kind := range os.Args[2:] {
 		d, err := r.Run(context.Background(), Request{Kind: kind, By: "ann", Asset: holdfast.Asset{ID: "ast-1", Enrolled: time.Now(), Addresses: []string{os.Args[1]}}})
@@ -86,7 +112,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func hear(in net.Listener, r *Runner) {
+func hear(in net.Listener, r *Runner, names *accounts) {
 	for {
 		c, err := in.Accept()
 		if err != nil {
@@ -95,17 +121,17 @@ func hear(in net.Listener, r *Runner) {
 		go func() {
 			failures := 0
 			for lines := bufio.NewScanner(c); lines.Scan(); {
-				id := r.Marker(lines.Bytes())
+				id := names.in(lines.Text())
 				if id == "" {
 					continue
 				}
-				r.SawEvent(&holdfast.Event{Dataset: "linux.sshd", Drill: id})
+				r.Saw(SawEvent(&holdfast.Event{Dataset: "linux.sshd", Drill: id}))
 				if strings.Contains(lines.Text(), "Failed password") || strings.Contains(lines.Text(), "Connection closed by invalid user") {
 					failures++
 				}
 				if failures == 5 {
-					r.SawAlert(holdfast.Alert{ID: "alr-1", Rule: "ssh_bruteforce", Title: "guessing", Drill: id})
-					r.SawIncident(holdfast.Incident{ID: "inc-7", Title: "guessing", Drill: id})
+					r.Saw(SawAlert(&holdfast.Alert{ID: "alr-1", Rule: "ssh_bruteforce", Title: "guessing", Drill: id}))
+					r.Saw(SawIncident(&holdfast.Incident{ID: "inc-7", Title: "guessing", Drill: id}))
 				}
 			}
 		}()
@@ -197,7 +223,7 @@ func TestNothingIsMissedInSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Close() // nobody listens there now
-	r := runner(time.Millisecond)
+	r, _ := runner(time.Millisecond)
 	d, err := r.Run(t.Context(), Request{Kind: "ssh-bruteforce", Target: in.Addr().String(), By: "ann", Asset: holdfast.Asset{ID: "ast-1", Enrolled: time.Now(), Local: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -207,39 +233,48 @@ func TestNothingIsMissedInSilence(t *testing.T) {
 	}
 }
 
-func TestMarkersOfRunningDrillsOnly(t *testing.T) {
+// TestSights holds what counts for a drill, here and as another node keeps it.
+func TestSights(t *testing.T) {
 	c := clock.NewFixed(time.Unix(1e9, 0))
-	r := runner(0)
+	r, _ := runner(0)
 	r.Clock = c
-	one := &run{kind: Kinds()[0], changed: make(chan struct{}, 1), drill: holdfast.Drill{ID: "drl-1", Asset: "ast-1", Marker: marker(), Rules: []string{"ssh_bruteforce"}}}
-	line := []byte("Failed password for invalid user " + one.drill.Marker + " from 192.0.2.1")
-	if got := r.Marker(line); got != "" {
-		t.Errorf("before it runs: %q", got)
+	one := &run{kind: Kinds()[0], changed: make(chan struct{}, 1), drill: holdfast.Drill{ID: "drl-1", Asset: "ast-1", Status: holdfast.DrillRunning, Rules: []string{"ssh_bruteforce"}, Started: c.Now()}}
+	event := SawEvent(&holdfast.Event{Drill: "drl-1"})
+	if r.Saw(event) {
+		t.Error("a drill that does not run here is said to")
 	}
 	if err := r.enter(one); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Marker(line); got != "drl-1" {
-		t.Errorf("while it runs: %q", got)
-	}
-	if got := r.Marker([]byte("Failed password for invalid user hfdrill-0000000000000000 from 192.0.2.66")); got != "" {
-		t.Errorf("an attacker's name that looks like one: %q", got)
-	}
 	if err := r.enter(&run{drill: holdfast.Drill{ID: "drl-2", Asset: "ast-1"}}); !errors.Is(err, holdfast.ErrConflict) {
 		t.Errorf("a second one on the host: %v", err)
 	}
-	r.SawAlert(holdfast.Alert{ID: "alr-1", Rule: "another", Drill: "drl-1"})
-	if one.has(hopAlert) || r.missing(one) == "" {
+	if !r.Saw(SawAlert(&holdfast.Alert{ID: "alr-1", Rule: "another", Drill: "drl-1"})) || one.has(hopAlert) || r.missing(one) == "" {
 		t.Error("another rule's alert counts")
 	}
-	one.over = c.Now()
-	c.Advance(time.Minute)
-	if got := r.Marker(line); got != "drl-1" {
-		t.Errorf("a late event: %q", got)
+	// Another node, whose clock is behind, sees the rest and keeps it.
+	kept := one.drill
+	alert := SawAlert(&holdfast.Alert{ID: "alr-2", Rule: "ssh_bruteforce", Drill: "drl-1"})
+	incident := SawIncident(&holdfast.Incident{ID: "inc-1", Drill: "drl-1"})
+	for _, x := range []Sight{event, alert, incident} {
+		if !x.Add(&kept, c.Now().Add(-time.Minute)) || x.Add(&kept, c.Now()) {
+			t.Errorf("%+v was not new, or was twice", x)
+		}
 	}
-	c.Advance(2 * time.Minute)
-	if got := r.Marker(line); got != "" {
-		t.Errorf("long after: %q", got)
+	r.Saw(Sight{Drill: "drl-1", hop: hopAttempt})
+	r.Heard(kept)
+	if why := r.missing(one); why != "" || len(one.drill.Hops) != 4 {
+		t.Errorf("%s; %+v", why, one.drill.Hops)
+	}
+	for _, h := range kept.Hops {
+		if h.Took < 0 {
+			t.Errorf("%+v", h)
+		}
+	}
+	kept.Status = holdfast.DrillPassed
+	kept.Hops = nil
+	if event.Add(&kept, c.Now()) {
+		t.Error("a drill that is over takes in an event")
 	}
 }
 
@@ -272,13 +307,23 @@ func TestAim(t *testing.T) {
 	}
 }
 
-func TestRecover(t *testing.T) {
-	r := runner(0)
-	if err := r.Book.SaveDrill(t.Context(), holdfast.Drill{ID: "drl-1", Status: holdfast.DrillRunning, Started: time.Now()}); err != nil {
-		t.Fatal(err)
+func TestLost(t *testing.T) {
+	r, _ := runner(0)
+	now := time.Now()
+	r.Clock = clock.NewFixed(now)
+	for id, ago := range map[string]time.Duration{"drl-old": time.Hour, "drl-new": time.Second} {
+		if err := r.Book.SaveDrill(t.Context(), holdfast.Drill{ID: id, Status: holdfast.DrillRunning, Started: now.Add(-ago)}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := r.Recover(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		all  bool
+		want string
+	}{{false, "drl-old"}, {true, "drl-new"}} {
+		ended, err := r.Lost(t.Context(), c.all)
+		if err != nil || len(ended) != 1 || ended[0].ID != c.want || ended[0].Status != holdfast.DrillFailed || ended[0].Why == "" {
+			t.Errorf("all %t: %+v %v", c.all, ended, err)
+		}
 	}
 	if left, err := r.Book.RunningDrills(t.Context()); err != nil || len(left) > 0 {
 		t.Errorf("left running: %+v %v", left, err)

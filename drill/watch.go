@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -18,74 +17,50 @@ const (
 	hopIncident = "incident"
 )
 
-// Marker returns the drill whose account name stands in a raw record, or "".
-// Only names of drills that run now, or did a moment ago, count: nobody can
-// hide behind the way the names are made. Ingest asks it of every record.
-func (r *Runner) Marker(raw []byte) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, one := range r.running {
-		if !one.over.IsZero() && r.Clock.Now().Sub(one.over) > afterwards {
-			delete(r.running, id)
-			continue
-		}
-		if bytes.Contains(raw, []byte(one.drill.Marker)) {
-			return id
-		}
-	}
-	return ""
+// Sight is something that a drill has caused.
+type Sight struct {
+	Drill string // its id
+
+	hop, ref, say string
+	rules         []string // that fired
 }
 
-// SawEvent tells of an event that ingest has made.
-func (r *Runner) SawEvent(e *holdfast.Event) {
-	if e.Drill != "" {
-		r.saw(e.Drill, hopEvent, e.ID.String(), "an event came in: "+e.Dataset, nil)
-	}
+// SawEvent is an event that ingest has made.
+func SawEvent(e *holdfast.Event) Sight {
+	return Sight{Drill: e.Drill, hop: hopEvent, ref: e.ID.String(), say: "an event came in: " + e.Dataset}
 }
 
-// SawAlert tells of a new or changed alert.
-func (r *Runner) SawAlert(a holdfast.Alert) {
-	if a.Drill == "" {
-		return
-	}
+// SawAlert is a new or changed alert.
+func SawAlert(a *holdfast.Alert) Sight {
 	rules := []string{a.Rule}
 	for _, s := range a.Stages {
 		rules = append(rules, s.Rule)
 	}
-	r.saw(a.Drill, hopAlert, a.ID, "an alert was raised: "+a.Title, rules)
+	return Sight{Drill: a.Drill, hop: hopAlert, ref: a.ID, say: "an alert was raised: " + a.Title, rules: rules}
 }
 
-// SawIncident tells of a new or changed incident.
-func (r *Runner) SawIncident(in holdfast.Incident) {
-	if in.Drill != "" {
-		r.saw(in.Drill, hopIncident, in.ID, "an incident was opened: "+in.Title, nil)
-	}
+// SawIncident is a new or changed incident.
+func SawIncident(in *holdfast.Incident) Sight {
+	return Sight{Drill: in.Drill, hop: hopIncident, ref: in.ID, say: "an incident was opened: " + in.Title}
 }
 
-func (r *Runner) saw(id, hop, ref, say string, rules []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	one, ok := r.running[id]
-	if !ok || !one.over.IsZero() {
-		return
+// Add adds what was seen to a drill that is under way, and reports whether that is
+// new. Of each hop it is the first.
+func (x Sight) Add(d *holdfast.Drill, now time.Time) bool {
+	if d.Status != holdfast.DrillRunning {
+		return false
 	}
-	d := &one.drill
-	for _, rule := range rules {
+	changed := false
+	for _, rule := range x.rules {
 		if rule != "" && !slices.Contains(d.Fired, rule) {
-			d.Fired = append(d.Fired, rule)
+			d.Fired, changed = append(d.Fired, rule), true
 		}
 	}
-	if hop == hopAlert && !slices.ContainsFunc(rules, func(rule string) bool { return slices.Contains(d.Rules, rule) }) {
-		return // another rule has seen it as well
+	if x.hop == hopAlert && !slices.ContainsFunc(x.rules, func(rule string) bool { return slices.Contains(d.Rules, rule) }) {
+		return changed // another rule has seen it as well
 	}
-	one.hop(r.Clock.Now(), hop, ref, say)
-}
-
-// hop keeps the first of each kind. The caller holds the lock.
-func (one *run) hop(at time.Time, name, ref, say string) {
-	d := &one.drill
-	if slices.ContainsFunc(d.Hops, func(h holdfast.Hop) bool { return h.Name == name }) {
-		return
+	if slices.ContainsFunc(d.Hops, func(h holdfast.Hop) bool { return h.Name == x.hop }) {
+		return changed
 	}
 	before := d.Started
 	for _, h := range d.Hops {
@@ -93,7 +68,39 @@ func (one *run) hop(at time.Time, name, ref, say string) {
 			before = h.At
 		}
 	}
-	d.Hops = append(d.Hops, holdfast.Hop{Name: name, At: at, Took: at.Sub(before), OK: true, Ref: ref, Say: say})
+	if now.Before(before) { // by the clock of another node
+		now = before
+	}
+	d.Hops = append(d.Hops, holdfast.Hop{Name: x.hop, At: now, Took: now.Sub(before), OK: true, Ref: x.ref, Say: x.say})
+	return true
+}
+
+// Saw tells of what a drill has caused. It returns false if the drill does not run
+// here.
+func (r *Runner) Saw(x Sight) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one, ok := r.running[x.Drill]
+	if ok && x.Add(&one.drill, r.Clock.Now()) {
+		one.tell()
+	}
+	return ok
+}
+
+// Heard takes in what others have seen of a drill and kept with it.
+func (r *Runner) Heard(d holdfast.Drill) {
+	for _, h := range d.Hops {
+		x := Sight{Drill: d.ID, hop: h.Name, ref: h.Ref, say: h.Say}
+		if h.Name == hopAlert {
+			x.rules = d.Fired
+		}
+		if h.OK && h.Name != hopAttempt {
+			r.Saw(x)
+		}
+	}
+}
+
+func (one *run) tell() {
 	select {
 	case one.changed <- struct{}{}:
 	default:
@@ -105,7 +112,7 @@ func (r *Runner) enter(one *run) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, other := range r.running {
-		if other.over.IsZero() && other.drill.Asset == one.drill.Asset {
+		if other.drill.Asset == one.drill.Asset {
 			return fmt.Errorf("drill %s runs on %s now; wait until it is over: %w", other.drill.ID, one.drill.Asset, holdfast.ErrConflict)
 		}
 	}
@@ -126,9 +133,7 @@ func (r *Runner) leave(one *run) {
 func (r *Runner) carry(ctx context.Context, one *run) holdfast.Drill {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	r.mu.Lock()
-	one.hop(r.Clock.Now(), hopAttempt, one.drill.Target, "the first attempt goes out")
-	r.mu.Unlock()
+	r.Saw(Sight{Drill: one.drill.ID, hop: hopAttempt, ref: one.drill.Target, say: "the first attempt goes out"})
 	blocked, say, err := one.kind.attempt(ctx, one.drill.Target, one.drill.Marker)
 	why := ""
 	switch {
@@ -143,7 +148,7 @@ func (r *Runner) carry(ctx context.Context, one *run) holdfast.Drill {
 	r.mu.Lock()
 	d := &one.drill
 	now := r.Clock.Now()
-	one.over = now
+	delete(r.running, d.ID)
 	if err == nil {
 		d.Blocked = &blocked
 	}

@@ -28,59 +28,27 @@ const (
 	credentialTask = "credentials"
 )
 
-// Triage puts an alert into the open incident whose story it belongs to, or
-// opens one. It reports whether anything changed; the same alert again changes
-// nothing. An alert below medium that belongs to no story opens none, and the
-// incident returned is then empty. Drills and real alerts never meet.
-func Triage(alert holdfast.Alert, open []holdfast.Incident, in TriageInput) (holdfast.Incident, bool) {
-	i := slices.IndexFunc(open, func(one holdfast.Incident) bool { return slices.Contains(one.Alerts, alert.ID) })
-	if i < 0 {
-		i = slices.IndexFunc(open, func(one holdfast.Incident) bool { return sameStory(&one, &alert, in.Now) })
-	}
-	if i >= 0 {
-		old := open[i]
-		next := clone(old)
-		return next, take(&next, &alert, in)
+// Triage puts an alert into the live incident whose story it belongs to, or opens
+// one. Where several fit, it is the one that was opened first. It reports whether
+// anything changed; the same alert again changes nothing. An alert below medium that
+// belongs to no story opens none, and the incident returned is then empty. Drills
+// and real alerts never meet. The caller changes nothing of what is returned.
+func (s *Stories) Triage(alert holdfast.Alert, in TriageInput) (holdfast.Incident, bool) {
+	if one := s.find(&alert, in.Now); one != nil {
+		changed := one.take(&alert, in)
+		s.know(one, &alert)
+		return one.Incident, changed
 	}
 	if alert.Level.Rank() < holdfast.Medium.Rank() {
 		return holdfast.Incident{}, false
 	}
-	next := holdfast.Incident{
+	one := &story{Incident: holdfast.Incident{
 		ID: in.NextID(), Status: holdfast.IncidentOpen, Level: alert.Level, Drill: alert.Drill,
 		Opened: in.Now, Updated: in.Now, Tasks: []holdfast.IncidentTask{},
-	}
-	take(&next, &alert, in)
-	return next, true
-}
-
-// sameStory reports whether an alert belongs to an incident: it comes from the
-// same address, or it is about the same account on the same host and at least
-// one of the two is about what an account did, not what was tried on it.
-// Everybody on the Internet tries root; that alone makes no story.
-func sameStory(in *holdfast.Incident, alert *holdfast.Alert, now time.Time) bool {
-	if in.Status == holdfast.IncidentClosed || in.Drill != alert.Drill || now.Sub(in.Updated) > storyTime {
-		return false
-	}
-	sources := func(e holdfast.Entity) bool { return e.Kind == holdfast.EntitySource }
-	alertSources := filter(groupOf(alert), sources)
-	for _, e := range alertSources {
-		if slices.Contains(in.Entities, e) {
-			return true
-		}
-	}
-	if alert.Asset == "" || !slices.Contains(in.Assets, alert.Asset) {
-		return false
-	}
-	inside := len(alertSources) == 0 || len(LoggedIn(alert)) > 0
-	if !inside && !slices.ContainsFunc(in.Tasks, func(t holdfast.IncidentTask) bool { return t.ID == credentialTask }) {
-		return false
-	}
-	for _, e := range alert.Entities {
-		if e.Kind == holdfast.EntityUser && slices.Contains(in.Entities, e) {
-			return true
-		}
-	}
-	return false
+	}}
+	one.take(&alert, in)
+	s.enter(one)
+	return one.Incident, true
 }
 
 // groupOf is what an alert is grouped by, or all its entities if by nothing.
@@ -116,13 +84,16 @@ func clone(in holdfast.Incident) holdfast.Incident {
 }
 
 // take adds an alert to an incident and reports whether that changed it.
-func take(in *holdfast.Incident, alert *holdfast.Alert, t TriageInput) bool {
-	changed := insert(&in.Alerts, alert.ID, 0)
+func (in *story) take(alert *holdfast.Alert, t TriageInput) bool {
+	changed := in.addAlert(alert.ID)
 	if alert.Asset != "" {
 		changed = insert(&in.Assets, alert.Asset, 0) || changed
 	}
-	for _, e := range slices.Concat(alert.Group, alert.Entities) {
-		changed = insert(&in.Entities, e, maxEntities) || changed
+	for _, e := range alert.Group {
+		changed = in.addEntity(e) || changed
+	}
+	for _, e := range alert.Entities {
+		changed = in.addEntity(e) || changed
 	}
 	for _, id := range alert.Attack {
 		changed = insert(&in.Attack, id, 0) || changed
@@ -130,7 +101,7 @@ func take(in *holdfast.Incident, alert *holdfast.Alert, t TriageInput) bool {
 	for _, b := range t.Broken {
 		if b.Asset == alert.Asset && insert(&in.Requirements, b, 0) {
 			changed = true
-			moment(in, holdfast.Moment{At: t.Now, Kind: "requirement", Ref: b.Requirement, Say: fmt.Sprintf("%s did not hold: %s", b.Requirement, b.Why)})
+			in.addMoment(holdfast.Moment{At: t.Now, Kind: "requirement", Ref: b.Requirement, Say: fmt.Sprintf("%s did not hold: %s", b.Requirement, b.Why)})
 		}
 	}
 	for _, f := range t.Findings {
@@ -143,10 +114,10 @@ func take(in *holdfast.Incident, alert *holdfast.Alert, t TriageInput) bool {
 		if n > 0 {
 			kind = "raised"
 		}
-		changed = moment(in, holdfast.Moment{At: s.At, Kind: kind, Ref: alert.ID, Say: fmt.Sprintf("%s (%s): %s", s.Title, s.Level, s.Why)}) || changed
+		changed = in.addMoment(holdfast.Moment{At: s.At, Kind: kind, Ref: alert.ID, Say: fmt.Sprintf("%s (%s): %s", s.Title, s.Level, s.Why)}) || changed
 	}
 	if users := LoggedIn(alert); len(users) > 0 {
-		changed = insertTask(in, holdfast.IncidentTask{
+		changed = insertTask(&in.Incident, holdfast.IncidentTask{
 			ID: credentialTask, Say: fmt.Sprintf("Replace the credentials of %s and look through what was done after the login", strings.Join(users, ", ")),
 		}) || changed
 	}
@@ -157,7 +128,7 @@ func take(in *holdfast.Incident, alert *holdfast.Alert, t TriageInput) bool {
 	if alert.Level.Rank() > in.Level.Rank() {
 		in.Level = alert.Level
 	}
-	if reasons := rank(in, t.Asset); !slices.Equal(reasons, in.Reasons) {
+	if reasons := rank(&in.Incident, t.Asset); !slices.Equal(reasons, in.Reasons) {
 		in.Reasons, in.Rank, changed = reasons, 0, true
 		for _, r := range reasons {
 			in.Rank += r.Points

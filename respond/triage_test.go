@@ -45,9 +45,18 @@ func input(next *int) TriageInput {
 	}
 }
 
+// triaged is what triage makes of an alert beside some incidents.
+func triaged(a holdfast.Alert, open []holdfast.Incident, in TriageInput) (holdfast.Incident, bool) {
+	var s Stories
+	for _, one := range open {
+		s.Put(clone(one))
+	}
+	return s.Triage(a, in)
+}
+
 func TestOneStoryIsOneIncident(t *testing.T) {
 	n := 0
-	in, changed := Triage(bruteforce("alr-1", "192.0.2.7", "root"), nil, input(&n))
+	in, changed := triaged(bruteforce("alr-1", "192.0.2.7", "root"), nil, input(&n))
 	if !changed || in.ID != "inc-1" || in.Title != "Password guessing over SSH from 192.0.2.7 on victim" || len(in.Requirements) != 1 {
 		t.Fatalf("opened as %+v", in)
 	}
@@ -63,10 +72,10 @@ func TestOneStoryIsOneIncident(t *testing.T) {
 	// The same alert again, with more of the same events, is nothing new.
 	more := bruteforce("alr-1", "192.0.2.7", "root")
 	more.Count = 50
-	if again, changed := Triage(more, []holdfast.Incident{in}, input(&n)); changed {
+	if again, changed := triaged(more, []holdfast.Incident{in}, input(&n)); changed {
 		t.Errorf("fifty more changed it:\n%s", cmp.Diff(in, again))
 	}
-	risen, changed := Triage(raised(more, "anna"), []holdfast.Incident{in}, input(&n))
+	risen, changed := triaged(raised(more, "anna"), []holdfast.Incident{in}, input(&n))
 	if !changed || risen.ID != in.ID || risen.Level != holdfast.Critical || risen.Rank != 85 || risen.Rank != sum(risen) {
 		t.Errorf("risen to %s %d: %+v", risen.Level, risen.Rank, risen.Reasons)
 	}
@@ -83,10 +92,10 @@ func TestOneStoryIsOneIncident(t *testing.T) {
 	// with from elsewhere does not.
 	sudo := holdfast.Alert{ID: "alr-2", Title: "Audit log removed", Level: holdfast.Low, Asset: "ast-1", Entities: []holdfast.Entity{{Kind: holdfast.EntityUser, Value: "anna"}}}
 	risen.Entities = append(risen.Entities, holdfast.Entity{Kind: holdfast.EntityUser, Value: "anna"})
-	if got, changed := Triage(sudo, []holdfast.Incident{risen}, input(&n)); !changed || got.ID != "inc-1" {
+	if got, changed := triaged(sudo, []holdfast.Incident{risen}, input(&n)); !changed || got.ID != "inc-1" {
 		t.Errorf("a deed of the intruder went to %+v", got)
 	}
-	if got, _ := Triage(bruteforce("alr-3", "198.51.100.1", "root"), []holdfast.Incident{in}, input(&n)); got.ID != "inc-2" {
+	if got, _ := triaged(bruteforce("alr-3", "198.51.100.1", "root"), []holdfast.Incident{in}, input(&n)); got.ID != "inc-2" {
 		t.Errorf("another attacker went to %s", got.ID)
 	}
 }
@@ -95,18 +104,18 @@ func TestWhatOpensNothing(t *testing.T) {
 	n := 0
 	low := bruteforce("alr-1", "192.0.2.7")
 	low.Level = holdfast.Low
-	if in, changed := Triage(low, nil, input(&n)); changed || in.ID != "" {
+	if in, changed := triaged(low, nil, input(&n)); changed || in.ID != "" {
 		t.Errorf("a low alert opened %+v", in)
 	}
 	// A drill never meets the real thing, in either direction.
-	genuine, _ := Triage(bruteforce("alr-2", "192.0.2.7"), nil, input(&n))
+	genuine, _ := triaged(bruteforce("alr-2", "192.0.2.7"), nil, input(&n))
 	exercise := bruteforce("alr-3", "192.0.2.7")
 	exercise.Drill = "drl-1"
-	drill, _ := Triage(exercise, []holdfast.Incident{genuine}, input(&n))
+	drill, _ := triaged(exercise, []holdfast.Incident{genuine}, input(&n))
 	if drill.ID == genuine.ID || drill.Drill != "drl-1" || !strings.HasPrefix(drill.Title, "Drill: ") {
 		t.Errorf("the drill went to %+v", drill)
 	}
-	if again, _ := Triage(bruteforce("alr-4", "192.0.2.7"), []holdfast.Incident{drill, genuine}, input(&n)); again.ID != genuine.ID {
+	if again, _ := triaged(bruteforce("alr-4", "192.0.2.7"), []holdfast.Incident{drill, genuine}, input(&n)); again.ID != genuine.ID {
 		t.Errorf("a real alert went to %s", again.ID)
 	}
 	closed := genuine
@@ -114,7 +123,7 @@ func TestWhatOpensNothing(t *testing.T) {
 	stale := genuine
 	stale.Updated = start.Add(-25 * time.Hour)
 	for _, old := range []holdfast.Incident{closed, stale} {
-		if got, _ := Triage(bruteforce("alr-5", "192.0.2.7"), []holdfast.Incident{old}, input(&n)); got.ID == old.ID {
+		if got, _ := triaged(bruteforce("alr-5", "192.0.2.7"), []holdfast.Incident{old}, input(&n)); got.ID == old.ID {
 			t.Errorf("an incident %s of %s took it", old.Status, old.Updated)
 		}
 	}

@@ -67,22 +67,3 @@ func (s *Spine) putTask(ctx context.Context, tx *state.Tx, t holdfast.Task) erro
 	}
 	return tx.Tasks().Put(ctx, state.QueuedTask{Task: t, Status: state.TaskQueued})
 }
-
-// drills is drill's view of the state.
-type drills struct{ s *Spine }
-
-func (d drills) SaveDrill(ctx context.Context, x holdfast.Drill) error {
-	return d.s.State.Tx(ctx, func(tx *state.Tx) error {
-		if err := tx.Drills().Put(ctx, x); err != nil {
-			return err
-		}
-		return tx.Record(ctx, holdfast.Evidence{
-			Key: holdfast.StableID("evd", x.ID, x.Status), At: d.s.Clock.Now().UTC(), Who: "user:" + x.By, Did: "drill.run", On: x.ID, Asset: x.Asset,
-			Outcome: x.Status + ": " + x.Kind + " " + x.Why,
-		})
-	})
-}
-
-func (d drills) RunningDrills(ctx context.Context) ([]holdfast.Drill, error) {
-	return d.s.State.Drills().All(ctx, map[string]string{"status": holdfast.DrillRunning})
-}

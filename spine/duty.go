@@ -200,42 +200,6 @@ func (s *Spine) writeAll(ctx context.Context, kept *events.Store) error {
 	return g.Wait()
 }
 
-// detectDuty is the duty of turning blocks into alerts. One node carries it for
-// all blocks: correlations need every event, in order.
-func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
-	seq, snapshot, err := s.State.Position(ctx, detectPosition)
-	if err != nil {
-		return err
-	}
-	if s.keptAlerts, _, err = s.State.Position(ctx, alertsPosition); err != nil {
-		return err
-	}
-	if snapshot == nil {
-		snapshot = s.blank
-	}
-	if err := s.Detect.Restore(snapshot); err != nil {
-		s.Log.Error("the state of correlations cannot be read; it begins anew", "error", err)
-		if err := s.Detect.Restore(s.blank); err != nil {
-			return err
-		}
-	}
-	s.setDetected(seq)
-	if err := s.loadExceptions(ctx); err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return s.Bus.Consume(ctx, seq, func(seq uint64, b *holdfast.Block) error { return s.detect(ctx, l, seq, b) })
-	})
-	g.Go(func() error {
-		return s.every(ctx, 500*time.Millisecond, func(ctx context.Context) error { return s.keepPlace(ctx, l) })
-	})
-	err = g.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return errors.Join(err, s.keepPlaceNow(last, l))
-}
-
 // move is the duty of moving actions and standings along.
 func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -243,6 +207,9 @@ func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	g.Go(func() error { return s.every(ctx, time.Minute, s.endOverrides) })
 	g.Go(func() error {
 		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endHunts(ctx, false) })
+	})
+	g.Go(func() error {
+		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endDrills(ctx, false) })
 	})
 	g.Go(func() error { return s.on(ctx, s.changed, time.Minute, s.stand) })
 	g.Go(func() error {

@@ -4,20 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"holdfast"
 	"holdfast/store/events"
 	"holdfast/store/state"
 )
-
-const detectPosition = "detect"
-
-// alertsPosition is the newest block whose alerts are kept. It is ahead of
-// detectPosition by what came since the state of correlation was last kept.
-const alertsPosition = "alerts"
 
 // write is the bus's first reader: blocks to segments.
 func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *holdfast.Block) error {
@@ -38,175 +30,6 @@ func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *hold
 	return nil
 }
 
-// detect is the bus's second reader: blocks to alerts, alerts to incidents and
-// proposals. All that a block causes is kept in one transaction with its place
-// on the bus and the state of correlations, so a restart doubles nothing.
-func (s *Spine) detect(ctx context.Context, l state.Lease, seq uint64, b *holdfast.Block) error {
-	for i := range b.Events {
-		if d := b.Events[i].Drill; d != "" && d != ProbeDrill {
-			s.Drills.SawEvent(&b.Events[i])
-		}
-	}
-	alerts := slices.DeleteFunc(s.Detect.Process(seq, b), func(a holdfast.Alert) bool { return a.Drill == ProbeDrill })
-	if len(alerts) == 0 || seq <= s.keptAlerts {
-		s.setDetected(seq)
-		return nil
-	}
-	var incidents []holdfast.Incident
-	for {
-		incidents = nil
-		err := s.keep(ctx, l, seq, alerts, &incidents)
-		if err == nil {
-			break
-		}
-		// Process has taken the block; it must not go on before this is kept.
-		s.Log.Warn("alerts wait to be kept", "alerts", len(alerts), "error", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	for _, a := range alerts {
-		s.Drills.SawAlert(a)
-	}
-	for _, in := range incidents {
-		s.Drills.SawIncident(in)
-	}
-	return nil
-}
-
-// The state of correlation is kept once a second, less often where it is large:
-// 256 KiB a second are written at most. After a crash the blocks since then are
-// looked at again for the state's sake; what alerts come out of them is kept
-// already, and people may have closed them or their incident meanwhile.
-const (
-	snapshotEvery = time.Second
-	snapshotBytes = 256 << 10 // a second
-	snapshotMost  = 20 * time.Second
-)
-
-func (s *Spine) keep(ctx context.Context, l state.Lease, seq uint64, alerts []holdfast.Alert, incidents *[]holdfast.Incident) error {
-	due := s.snapshotDue()
-	var snapshot []byte
-	var err error
-	if due {
-		if snapshot, err = s.Detect.Snapshot(); err != nil {
-			return err
-		}
-	}
-	err = s.State.Tx(ctx, func(tx *state.Tx) error {
-		if err := tx.Holds(ctx, l); err != nil {
-			return err
-		}
-		t := triaging{s: s, tx: tx, assets: map[string]about{}}
-		for i := range alerts {
-			in, err := t.triage(ctx, &alerts[i])
-			if err != nil {
-				return err
-			}
-			if in.ID != "" {
-				*incidents = append(*incidents, in)
-			}
-		}
-		if err := t.done(ctx); err != nil {
-			return err
-		}
-		if err := tx.SetPosition(ctx, alertsPosition, seq, nil); err != nil || !due {
-			return err
-		}
-		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
-	})
-	if err == nil {
-		s.keptAlerts = seq
-		s.mu.Lock()
-		s.detected = seq
-		if due {
-			s.snapshotted, s.snapshotSize = s.Clock.Now(), len(snapshot)
-		}
-		s.mu.Unlock()
-	}
-	return err
-}
-
-func (s *Spine) snapshotDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	since := s.Clock.Now().Sub(s.snapshotted)
-	every := min(snapshotEvery+snapshotEvery*time.Duration(s.snapshotSize/snapshotBytes), snapshotMost)
-	return since >= every || since < 0
-}
-
-func (s *Spine) setDetected(seq uint64) {
-	s.mu.Lock()
-	s.detected = seq
-	s.mu.Unlock()
-}
-
-func (s *Spine) recordAlert(ctx context.Context, tx *state.Tx, a *holdfast.Alert) error {
-	stage := a.Stages[len(a.Stages)-1]
-	detail, err := json.Marshal(map[string]any{"group": a.Group, "why": stage.Why, "count": a.Count, "drill": a.Drill, "incident": a.Incident})
-	if err != nil {
-		return err
-	}
-	return tx.Record(ctx, holdfast.Evidence{
-		Key: holdfast.StableID("evd", a.ID, stage.Rule), At: s.Clock.Now().UTC(), Who: "holdfast", Did: "alert.raise", On: a.ID, Asset: a.Asset,
-		Code: stage.Rule, Outcome: string(a.Level) + ": " + a.Title, Detail: detail,
-	})
-}
-
-func rulesOf(a *holdfast.Alert) []string {
-	out := []string{a.Rule}
-	for _, st := range a.Stages {
-		if st.Rule != a.Rule {
-			out = append(out, st.Rule)
-		}
-	}
-	return out
-}
-
-// Detected is the newest block that was looked at by the rules.
-func (s *Spine) Detected() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.detected
-}
-
-// keepPlace keeps the detector's place and state when no alert has done so
-// lately.
-func (s *Spine) keepPlace(ctx context.Context, l state.Lease) error {
-	if !s.snapshotDue() {
-		return nil
-	}
-	return s.keepPlaceNow(ctx, l)
-}
-
-func (s *Spine) keepPlaceNow(ctx context.Context, l state.Lease) error {
-	kept, _, err := s.State.Position(ctx, detectPosition)
-	if err != nil || kept >= s.Detected() {
-		return err // nothing new
-	}
-	snapshot, seq, err := s.Detect.SnapshotAt()
-	if err != nil || seq == 0 || s.Detected() < seq {
-		return err
-	}
-	err = s.State.Tx(ctx, func(tx *state.Tx) error {
-		if err := tx.Holds(ctx, l); err != nil {
-			return err
-		}
-		if now, _, err := tx.Position(ctx, detectPosition); err != nil || now >= seq {
-			return err
-		}
-		return tx.SetPosition(ctx, detectPosition, seq, snapshot)
-	})
-	if err == nil {
-		s.mu.Lock()
-		s.snapshotted, s.snapshotSize = s.Clock.Now(), len(snapshot)
-		s.mu.Unlock()
-	}
-	return err
-}
-
 // release lets the bus forget what both readers have done.
 func (s *Spine) release(ctx context.Context) error {
 	detected, _, err := s.State.Position(ctx, detectPosition)
@@ -220,6 +43,9 @@ func (s *Spine) release(ctx context.Context) error {
 	return nil
 }
 
+// outboxAtOnce is how many pieces of evidence are carried together.
+const outboxAtOnce = 2000
+
 // CarryEvidence carries evidence from the outbox to the log, as happens by itself
 // soon after it was recorded. The log knows its keys, so what is carried twice
 // is there once.
@@ -228,7 +54,7 @@ func (s *Spine) CarryEvidence(ctx context.Context) error {
 		return nil // the node that has the log carries it
 	}
 	for {
-		list, last, err := s.State.Outbox(ctx, 200)
+		list, last, err := s.State.Outbox(ctx, outboxAtOnce)
 		if err != nil || len(list) == 0 {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/drill"
 	"holdfast/internal/probe"
 )
 
@@ -50,48 +51,52 @@ func (s *Spine) passwordTests(ctx context.Context, asset string) []holdfast.Test
 	if err != nil {
 		return []holdfast.Test{{Say: "password login from the server", Want: "refused", Got: err.Error()}}
 	}
-	names, err := s.probeNames(ctx)
+	names, err := s.names(ctx)
 	if err != nil {
 		return []holdfast.Test{{Say: "password login from the server", Want: "refused", Got: err.Error()}}
 	}
-	account := names.name(s.Clock.Now())
+	account := names.probe.name(s.Clock.Now())
 	return []holdfast.Test{probe.Password(ctx, target, account, holdfast.NewID("pw")).NotOffered()}
 }
 
-// probeNames makes and knows the account names of proofs.
-func (s *Spine) probeNames(ctx context.Context) (probeNames, error) {
-	if key := s.probeKey.Load(); key != nil {
-		return *key, nil
+// loopNames are the account names of proofs and of drills.
+type loopNames struct{ probe, drill provenNames }
+
+// names makes and knows them.
+func (s *Spine) names(ctx context.Context) (loopNames, error) {
+	if x := s.nameKey.Load(); x != nil {
+		return *x, nil
 	}
 	key, err := s.State.SettingOr(ctx, "probe.key", func() (string, error) { return rand.Text(), nil })
 	if err != nil {
-		return nil, err
+		return loopNames{}, err
 	}
-	names := probeNames(key)
-	s.probeKey.Store(&names)
-	return names, nil
+	x := loopNames{provenNames{[]byte(key), probePrefix, probeAge}, provenNames{[]byte(key), drillPrefix, drillAge}}
+	s.nameKey.Store(&x)
+	return x, nil
 }
 
 // ProbeDrill stands in place of a drill's id on the events that the loop's own
 // proofs cause. They are kept and searchable, and raise no alert.
 const ProbeDrill = "probe"
 
-// Marker returns the drill whose account name a text is, ProbeDrill for the
-// name of one of the loop's own proofs, or "".
+// Marker returns the drill whose account name a text is, whichever node runs it,
+// ProbeDrill for the name of one of the loop's own proofs, or "".
 func (s *Spine) Marker(text string) string {
-	if id := s.Drills.Marker([]byte(text)); id != "" {
-		return id
-	}
-	if !strings.HasPrefix(text, probePrefix) {
+	if !strings.HasPrefix(text, probePrefix) && !strings.HasPrefix(text, drillPrefix) {
 		return ""
 	}
-	names, err := s.probeNames(context.Background())
+	names, err := s.names(context.Background())
 	if err != nil {
-		s.Log.Warn("an event of a proof may raise an alert", "error", err)
+		s.Log.Warn("an event of a proof or a drill may raise an alert", "error", err)
 		return ""
 	}
-	if names.made(text, s.Clock.Now()) {
+	now := s.Clock.Now()
+	switch {
+	case names.probe.made(text, now):
 		return ProbeDrill
+	case names.drill.made(text, now):
+		return drill.IDOf(text)
 	}
 	return ""
 }

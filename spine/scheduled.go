@@ -260,13 +260,9 @@ func (d *searching) keep(ctx context.Context, x holdfast.Search, p place, alerts
 		if err != nil || now.Rule == nil || !now.Updated.Equal(x.Updated) {
 			return orElse(err, fmt.Errorf("search %s was changed meanwhile: %w", x.Name, holdfast.ErrConflict))
 		}
-		t := triaging{s: d.s, tx: tx, assets: map[string]about{}}
-		for i := range alerts {
-			if _, err := t.triage(ctx, &alerts[i]); err != nil {
-				return err
-			}
-		}
-		if err := t.done(ctx); err != nil {
+		var b batch
+		b.add(alerts)
+		if _, err := d.s.triage(ctx, tx, &stories{}, b.alerts, nil); err != nil {
 			return err
 		}
 		if err := p.keep(ctx, tx, x.Name); err != nil {

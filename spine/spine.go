@@ -83,10 +83,7 @@ type Spine struct {
 
 	mu       sync.Mutex
 	detected uint64
-	// keptAlerts is the newest block whose alerts are kept. The detecting duty
-	// alone touches it.
-	keptAlerts uint64
-	// snapshotted is when the state of correlation was last kept with alerts.
+	// snapshotted is when the state of correlation was last kept.
 	snapshotted  time.Time
 	snapshotSize int                  // its bytes
 	steady       time.Time            // since when this node says without a gap that it is there
@@ -95,9 +92,10 @@ type Spine struct {
 	tasks        *signal // a task was queued, or is done
 	changed      *signal // something standings rest on has changed
 	outbox       *signal
-	names        *signal
+	hosts        *signal
 	excepted     *signal
-	probeKey     atomic.Pointer[probeNames]
+	drilled      *signal
+	nameKey      atomic.Pointer[loopNames]
 	hunts        hunts
 	well         wellness
 	except       sync.Mutex        // held while exceptions change
@@ -109,11 +107,11 @@ type Spine struct {
 func New(ctx context.Context, o Options) (*Spine, error) {
 	s := &Spine{
 		Options: o, started: o.Clock.Now(), lastSeen: map[string]time.Time{}, notes: map[string]map[string]string{},
-		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), names: newSignal(), excepted: newSignal(), running: ctx,
+		tasks: newSignal(), changed: newSignal(), outbox: newSignal(), hosts: newSignal(), drilled: newSignal(), excepted: newSignal(), running: ctx,
 	}
 	s.hunts.cancel = map[string]context.CancelFunc{}
 	s.Respond.Book, s.Respond.Prober = book{s}, prober{s}
-	s.Drills.Book = drills{s}
+	s.Drills.Book, s.Drills.Account = drills{s}, s.drillAccount
 	s.well.model = health.New(o.Health)
 	if o.Node == "" {
 		s.Roles = allRoles()
@@ -136,10 +134,10 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 		}
 	}
 	o.State.OnChange(s.onChange)
-	if !s.Roles.Serve {
-		return s, nil
+	if o.Node != "" {
+		return s, nil // a duty does it
 	}
-	return s, s.Drills.Recover(ctx)
+	return s, s.endDrills(ctx, true)
 }
 
 // Run runs the loop until ctx is done. What was acknowledged is durable at any
@@ -166,8 +164,11 @@ func (s *Spine) Run(ctx context.Context) error {
 	// respond, control
 	if s.Roles.Serve {
 		do(func(ctx context.Context) error { return s.duty(ctx, "move", s.move) })
+		if s.Node != "" {
+			do(func(ctx context.Context) error { return s.on(ctx, s.drilled, time.Minute, s.hearDrills) })
+		}
 	}
-	do(func(ctx context.Context) error { return s.on(ctx, s.names, time.Minute, s.nameAssets) })
+	do(func(ctx context.Context) error { return s.on(ctx, s.hosts, time.Minute, s.nameAssets) })
 	do(func(ctx context.Context) error { return s.every(ctx, s.healthEvery(), s.seeLag) })
 	if s.Node != "" {
 		do(s.beThere)
@@ -240,8 +241,11 @@ func (s *Spine) onChange(noun, _ string) {
 		s.outbox.give()
 	case "verdict", "action", "drill":
 		s.changed.give()
+		if noun == "drill" {
+			s.drilled.give()
+		}
 	case "asset":
-		s.names.give()
+		s.hosts.give()
 	case "exception":
 		s.excepted.give()
 	}

@@ -11,7 +11,6 @@ import (
 
 	"holdfast"
 	"holdfast/control"
-	"holdfast/drill"
 	"holdfast/respond"
 	"holdfast/store/state"
 )
@@ -260,34 +259,6 @@ func (s *Spine) CloseAlert(ctx context.Context, who, id, because string) (a hold
 		})
 	})
 	return a, err
-}
-
-// RunDrill starts a drill; it goes on after this returns.
-func (s *Spine) RunDrill(ctx context.Context, who, kind, asset, incident string) (holdfast.Drill, error) {
-	if s.Node != "" {
-		return holdfast.Drill{}, fmt.Errorf("a drill watches the events of its own process, and here several nodes share the work; run drills from a node alone: %w", holdfast.ErrRefused)
-	}
-	x, err := s.State.Assets().Get(ctx, asset)
-	if err != nil {
-		return holdfast.Drill{}, err
-	}
-	target, err := s.sshTarget(ctx, asset)
-	if err != nil {
-		return holdfast.Drill{}, err
-	}
-	d, done, err := s.Drills.Start(s.running, drill.Request{Kind: kind, Asset: x, Target: target, Incident: incident, By: who})
-	if err != nil {
-		return d, err
-	}
-	go func() {
-		end := <-done
-		last, cancel := context.WithTimeout(context.WithoutCancel(s.running), 5*time.Second)
-		defer cancel()
-		if err := s.Respond.CloseDrill(last, end); err != nil && !errors.Is(err, holdfast.ErrNotFound) {
-			s.Log.Warn("closing a drill's incident", "drill", end.ID, "error", err)
-		}
-	}()
-	return d, nil
 }
 
 // Requirements lists what must hold.

@@ -326,6 +326,9 @@ func (a *app) releaseHold() *cobra.Command {
 		Use: "release NAME", Short: "End a hold; retention may then drop what it kept", Args: exactly(1, "a name"),
 		Example: "  holdfast store hold release case-2026-17 --because 'closed by counsel'",
 		RunE: func(c *cobra.Command, args []string) error {
+			if strings.TrimSpace(because) == "" {
+				return errUsage{errors.New("say why with --because; see holdfast store hold release --help")}
+			}
 			var h holdfast.Hold
 			if err := a.call(c.Context(), "POST", "/holds/"+args[0]+"/release", map[string]any{"because": because}, &h); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -31,6 +32,7 @@ type noun[T any] struct {
 	keys        []string       // searched columns, in the order of values
 	values      func(*T) []string
 	secret      func(*T) *string // what its JSON leaves out; nil for none
+	revised     bool             // it has a column "rev", which grows with every change to the table
 }
 
 // Collection keeps one kind of noun.
@@ -40,25 +42,60 @@ type Collection[T any] struct {
 }
 
 // Put keeps t, in place of the one with the same id.
-func (c Collection[T]) Put(ctx context.Context, t T) error {
-	body, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.n.name, err)
-	}
+func (c Collection[T]) Put(ctx context.Context, t T) error { return c.PutAll(ctx, []T{t}) }
+
+// PutAll keeps nouns, each in place of the one with the same id. No two of them
+// have the same.
+func (c Collection[T]) PutAll(ctx context.Context, list []T) error {
+	return c.s.run.writing(ctx, func(tx *Tx) error {
+		for part := range parts(list, tx.run.rowsAtOnce()) {
+			if err := c.put(ctx, tx, part); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// put keeps nouns by one statement.
+func (c Collection[T]) put(ctx context.Context, tx *Tx, list []T) error {
 	cols := []string{"id", "sort", "body"}
-	args := []any{c.n.id(&t), c.n.sort(&t), string(body)}
-	for i, v := range c.n.values(&t) {
-		cols, args = append(cols, quoted(c.n.keys[i])), append(args, v)
+	for _, k := range c.n.keys {
+		cols = append(cols, quoted(k))
 	}
 	if c.n.secret != nil {
-		cols, args = append(cols, "secret"), append(args, *c.n.secret(&t))
+		cols = append(cols, "secret")
+	}
+	args := make([]any, 0, len(list)*len(cols))
+	for i := range list {
+		t := &list[i]
+		body, err := json.Marshal(t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.n.name, err)
+		}
+		args = append(args, c.n.id(t), c.n.sort(t), string(body))
+		for _, v := range c.n.values(t) {
+			args = append(args, v)
+		}
+		if c.n.secret != nil {
+			args = append(args, *c.n.secret(t))
+		}
+		*tx.changed = append(*tx.changed, change{c.n.name, c.n.id(t)})
+	}
+	rows := valueRows(len(list), len(cols), "")
+	if c.n.revised {
+		rows = valueRows(len(list), len(cols), ", (SELECT coalesce(max(rev), 0) + 1 FROM "+c.n.table+")")
+		cols = append(cols, "rev")
 	}
 	sets := make([]string, len(cols)-1)
 	for i, col := range cols[1:] {
 		sets[i] = col + " = excluded." + col
 	}
-	q := "INSERT INTO " + c.n.table + " (" + strings.Join(cols, ", ") + ") VALUES (" + places(len(cols)) + ") ON CONFLICT (id) DO UPDATE SET " + strings.Join(sets, ", ")
-	return c.exec(ctx, c.n.id(&t), q, args...)
+	q := "INSERT INTO " + c.n.table + " (" + strings.Join(cols, ", ") + ") VALUES " + rows + " ON CONFLICT (id) DO UPDATE SET " + strings.Join(sets, ", ")
+	if _, err := tx.run.reader().ExecContext(ctx, q, args...); err != nil {
+		return fmt.Errorf("%s: %w", c.n.table, full(err))
+	}
+	return nil
 }
 
 // Get returns the noun with an id, or ErrNotFound.
@@ -181,6 +218,39 @@ func (c Collection[T]) exec(ctx context.Context, id, q string, args ...any) erro
 }
 
 func quoted(name string) string { return `"` + name + `"` }
+
+// parts cuts a list into parts of powers of two, n at most, so that there are few
+// different statements, which an engine prepares once.
+func parts[T any](list []T, n int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			for n > len(list) {
+				n /= 2
+			}
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+// valueRows writes places for rows of some parameters, each with more behind it.
+func valueRows(rows, params int, more string) string {
+	var b strings.Builder
+	for n := range rows * params {
+		switch {
+		case n == 0:
+			b.WriteString("(")
+		case n%params == 0:
+			b.WriteString(more + "), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(n+1))
+	}
+	return b.String() + more + ")"
+}
 
 func places(n int) string {
 	p := make([]string, n)

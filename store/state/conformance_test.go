@@ -62,6 +62,9 @@ func TestConformance(t *testing.T) {
 			{"one setting of many makers", oneSetting},
 			{"what the writer intends", whatIsIntended},
 			{"searches and hunts", searchesAndHunts},
+			{"many at once", manyAtOnce},
+			{"what changed since", changedSince},
+			{"changes are told", changesAreTold},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				empty(t, open)
@@ -80,6 +83,117 @@ func empty(t testing.TB, open place) {
 		if err := db.store.write(context.Background(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// manyAtOnce holds that lists of any length are kept whole and in order, in place of
+// what was there.
+func manyAtOnce(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	for _, n := range []int{0, 1, 7, 8, 127, 300} {
+		var alerts []holdfast.Alert
+		var evidence []holdfast.Evidence
+		var ids []string
+		for i := range n {
+			a := holdfast.Alert{ID: fmt.Sprint("alt-", i), Rule: fmt.Sprint(n), Incident: fmt.Sprint("inc-", i%3), Stages: make([]holdfast.Stage, i%4)}
+			alerts, ids = append(alerts, a), append(ids, a.ID)
+			evidence = append(evidence, holdfast.Evidence{Key: fmt.Sprint(n, "/", i)})
+		}
+		last, err := db.NextNumbers(ctx, "incident", uint64(n))
+		if err = errors.Join(err, db.Alerts().PutAll(ctx, alerts), db.Record(ctx, evidence...)); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := db.NextNumbers(ctx, "incident", 0); err != nil || now != last {
+			t.Errorf("after %d the last number is %d, %v", last, now, err)
+		}
+		list, err := db.Alerts().All(ctx, map[string]string{"rule": fmt.Sprint(n)})
+		if err != nil || len(list) != n {
+			t.Errorf("%d of %d: %v", len(list), n, err)
+		}
+		in, err := db.IncidentOf(ctx, append(ids, "alt-x"))
+		stages, serr := db.StagesOf(ctx, append(ids, "alt-x"))
+		if err != nil || serr != nil || len(in) != n || len(stages) != n {
+			t.Errorf("%d incidents and %d stages of %d: %v %v", len(in), len(stages), n, err, serr)
+		}
+		for i, id := range ids {
+			if in[id] != alerts[i].Incident || stages[id] != i%4 {
+				t.Errorf("%s is in %q and went through %d", id, in[id], stages[id])
+			}
+		}
+		out, upto, err := db.Outbox(ctx, 1000)
+		if err = errors.Join(err, db.DropOutbox(ctx, upto)); err != nil || len(out) != n {
+			t.Fatalf("%d of %d: %v", len(out), n, err)
+		}
+		for i := range out {
+			if out[i].Key != evidence[i].Key {
+				t.Fatalf("place %d has %s", i, out[i].Key)
+			}
+		}
+	}
+	if n, err := db.NextNumber(ctx, "incident"); err != nil || n != 444 {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
+// changedSince holds that whoever remembers a revision finds what was changed after
+// it, by whomever, and nothing of a transaction that failed.
+func changedSince(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	put := func(list ...holdfast.Incident) {
+		t.Helper()
+		if err := db.Incidents().PutAll(ctx, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(holdfast.Incident{ID: "inc-1"}, holdfast.Incident{ID: "inc-2", Status: holdfast.IncidentClosed}, holdfast.Incident{ID: "inc-3"})
+	rev := uint64(0)
+	since := func(want ...string) {
+		t.Helper()
+		list, now, err := db.IncidentsSince(ctx, rev)
+		var got []string
+		for _, in := range list {
+			got = append(got, in.ID)
+		}
+		if err != nil || now < rev || !cmp.Equal(got, want) {
+			t.Errorf("since %d: %v, want %v; now %d, %v", rev, got, want, now, err)
+		}
+		rev = now
+	}
+	since("inc-1", "inc-3")
+	since()
+	put(holdfast.Incident{ID: "inc-3", Status: holdfast.IncidentClosed}, holdfast.Incident{ID: "inc-4"})
+	since("inc-3", "inc-4")
+	failed := errors.New("no")
+	err := db.Tx(ctx, func(tx *Tx) error {
+		return errors.Join(tx.Incidents().Put(ctx, holdfast.Incident{ID: "inc-5"}), failed)
+	})
+	if !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	since()
+	put(holdfast.Incident{ID: "inc-1"})
+	put(holdfast.Incident{ID: "inc-6"})
+	since("inc-1", "inc-6")
+}
+
+// changesAreTold holds that each change is told once, and very many as one.
+func changesAreTold(t *testing.T, open place) {
+	ctx := context.Background()
+	db := open(t)
+	told := map[string]int{}
+	db.OnChange(func(noun, id string) { told[noun+" "+id]++ })
+	err := db.Tx(ctx, func(tx *Tx) error {
+		for i := range 2 * manyChanges {
+			if err := tx.Alerts().Put(ctx, holdfast.Alert{ID: fmt.Sprint("alt-", i)}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(tx.Incidents().Put(ctx, holdfast.Incident{ID: "inc-1"}), tx.Incidents().Put(ctx, holdfast.Incident{ID: "inc-1"}))
+	})
+	if err != nil || !cmp.Equal(told, map[string]int{"alert ": 1, "incident inc-1": 1}) {
+		t.Errorf("%v %v", told, err)
 	}
 }
 

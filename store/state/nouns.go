@@ -52,7 +52,8 @@ func (s store) Incidents() Collection[holdfast.Incident] {
 			}
 			return n
 		},
-		keys: []string{"status", "drill", "live"},
+		revised: true,
+		keys:    []string{"status", "drill", "live"},
 		values: func(i *holdfast.Incident) []string {
 			return []string{i.Status, i.Drill, strconv.FormatBool(i.Status != holdfast.IncidentClosed)}
 		},

@@ -78,12 +78,18 @@ func (s store) SetPosition(ctx context.Context, name string, seq uint64, snapsho
 }
 
 // NextNumber counts from 1.
-func (s store) NextNumber(ctx context.Context, name string) (n uint64, err error) {
+func (s store) NextNumber(ctx context.Context, name string) (uint64, error) {
+	return s.NextNumbers(ctx, name, 1)
+}
+
+// NextNumbers takes the next n numbers, and returns the last of them. With 0 it is
+// the one that was taken last.
+func (s store) NextNumbers(ctx context.Context, name string, n uint64) (last uint64, err error) {
 	err = s.run.writing(ctx, func(tx *Tx) error {
-		return tx.run.reader().QueryRowContext(ctx, `INSERT INTO counters (name, value) VALUES ($1, 1)
-			ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`, name).Scan(&n)
+		return tx.run.reader().QueryRowContext(ctx, `INSERT INTO counters (name, value) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value`, name, n).Scan(&last)
 	})
-	return n, err
+	return last, err
 }
 
 // Setting returns a setting, or ErrNotFound.
@@ -99,14 +105,23 @@ func (s store) SetSetting(ctx context.Context, name, value string) error {
 
 // Record puts evidence into the outbox, from where it goes to the evidence log
 // in the same order, each once.
-func (s store) Record(ctx context.Context, e holdfast.Evidence) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("evidence: %w", err)
-	}
+func (s store) Record(ctx context.Context, list ...holdfast.Evidence) error {
 	return s.run.writing(ctx, func(tx *Tx) error {
-		*tx.changed = append(*tx.changed, change{"evidence", e.Key})
-		return tx.write(ctx, "INSERT INTO outbox (body) VALUES ($1)", string(body))
+		for part := range parts(list, tx.run.rowsAtOnce()) {
+			bodies := make([]any, len(part))
+			for i, e := range part {
+				body, err := json.Marshal(e)
+				if err != nil {
+					return fmt.Errorf("evidence: %w", err)
+				}
+				bodies[i] = string(body)
+				*tx.changed = append(*tx.changed, change{"evidence", e.Key})
+			}
+			if err := tx.write(ctx, "INSERT INTO outbox (body) VALUES "+valueRows(len(part), 1, ""), bodies...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -66,6 +66,8 @@ type runner interface {
 	writing(ctx context.Context, do func(*Tx) error) error
 	// now is the time that leases go by, in microseconds.
 	now(ctx context.Context) (int64, error)
+	// rowsAtOnce is how many rows a statement had best have, a power of two.
+	rowsAtOnce() int
 }
 
 type change struct{ noun, id string }
@@ -135,8 +137,9 @@ func (db *DB) Close() error {
 	return errors.Join(db.read.Close(), db.write.Close())
 }
 
-// OnChange has f called after each commit with every noun that changed. f must
-// be quick and must not call back.
+// OnChange has f called after each commit with every noun that changed; the id is
+// "" where so many did that all are to be looked at again. f must be quick and must
+// not call back.
 func (db *DB) OnChange(f func(noun, id string)) {
 	db.mu.Lock()
 	db.onChange = append(db.onChange, f)
@@ -160,6 +163,7 @@ func (db *DB) Tx(ctx context.Context, do func(*Tx) error) error {
 	if err := do(in.tx); err != nil {
 		return err
 	}
+	changed = gathered(changed)
 	if err := db.pg.notify(ctx, t, changed); err != nil {
 		return err
 	}
@@ -170,19 +174,37 @@ func (db *DB) Tx(ctx context.Context, do func(*Tx) error) error {
 	return nil
 }
 
-func (db *DB) tell(changed []change) {
-	if len(changed) == 0 {
-		return
+// manyChanges is how many of a noun are told of one by one.
+const manyChanges = 100
+
+// gathered leaves out what is told already. Where very many of a noun changed, one
+// change without an id says so.
+func gathered(changed []change) (out []change) {
+	of, told := map[string]int{}, map[change]bool{}
+	for _, c := range changed {
+		if !told[c] {
+			told[c] = true
+			of[c.noun]++
+		}
 	}
+	clear(told)
+	for _, c := range changed {
+		if of[c.noun] > manyChanges {
+			c.id = ""
+		}
+		if !told[c] {
+			told[c] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (db *DB) tell(changed []change) {
 	db.mu.Lock()
 	fs := db.onChange
 	db.mu.Unlock()
-	seen := map[change]bool{}
 	for _, c := range changed {
-		if seen[c] {
-			continue
-		}
-		seen[c] = true
 		for _, f := range fs {
 			f(c.noun, c.id)
 		}
@@ -223,6 +245,15 @@ func (db *DB) now(ctx context.Context) (int64, error) {
 	return db.clock.Now().UnixMicro(), nil
 }
 
+// rowsAtOnce is few for SQLite: it is no way off, and looks through all parameters
+// of a statement for the name of each.
+func (db *DB) rowsAtOnce() int {
+	if db.pg != nil {
+		return 128
+	}
+	return 8
+}
+
 type inside struct {
 	t  *sql.Tx
 	tx *Tx
@@ -246,6 +277,8 @@ func (i inside) now(ctx context.Context) (int64, error) {
 	}
 	return i.db.clock.Now().UnixMicro(), nil
 }
+
+func (i inside) rowsAtOnce() int { return i.db.rowsAtOnce() }
 
 // full marks "no room" of either engine as ErrFull.
 func full(err error) error {
