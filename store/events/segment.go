@@ -17,11 +17,8 @@ import (
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/store/events/flat"
 )
-
-// groupRows is the most rows of one row group; it bounds what a writer holds in
-// memory.
-const groupRows = 100_000
 
 // file is a segment that is being written: whole and synced when it gets its
 // name.
@@ -31,7 +28,7 @@ type file struct {
 	f         *os.File
 	sum       hash.Hash
 	count     *counter
-	w         *parquet.GenericWriter[row]
+	w         *flat.Writer[row]
 	encoders  *encoders
 	tally     tally
 }
@@ -48,15 +45,16 @@ func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) 
 		return nil, fmt.Errorf("segment: %w", err)
 	}
 	x.count = &counter{w: io.MultiWriter(x.f, x.sum)}
-	x.w = enc.get(x.count)
+	if x.w, err = enc.get(x.count); err != nil {
+		x.abandon()
+		return nil, fmt.Errorf("segment: %w", err)
+	}
 	return x, nil
 }
 
-func (x *file) add(rows []row) error {
-	for i := range rows {
-		x.tally.add(&rows[i])
-	}
-	if _, err := x.w.Write(rows); err != nil {
+func (x *file) add(r *row) error {
+	x.tally.add(r)
+	if err := x.w.Write(r); err != nil {
 		return fmt.Errorf("segment %s: %w", x.seg.ID, err)
 	}
 	return nil
@@ -96,13 +94,8 @@ func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (
 	if err != nil {
 		return seg, err
 	}
-	batch := make([]row, 0, mergeBatch)
-	for index := inOrder(rows); len(index) > 0; index = index[len(batch):] {
-		batch = batch[:0]
-		for _, at := range index[:min(len(index), mergeBatch)] {
-			batch = append(batch, rows[at.row])
-		}
-		if err := x.add(batch); err != nil {
+	for _, at := range inOrder(rows) {
+		if err := x.add(&rows[at.row]); err != nil {
 			x.abandon()
 			return seg, err
 		}
