@@ -173,7 +173,11 @@ func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error)
 	s.mu.Lock()
 	s.progress.Day, s.progress.Rows, s.progress.Of = seg.Day, 0, of
 	s.mu.Unlock()
-	if seg, err = s.mergeFiles(ctx, list, seg); err != nil {
+	together := s.mergeFiles
+	if joinable(list) {
+		together = s.join
+	}
+	if seg, err = together(ctx, list, seg); err != nil {
 		return 0, err
 	}
 	if seg.Events != of {

@@ -106,8 +106,8 @@ func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (
 // tally counts rows as the manifest does.
 type tally struct {
 	parts    map[part]*holdfast.SegmentPart
-	last     *holdfast.SegmentPart
-	key      part
+	last     *holdfast.SegmentPart // that of the row before
+	from     int64                 // when its hour began
 	n        uint64
 	lo, hi   int64
 	min, max string
@@ -120,26 +120,38 @@ type part struct {
 
 func (t *tally) add(r *row) {
 	if t.n == 0 {
-		t.lo, t.hi, t.min, t.max = r.Time, r.Time, r.ID, r.ID
-		t.parts = map[part]*holdfast.SegmentPart{}
+		t.begin(r.Time, r.ID)
 	}
 	t.n++
 	t.lo, t.hi, t.min, t.max = min(t.lo, r.Time), max(t.hi, r.Time), min(t.min, r.ID), max(t.max, r.ID)
-	key := r.part()
-	if t.last == nil || key != t.key {
-		t.key, t.last = key, t.parts[key]
-		if t.last == nil {
-			t.last = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
-			t.parts[key] = t.last
-		}
+	if t.last == nil || r.Received < t.from || r.Received >= t.from+hour || r.Source != t.last.Source || r.Dataset != t.last.Dataset {
+		key := r.part()
+		t.from, t.last = key.hour, t.part(key)
 	}
 	t.last.Events++
 	t.last.Raw += uint64(r.rawLen())
 }
 
+func (t *tally) begin(at int64, id string) {
+	t.lo, t.hi, t.min, t.max = at, at, id, id
+	t.parts = map[part]*holdfast.SegmentPart{}
+}
+
+func (t *tally) part(key part) *holdfast.SegmentPart {
+	p := t.parts[key]
+	if p == nil {
+		p = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
+		t.parts[key] = p
+	}
+	return p
+}
+
 func (r *row) part() part {
 	return part{r.Source, r.Dataset, hourOf(r.Received)}
 }
+
+// hour is one, in the unit of times.
+const hour = int64(time.Hour / time.Microsecond)
 
 func hourOf(micros int64) int64 { return holdfast.Hour(time.UnixMicro(micros)).UnixMicro() }
 
