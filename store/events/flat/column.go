@@ -23,7 +23,7 @@ const (
 	head = 4 << 10
 	// filterBits is how many bits of a bloom filter each value has.
 	filterBits = 10
-	// longest is the length of what is said as a bound. Longer ones are of no use.
+	// longest is the length of texts of which there are bounds.
 	longest = 256
 )
 
@@ -52,6 +52,7 @@ type column struct {
 	hashes   []uint64
 	empty    bool // one of hashes is that of the empty text
 	any      bool // there are bounds
+	long     bool // there will be none
 	lo, hi   int64
 	min, max []byte
 }
@@ -60,7 +61,7 @@ func (c *column) clear() {
 	c.clearData()
 	c.numbers, c.index = c.numbers[:0], c.index[:0]
 	c.packed, c.pages, c.hashes, c.min, c.max = c.packed[:0], c.pages[:0], c.hashes[:0], c.min[:0], c.max[:0]
-	c.rows, c.plain, c.bytes, c.any, c.empty = 0, 0, 0, false, false
+	c.rows, c.plain, c.bytes, c.any, c.empty, c.long = 0, 0, 0, false, false, false
 	if c.words != nil {
 		c.words.clear()
 	}
@@ -95,8 +96,13 @@ func (c *column) text(s string) {
 	}
 }
 
+// bound widens the bounds to a text. There are none where one of the texts is long:
+// it would cost a look at each, and no search asks for the bounds of such a column.
 func (c *column) bound(s string) {
 	switch {
+	case c.long:
+	case len(s) > longest:
+		c.long = true
 	case !c.any:
 		c.any, c.min, c.max = true, append(c.min[:0], s...), append(c.max[:0], s...)
 	case s < string(c.min):
@@ -176,7 +182,7 @@ func (c *column) dictionary(s *scratch) []byte {
 	return s.body
 }
 
-// statistics are the bounds, where they are short enough to be of use.
+// statistics are the bounds, if there are some.
 func (c *column) statistics() (out format.Statistics) {
 	switch {
 	case c.kind == format.Int64:
@@ -187,7 +193,7 @@ func (c *column) statistics() (out format.Statistics) {
 			c.bound(c.words.at(int32(i)))
 		}
 	}
-	if len(c.min) <= longest && len(c.max) <= longest {
+	if !c.long {
 		out.MinValue, out.MaxValue = append([]byte{}, c.min...), append([]byte{}, c.max...)
 	}
 	return out
