@@ -145,11 +145,21 @@ func entitiesOf(e *Event, kind func(name string) string) []Entity {
 		}
 	}
 	if program != "" && !process {
-		if name := program[strings.LastIndexAny(program, `/\`)+1:]; name != "" {
+		if name := lastPart(program); name != "" {
 			out = append(out, Entity{EntityProcess, name})
 		}
 	}
 	return out
+}
+
+// lastPart is what follows the last slash of a path, of either kind.
+func lastPart(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if c := path[i]; c == '/' || c == '\\' {
+			return path[i+1:]
+		}
+	}
+	return path
 }
 
 // sha256In is the SHA-256 of a list of hashes, or the text if it is no list.

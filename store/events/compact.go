@@ -173,7 +173,11 @@ func (s *Store) merge(ctx context.Context, list []holdfast.Segment) (int, error)
 	s.mu.Lock()
 	s.progress.Day, s.progress.Rows, s.progress.Of = seg.Day, 0, of
 	s.mu.Unlock()
-	if seg, err = s.mergeFiles(ctx, list, seg); err != nil {
+	together := s.mergeFiles
+	if joinable(list) {
+		together = s.join
+	}
+	if seg, err = together(ctx, list, seg); err != nil {
 		return 0, err
 	}
 	if seg.Events != of {
@@ -271,35 +275,38 @@ func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (hol
 	if err != nil {
 		return seg, err
 	}
-	pace := newPace(s.rate)
-	batch := make([]row, 0, mergeBatch)
-	counted := uint64(0)
-	flush := func() error {
-		if err := errors.Join(ctx.Err(), f.add(batch)); err != nil {
-			return err
+	way := s.under(f)
+	for r := from.next(); r != nil && err == nil; r = from.next() {
+		if err = f.add(r); err == nil && f.tally.n%mergeBatch == 0 {
+			err = way.on(ctx)
 		}
-		s.mu.Lock()
-		s.progress.Rows += uint64(len(batch))
-		s.progress.BytesWritten += f.count.n - counted
-		s.mu.Unlock()
-		counted, batch = f.count.n, batch[:0]
-		return pace.wait(ctx, f.count.n)
-	}
-	for r := from.next(); r != nil; r = from.next() {
-		if batch = append(batch, *r); len(batch) == mergeBatch {
-			if err = flush(); err != nil {
-				break
-			}
-		}
-	}
-	if err == nil && len(batch) > 0 {
-		err = flush()
 	}
 	if err = errors.Join(err, from.failed()); err != nil {
 		f.abandon()
 		return seg, err
 	}
 	return f.finish()
+}
+
+// way is how far a file under way has come.
+type way struct {
+	s       *Store
+	f       *file
+	pace    *pace
+	rows    uint64
+	counted uint64
+}
+
+func (s *Store) under(f *file) *way { return &way{s: s, f: f, pace: newPace(s.rate)} }
+
+// on tells how far the file has come, and waits where it is ahead of its pace.
+func (w *way) on(ctx context.Context) error {
+	w.s.mu.Lock()
+	w.s.progress.Rows += w.f.tally.n - w.rows
+	w.s.progress.BytesWritten += w.f.count.n - w.counted
+	w.s.mu.Unlock()
+	w.rows, w.counted = w.f.tally.n, w.f.count.n
+	return errors.Join(ctx.Err(), w.pace.wait(ctx, w.f.count.n))
 }
 
 // pace keeps a rate of bytes a second.

@@ -26,8 +26,8 @@ type Walk struct {
 // Each calls f with every event of some datasets, of all if there are none,
 // from a time on and before another, segment by segment, the oldest first, and
 // step after each segment and now and then within one. Events of one segment
-// are in the order of dataset and time. It stops at the first error of f, of the
-// context or of a segment that cannot be read.
+// are by and large in the order of dataset and time. It stops at the first error
+// of f, of the context or of a segment that cannot be read.
 func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string, f func(*holdfast.Event) error, step func(Walk)) (Walk, error) {
 	if s.far != nil {
 		return s.eachFar(ctx, from, to, datasets, f, step)

@@ -4,55 +4,39 @@ import (
 	"io"
 	"sync"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress"
-	readzstd "github.com/parquet-go/parquet-go/compress/zstd"
-
 	"holdfast/internal/zstd"
+	"holdfast/store/events/flat"
 )
 
-// encoders write rows as Parquet. One is kept to be used again: making it anew
-// costs as much as a thousand rows.
+// encoders write rows as Parquet. One is kept to be used again, with its memory.
 type encoders struct {
-	codec compress.Codec
+	pack *zstd.Packer
 
 	mu   sync.Mutex
-	idle *parquet.GenericWriter[row]
+	idle *flat.Writer[row]
 }
 
-func newEncoders() *encoders { return &encoders{codec: &codec{pack: zstd.New(zstd.Fast)}} }
+func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Fast)} }
 
-func (e *encoders) get(to io.Writer) *parquet.GenericWriter[row] {
+func (e *encoders) get(to io.Writer) (*flat.Writer[row], error) {
 	e.mu.Lock()
 	w := e.idle
 	e.idle = nil
 	e.mu.Unlock()
-	if w != nil {
-		w.Reset(to)
-		return w
+	if w == nil {
+		var err error
+		if w, err = flat.New[row]("holdfast version 1", e.pack.Append, blooms...); err != nil {
+			return nil, err
+		}
 	}
-	filters := make([]parquet.BloomFilterColumn, len(blooms))
-	for i, b := range blooms {
-		filters[i] = parquet.SplitBlockFilter(10, b)
-	}
-	// What is said of a column's part is enough; no reader asks each page's header.
-	return parquet.NewGenericWriter[row](to, parquet.Compression(e.codec), parquet.BloomFilters(filters...), parquet.DataPageStatistics(false),
-		parquet.MaxRowsPerRowGroup(groupRows), parquet.CreatedBy("holdfast", "1", ""))
+	w.Reset(to)
+	return w, nil
 }
 
 // give takes back one whose file is whole. Those of a file that is not are left to
 // the garbage collector.
-func (e *encoders) give(w *parquet.GenericWriter[row]) {
+func (e *encoders) give(w *flat.Writer[row]) {
 	e.mu.Lock()
 	e.idle = w
 	e.mu.Unlock()
 }
-
-// codec packs pages by our own packer, and has them read by the library's.
-type codec struct {
-	readzstd.Codec
-	pack *zstd.Packer
-}
-
-// Encode implements compress.Codec.
-func (c *codec) Encode(dst, src []byte) ([]byte, error) { return c.pack.Append(dst[:0], src), nil }

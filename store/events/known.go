@@ -47,7 +47,6 @@ func (w *Writer) recall(ctx context.Context) error {
 // remember takes ids, the newest first.
 func (w *Writer) remember(ids []holdfast.EventID) {
 	for _, id := range slices.Backward(ids) {
-		w.known[id] = true
-		w.order = append(w.order, id)
+		w.known.add(id)
 	}
 }

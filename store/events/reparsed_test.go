@@ -47,7 +47,7 @@ func TestReparsedSeveral(t *testing.T) {
 		l.holds(t)
 		// A writer that has forgotten everything knows what the manifest knows.
 		w = l.writer(t)
-		w.known, w.order = map[holdfast.EventID]bool{}, nil
+		w.known = newRecent(remember)
 	}
 	done := func() bool {
 		got, err := l.state.Reparsed(ctx, []holdfast.EventID{dead.ID})

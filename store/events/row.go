@@ -188,7 +188,12 @@ func isKept(stored string) bool {
 	return false
 }
 
-func utf8Text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+func utf8Text(s string) string {
+	if utf8.ValidString(s) { // which looks at eight bytes at a time
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
 
 // The years that a column of microseconds, and DuckDB, can hold and print.
 var (

@@ -17,11 +17,8 @@ import (
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/store/events/flat"
 )
-
-// groupRows is the most rows of one row group; it bounds what a writer holds in
-// memory.
-const groupRows = 100_000
 
 // file is a segment that is being written: whole and synced when it gets its
 // name.
@@ -31,7 +28,7 @@ type file struct {
 	f         *os.File
 	sum       hash.Hash
 	count     *counter
-	w         *parquet.GenericWriter[row]
+	w         *flat.Writer[row]
 	encoders  *encoders
 	tally     tally
 }
@@ -48,15 +45,16 @@ func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) 
 		return nil, fmt.Errorf("segment: %w", err)
 	}
 	x.count = &counter{w: io.MultiWriter(x.f, x.sum)}
-	x.w = enc.get(x.count)
+	if x.w, err = enc.get(x.count); err != nil {
+		x.abandon()
+		return nil, fmt.Errorf("segment: %w", err)
+	}
 	return x, nil
 }
 
-func (x *file) add(rows []row) error {
-	for i := range rows {
-		x.tally.add(&rows[i])
-	}
-	if _, err := x.w.Write(rows); err != nil {
+func (x *file) add(r *row) error {
+	x.tally.add(r)
+	if err := x.w.Write(r); err != nil {
 		return fmt.Errorf("segment %s: %w", x.seg.ID, err)
 	}
 	return nil
@@ -96,13 +94,8 @@ func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (
 	if err != nil {
 		return seg, err
 	}
-	batch := make([]row, 0, mergeBatch)
-	for index := inOrder(rows); len(index) > 0; index = index[len(batch):] {
-		batch = batch[:0]
-		for _, at := range index[:min(len(index), mergeBatch)] {
-			batch = append(batch, rows[at.row])
-		}
-		if err := x.add(batch); err != nil {
+	for _, at := range inOrder(rows) {
+		if err := x.add(&rows[at.row]); err != nil {
 			x.abandon()
 			return seg, err
 		}
@@ -113,8 +106,8 @@ func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (
 // tally counts rows as the manifest does.
 type tally struct {
 	parts    map[part]*holdfast.SegmentPart
-	last     *holdfast.SegmentPart
-	key      part
+	last     *holdfast.SegmentPart // that of the row before
+	from     int64                 // when its hour began
 	n        uint64
 	lo, hi   int64
 	min, max string
@@ -127,26 +120,38 @@ type part struct {
 
 func (t *tally) add(r *row) {
 	if t.n == 0 {
-		t.lo, t.hi, t.min, t.max = r.Time, r.Time, r.ID, r.ID
-		t.parts = map[part]*holdfast.SegmentPart{}
+		t.begin(r.Time, r.ID)
 	}
 	t.n++
 	t.lo, t.hi, t.min, t.max = min(t.lo, r.Time), max(t.hi, r.Time), min(t.min, r.ID), max(t.max, r.ID)
-	key := r.part()
-	if t.last == nil || key != t.key {
-		t.key, t.last = key, t.parts[key]
-		if t.last == nil {
-			t.last = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
-			t.parts[key] = t.last
-		}
+	if t.last == nil || r.Received < t.from || r.Received >= t.from+hour || r.Source != t.last.Source || r.Dataset != t.last.Dataset {
+		key := r.part()
+		t.from, t.last = key.hour, t.part(key)
 	}
 	t.last.Events++
 	t.last.Raw += uint64(r.rawLen())
 }
 
+func (t *tally) begin(at int64, id string) {
+	t.lo, t.hi, t.min, t.max = at, at, id, id
+	t.parts = map[part]*holdfast.SegmentPart{}
+}
+
+func (t *tally) part(key part) *holdfast.SegmentPart {
+	p := t.parts[key]
+	if p == nil {
+		p = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
+		t.parts[key] = p
+	}
+	return p
+}
+
 func (r *row) part() part {
 	return part{r.Source, r.Dataset, hourOf(r.Received)}
 }
+
+// hour is one, in the unit of times.
+const hour = int64(time.Hour / time.Microsecond)
 
 func hourOf(micros int64) int64 { return holdfast.Hour(time.UnixMicro(micros)).UnixMicro() }
 

@@ -137,7 +137,7 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 func TestDoubledIsFound(t *testing.T) {
 	ctx := context.Background()
 	l, w := ledgered(t, 2)
-	w.known = map[holdfast.EventID]bool{}
+	w.known = newRecent(remember)
 	if err := errors.Join(w.Add(ctx, 100, block(0, 1)), w.Flush(ctx)); err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,7 @@ type Writer struct {
 	flight  *flight // the segment that is written meanwhile, or nil
 	last    uint64  // newest block added
 	kept    uint64  // newest block that is known to be committed
-	known   map[holdfast.EventID]bool
-	order   []holdfast.EventID
+	known   *recent
 	failing error
 
 	// In ClickHouse a segment that was begun is ended before another begins.
@@ -70,7 +69,7 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 	}
 	w := &Writer{
 		store: s, entities: entities, cur: newBatch(), last: seq, kept: seq,
-		suffix: suffix, known: map[holdfast.EventID]bool{},
+		suffix: suffix, known: newRecent(remember),
 	}
 	w.cur.from = min(from, seq) + 1
 	if err := w.recall(ctx); err != nil {
@@ -205,17 +204,12 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 			again = mended[dead]
 		}
 	}
-	if again || w.known[e.ID] {
+	if again || !w.known.add(e.ID) {
 		l.Doubled++
 		if !was && l.Received > 0 {
 			l.Received--
 		}
 		return
-	}
-	w.known[e.ID] = true
-	if w.order = append(w.order, e.ID); len(w.order) > remember {
-		delete(w.known, w.order[0])
-		w.order = w.order[1:]
 	}
 	if was {
 		w.cur.mended = append(w.cur.mended, holdfast.Reparse{Dead: dead, Event: e.ID})

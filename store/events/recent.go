@@ -1,0 +1,79 @@
+package events
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"holdfast"
+)
+
+// recent knows the ids of the events that came last. An id is of a hash, so any of
+// its bytes serve as one.
+type recent struct {
+	ids   []holdfast.EventID // a ring, once it is full
+	most  int
+	next  int      // where the oldest stands, once it is full
+	slots []uint64 // open addresses: half of a hash, and one more than the place in ids; 0 is free
+}
+
+func newRecent(most int) *recent {
+	return &recent{most: most, slots: make([]uint64, 2<<bits.Len(uint(most)))}
+}
+
+// add remembers an id, and reports whether it is new. Where there is no room the
+// oldest is forgotten.
+func (r *recent) add(id holdfast.EventID) bool {
+	at, known := r.find(id)
+	if known {
+		return false
+	}
+	place := len(r.ids)
+	if place < r.most {
+		r.ids = append(r.ids, id)
+	} else {
+		place = r.next
+		r.next = (r.next + 1) % r.most
+		r.forget(r.ids[place])
+		r.ids[place] = id
+		at, _ = r.find(id) // what was forgotten may have made room before it
+	}
+	r.slots[at] = tag(id)<<32 | uint64(place+1)
+	return true
+}
+
+func (r *recent) has(id holdfast.EventID) bool {
+	_, known := r.find(id)
+	return known
+}
+
+func home(id holdfast.EventID) uint64 { return binary.LittleEndian.Uint64(id[:8]) }
+
+func tag(id holdfast.EventID) uint64 { return uint64(binary.LittleEndian.Uint32(id[8:12])) }
+
+// find is the slot of an id, or the one where it would be.
+func (r *recent) find(id holdfast.EventID) (at uint64, known bool) {
+	mask := uint64(len(r.slots) - 1)
+	for at = home(id) & mask; r.slots[at] != 0; at = (at + 1) & mask {
+		if s := r.slots[at]; s>>32 == tag(id) && r.ids[uint32(s)-1] == id {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// forget frees the slot of an id, and moves up those behind it that would not be
+// found any more.
+func (r *recent) forget(id holdfast.EventID) {
+	mask := uint64(len(r.slots) - 1)
+	free, known := r.find(id)
+	if !known {
+		return
+	}
+	for at := (free + 1) & mask; r.slots[at] != 0; at = (at + 1) & mask {
+		from := home(r.ids[uint32(r.slots[at])-1]) & mask
+		if (at-from)&mask >= (at-free)&mask {
+			r.slots[free], free = r.slots[at], at
+		}
+	}
+	r.slots[free] = 0
+}
