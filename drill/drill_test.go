@@ -95,7 +95,7 @@ func hear(in net.Listener, r *Runner) {
 		go func() {
 			failures := 0
 			for lines := bufio.NewScanner(c); lines.Scan(); {
-				id := r.Marker(lines.Bytes())
+				id := r.Marker(lines.Text())
 				if id == "" {
 					continue
 				}
@@ -212,7 +212,7 @@ func TestMarkersOfRunningDrillsOnly(t *testing.T) {
 	r := runner(0)
 	r.Clock = c
 	one := &run{kind: Kinds()[0], changed: make(chan struct{}, 1), drill: holdfast.Drill{ID: "drl-1", Asset: "ast-1", Marker: marker(), Rules: []string{"ssh_bruteforce"}}}
-	line := []byte("Failed password for invalid user " + one.drill.Marker + " from 192.0.2.1")
+	line := "Failed password for invalid user " + one.drill.Marker + " from 192.0.2.1"
 	if got := r.Marker(line); got != "" {
 		t.Errorf("before it runs: %q", got)
 	}
@@ -222,7 +222,7 @@ func TestMarkersOfRunningDrillsOnly(t *testing.T) {
 	if got := r.Marker(line); got != "drl-1" {
 		t.Errorf("while it runs: %q", got)
 	}
-	if got := r.Marker([]byte("Failed password for invalid user hfdrill-0000000000000000 from 192.0.2.66")); got != "" {
+	if got := r.Marker("Failed password for invalid user hfdrill-0000000000000000 from 192.0.2.66"); got != "" {
 		t.Errorf("an attacker's name that looks like one: %q", got)
 	}
 	if err := r.enter(&run{drill: holdfast.Drill{ID: "drl-2", Asset: "ast-1"}}); !errors.Is(err, holdfast.ErrConflict) {

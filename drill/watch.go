@@ -1,10 +1,10 @@
 package drill
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -21,7 +21,7 @@ const (
 // Marker returns the drill whose account name stands in a raw record, or "".
 // Only names of drills that run now, or did a moment ago, count: nobody can
 // hide behind the way the names are made. Ingest asks it of every record.
-func (r *Runner) Marker(raw []byte) string {
+func (r *Runner) Marker(text string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, one := range r.running {
@@ -29,7 +29,7 @@ func (r *Runner) Marker(raw []byte) string {
 			delete(r.running, id)
 			continue
 		}
-		if bytes.Contains(raw, []byte(one.drill.Marker)) {
+		if strings.Contains(text, one.drill.Marker) {
 			return id
 		}
 	}

@@ -74,8 +74,14 @@ func sizeOf(e *holdfast.Event) int {
 // eventID covers the asset too: two hosts may have files of the same name, with
 // the same line at the same place.
 func eventID(r *holdfast.Record) holdfast.EventID {
-	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
-	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, 0)
+	return idOf(r, r.Raw[:min(len(r.Raw), input.MaxRecord)], 0)
+}
+
+func idOf(r *holdfast.Record, raw []byte, index int) holdfast.EventID {
+	if r.Once {
+		raw = nil
+	}
+	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, index)
 }
 
 // blockID is stable for the same events in the same order.
@@ -110,7 +116,7 @@ func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Ev
 		for i := range p.Parts {
 			one, part := e, &p.Parts[i]
 			one.Raw = part.Raw
-			one.ID = holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, part.Raw, i)
+			one.ID = idOf(r, part.Raw, i)
 			var err error
 			if part.Err != nil {
 				err = &deadError{by, part.Err.Error()}
@@ -125,10 +131,12 @@ func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Ev
 
 // finish fills an event with what was found in its record.
 func (in *Ingest) finish(e holdfast.Event, r *holdfast.Record, p parser.Parsed, err error, trouble []string) holdfast.Event {
-	var dead *deadError
-	if errors.As(err, &dead) {
-		trouble = append(trouble, dead.why)
-		p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
+	if err != nil {
+		var dead *deadError
+		if errors.As(err, &dead) {
+			trouble = append(trouble, dead.why)
+			p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
+		}
 	}
 	if p.Trouble != "" {
 		trouble = append(trouble, p.Trouble)

@@ -79,7 +79,7 @@ const ProbeDrill = "probe"
 // Marker returns the drill whose account name a text is, ProbeDrill for the
 // name of one of the loop's own proofs, or "".
 func (s *Spine) Marker(text string) string {
-	if id := s.Drills.Marker([]byte(text)); id != "" {
+	if id := s.Drills.Marker(text); id != "" {
 		return id
 	}
 	if !strings.HasPrefix(text, probePrefix) {
