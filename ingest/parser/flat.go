@@ -15,11 +15,18 @@ import (
 // serves one goroutine.
 type Flat struct {
 	json   jsonscan.Scanner
-	names  map[string]string
+	names  map[string]*flatName
+	last   *flatName // the name of the field before
 	key    []byte
 	own    Memory
 	fields []holdfast.Field
 	text   []byte
+}
+
+// flatName is a field's name, and the one that stood behind it last time.
+type flatName struct {
+	text  string
+	after *flatName
 }
 
 // maxNames bounds how many names of fields a reader keeps.
@@ -38,7 +45,7 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	}
 	// The texts must not move while fields point to them: an object's are never
 	// longer than the object.
-	f.fields, f.text, f.key = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0]
+	f.fields, f.text, f.key, f.last = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0], nil
 	f.object(0)
 	if !s.End() && s.Err() == nil {
 		s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
@@ -59,17 +66,26 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	return out, nil
 }
 
-// Name returns a name as one string that is the same each time.
-func (f *Flat) Name(key []byte) string {
-	if n, ok := f.names[string(key)]; ok {
-		return n
+// name returns a name as one string that is the same each time. Fields mostly
+// come in the order in which they came last time.
+func (f *Flat) name(key []byte) string {
+	if f.last != nil && f.last.after != nil && f.last.after.text == string(key) {
+		f.last = f.last.after
+		return f.last.text
 	}
-	if f.names == nil || len(f.names) >= maxNames {
-		f.names = map[string]string{}
+	n := f.names[string(key)]
+	if n == nil {
+		if f.names == nil || len(f.names) >= maxNames {
+			f.names, f.last = map[string]*flatName{}, nil
+		}
+		n = &flatName{text: string(key)}
+		f.names[n.text] = n
 	}
-	n := string(key)
-	f.names[n] = n
-	return n
+	if f.last != nil {
+		f.last.after = n
+	}
+	f.last = n
+	return n.text
 }
 
 func (f *Flat) object(depth int) {
@@ -138,7 +154,7 @@ func (f *Flat) begin(kind holdfast.Kind) int {
 	case len(f.key) == 0:
 		f.json.Fail(errors.New("a field without a name"))
 	default:
-		f.fields = append(f.fields, holdfast.Field{Name: f.Name(f.key), Kind: kind})
+		f.fields = append(f.fields, holdfast.Field{Name: f.name(f.key), Kind: kind})
 	}
 	return len(f.text)
 }
