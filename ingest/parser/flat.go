@@ -14,6 +14,12 @@ import (
 // lists repeat their name. It keeps the names of fields for the next object and
 // serves one goroutine.
 type Flat struct {
+	// Top says that Members are wanted.
+	Top bool
+	// Members are those of the object read last, not of objects in it, until the
+	// next is read.
+	Members []Member
+
 	json   jsonscan.Scanner
 	names  map[string]*flatName
 	last   *flatName // the name of the field before
@@ -21,6 +27,12 @@ type Flat struct {
 	own    Memory
 	fields []holdfast.Field
 	text   []byte
+}
+
+// Member is a member of an object, and where its value stands.
+type Member struct {
+	Key      []byte
+	From, To int
 }
 
 // flatName is a field's name, and the one that stood behind it last time.
@@ -46,6 +58,7 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	// The texts must not move while fields point to them: an object's are never
 	// longer than the object.
 	f.fields, f.text, f.key, f.last = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0], nil
+	f.Members = f.Members[:0]
 	f.object(0)
 	if !s.End() && s.Err() == nil {
 		s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
@@ -106,7 +119,12 @@ func (f *Flat) object(depth int) {
 			f.key = append(f.key, '.')
 		}
 		f.key = append(f.key, k...)
+		s.Next()
+		from := s.At()
 		f.value(depth + 1)
+		if f.Top && depth == 0 {
+			f.Members = append(f.Members, Member{k, from, s.At()})
+		}
 		f.key = f.key[:at]
 	}
 }

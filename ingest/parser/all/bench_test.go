@@ -63,7 +63,7 @@ func BenchmarkIn(b *testing.B) {
 						continue
 					}
 					bytesOf += len(raw)
-					batch = append(batch, holdfast.Record{Source: "http:bench", Position: "req-0123456789abcdef:1:1", Received: received, Raw: bytes.Clone(raw)})
+					batch = append(batch, holdfast.Record{Source: "http:bench", Position: "req-0123456789abcdef:1:1", Once: true, Received: received, Raw: bytes.Clone(raw)})
 				}
 				batches = append(batches, batch)
 			}
