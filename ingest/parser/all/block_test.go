@@ -1,18 +1,14 @@
 package all_test
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
-	"holdfast/ingest"
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/all"
-	"holdfast/internal/clock"
 	"holdfast/internal/testkit/made"
 )
 
@@ -58,44 +54,5 @@ func TestBlocks(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", p.Name, diff)
 		}
-	}
-}
-
-// keeps keeps what is published.
-type keeps struct{ events []holdfast.Event }
-
-func (*keeps) Room() error { return nil }
-
-func (k *keeps) Publish(_ context.Context, b *holdfast.Block) (uint64, bool, error) {
-	k.events = append(k.events, b.Events...)
-	return 1, false, nil
-}
-
-// TestTogether: records of all kinds that come together, and share memory, are the
-// events that each of them is alone.
-func TestTogether(t *testing.T) {
-	var records []holdfast.Record
-	add := func(line []byte) {
-		records = append(records, holdfast.Record{Source: "file:x", Received: received, Raw: append([]byte{}, line...)})
-	}
-	m := made.New(4, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Millisecond)
-	for _, p := range all.All() {
-		for _, line := range lines(t, p.Name) {
-			add(line)
-			add(m.Next())
-		}
-	}
-	put := func(each int) []holdfast.Event {
-		k := &keeps{}
-		in := ingest.New(ingest.Options{Parsers: all.All(), Bus: k, Clock: clock.NewFixed(received), Log: slog.New(slog.DiscardHandler)})
-		for from := 0; from < len(records); from += each {
-			if err := in.Put(t.Context(), records[from:min(len(records), from+each)]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return k.events
-	}
-	if d := cmp.Diff(put(1), put(500)); d != "" {
-		t.Error(d)
 	}
 }
