@@ -32,16 +32,17 @@ type Count struct {
 	DeadLettered uint64    // kept raw in dataset "deadletter"
 }
 
-// blockVersion is what is written. Versions 1, whose counts had no hours, and 2,
-// which wrote every name anew, are still read.
-const blockVersion = 3
+// blockVersion is what is written. Versions 1, whose counts had no hours, 2,
+// which wrote every name anew, and 3, which knew no layouts, are still read.
+const blockVersion = 4
 
 // AppendBinary appends the block in Holdfast's block format: version byte, then
 // length-prefixed (uvarint) fields in the order of the structs. Names that come
 // again (of fields, sources, datasets) are written once in a block: 0 and the text
-// the first time, then the number of that text, from 1. Of a field's text that
-// stands in the record too, only the place is written. It is not compressed; the
-// bus does that.
+// the first time, then the number of that text, from 1. An event begins with its
+// times and names; then come its record and fields, by the number of a layout (see
+// layout), or 0 and both without one: then of a field's text that stands in the
+// record too, only the place is written. It is not compressed; the bus does that.
 func (b *Block) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, blockVersion)
 	dst = appendText(dst, b.ID)
@@ -56,18 +57,28 @@ func (b *Block) AppendBinary(dst []byte) ([]byte, error) {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(b.Events)))
 	names := blockNames{known: map[string]uint64{}}
+	var known layouts
 	for i := range b.Events {
-		dst = appendBlockEvent(dst, &b.Events[i], &names)
+		dst = appendBlockEvent(dst, &b.Events[i], &names, &known)
 	}
 	return dst, nil
 }
 
-func appendBlockEvent(dst []byte, e *Event, names *blockNames) []byte {
+func appendBlockEvent(dst []byte, e *Event, names *blockNames, known *layouts) []byte {
 	dst = append(dst, e.ID[:]...)
 	dst = appendTime(dst, e.Time)
 	dst = appendTime(dst, e.Received)
 	for _, s := range [...]string{e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill} {
 		dst = names.append(dst, s)
+	}
+	number, isNew := known.of(e)
+	dst = binary.AppendUvarint(dst, uint64(number))
+	if number > 0 {
+		l := &known.list[number-1]
+		if isNew {
+			dst = l.append(dst, names)
+		}
+		return l.appendEvent(dst, e)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Raw)))
 	dst = append(dst, e.Raw...)
@@ -178,7 +189,7 @@ func (b *Block) UnmarshalBinary(data []byte) error {
 			break
 		}
 		if v > 2 {
-			b.Events = append(b.Events, r.event())
+			b.Events = append(b.Events, r.event(v > 3))
 		} else {
 			b.Events = append(b.Events, r.event2())
 		}
@@ -189,10 +200,23 @@ func (b *Block) UnmarshalBinary(data []byte) error {
 	return r.err
 }
 
-func (r *blockReader) event() (e Event) {
+func (r *blockReader) event(layouts bool) (e Event) {
 	copy(e.ID[:], r.take(16))
 	e.Time, e.Received = r.time(), r.time()
 	e.Source, e.Asset, e.Dataset, e.Trouble, e.Drill = r.name(), r.name(), r.name(), r.name(), r.name()
+	if layouts {
+		switch n := r.uvarint(); {
+		case n == uint64(len(r.layouts))+1 && n <= maxLayouts:
+			r.layouts = append(r.layouts, r.layout())
+			fallthrough
+		case n > 0 && n <= uint64(len(r.layouts)):
+			r.laidEvent(&e, &r.layouts[n-1])
+			return e
+		case n > 0:
+			r.fail("a layout that was not said")
+			return e
+		}
+	}
 	raw := r.text()
 	e.Raw = unsafe.Slice(unsafe.StringData(raw), len(raw)) //nolint:gosec // nobody writes to a record
 	fields := r.count(3)
@@ -256,9 +280,11 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 type blockReader struct {
-	s     string
-	names []string
-	err   error
+	s       string
+	names   []string
+	layouts []layout
+	laid    int // bytes of the records read by layouts
+	err     error
 }
 
 func (r *blockReader) fail(what string) {

@@ -64,18 +64,20 @@ func TestBlock(t *testing.T) {
 	}
 }
 
-// TestBlockOfBefore reads what version 2 wrote.
+// TestBlockOfBefore reads what versions 2 and 3 wrote.
 func TestBlockOfBefore(t *testing.T) {
-	data, err := hex.DecodeString(blockOfVersion2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got holdfast.Block
-	if err := got.UnmarshalBinary(data); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(sample(1), &got); diff != "" {
-		t.Error(diff)
+	for _, before := range []string{blockOfVersion2, blockOfVersion3} {
+		data, err := hex.DecodeString(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got holdfast.Block
+		if err := got.UnmarshalBinary(data); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(sample(1), &got); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
@@ -85,11 +87,13 @@ func FuzzBlock(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
-	old, err := hex.DecodeString(blockOfVersion2)
-	if err != nil {
-		f.Fatal(err)
+	for _, before := range []string{blockOfVersion2, blockOfVersion3} {
+		old, err := hex.DecodeString(before)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(old)
 	}
-	f.Add(old)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var b holdfast.Block
 		if err := b.UnmarshalBinary(data); err != nil {
@@ -107,6 +111,51 @@ func FuzzBlock(f *testing.F) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(b, c); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// FuzzLaid writes and reads events of one kind whose texts stand in their records
+// in all the ways there are: as they are, escaped, twice, out of turn, changed.
+func FuzzLaid(f *testing.F) {
+	f.Add(`{"a":"`, `C:\Users\x`, `","b":`, "17", `,"c":"","d":null}`, "say \"hi\"", byte(0))
+	f.Add(`a=`, "1", ` b=`, "1", ` c=`, "", byte(7))
+	f.Add("", "", "", "", "", "", byte(255))
+	f.Fuzz(func(t *testing.T, gap1, text1, gap2, text2, gap3, text3 string, how byte) {
+		write := func(s string, bit int) string {
+			if how>>bit&1 == 0 {
+				return s
+			}
+			return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
+		}
+		want := holdfast.Block{ID: "b", Made: time.Unix(0, 0).UTC(), Counts: []holdfast.Count{}}
+		add := func(gap1, text1, gap2, text2, gap3, text3 string) {
+			raw := gap1 + write(text1, 0) + gap2 + write(text2, 1) + gap3 + write(text3, 2) + gap1
+			if how>>3&1 == 1 {
+				text1, text3 = text3, text1
+			}
+			if how>>4&1 == 1 {
+				text2 += gap2
+			}
+			want.Events = append(want.Events, holdfast.Event{
+				Time: time.Unix(0, 0).UTC(), Received: time.Unix(0, 0).UTC(), Raw: []byte(raw),
+				Fields: []holdfast.Field{{Name: gap1, Text: text1}, {Name: "b", Text: text2, Kind: holdfast.Number}, {Name: "c", Text: text3}, {Name: "d", Kind: holdfast.Null}},
+			})
+		}
+		add(gap1, text1, gap2, text2, gap3, text3)
+		add(gap1, text2, gap2, text3, gap3, text1)
+		add(gap1, text1, gap3, text2, gap2, "")
+		add(gap1, text1+"7", gap2, text2+"8", gap3, text3)
+		data, err := want.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got holdfast.Block
+		if err := got.UnmarshalBinary(data); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -147,3 +196,11 @@ const blockOfVersion2 = "" +
 	"2c2255736572223a22757365722d30222c22496d616765223a22433a5c5c57696e646f77735c5c302e657865222c22486173686573223a22534841313d6162313261623132616231326162" +
 	"3132616231326162313261623132616231326162313261623132222c22456d707479223a22227d00000000000000000000000000000000ffdb8ff9ce030080ecaecb4dff93ebdc03000000" +
 	"036375740564726c2d310000"
+
+// blockOfVersion3 is sample(1) as version 3 wrote it.
+const blockOfVersion3 = "" +
+	"0305626c6b2d3188e0ccae0d7b0106687474703a6180d2ccae0d000902010205e27d678bc54ed3fd4b18bc7b6059e488e0ccae0d7b88e0ccae0d7b0006687474703a6101000e77696e646f" +
+	"77732e7379736d6f6e01017e7b224576656e744944223a302c2255736572223a22757365722d30222c22496d616765223a22433a5c5c57696e646f77735c5c302e657865222c2248617368" +
+	"6573223a22534841313d61623132616231326162313261623132616231326162313261623132616231326162313261623132222c22456d707479223a22227d0700074576656e7449440101" +
+	"300004557365728015060005496d6167650010433a5c57696e646f77735c302e657865000648617368657380442d0005456d70747900000004476f6e6503000100076e6f206e616d650000" +
+	"0000000000000000000000000000ffdb8ff9ce030080ecaecb4dff93ebdc030101010003637574000564726c2d310000"

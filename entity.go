@@ -167,8 +167,10 @@ func sha256In(text string) string {
 	if !strings.Contains(text, "=") {
 		return text
 	}
-	for one := range strings.SplitSeq(text, ",") {
-		if kind, hash, ok := strings.Cut(strings.TrimSpace(one), "="); ok && strings.EqualFold(kind, "SHA256") {
+	for more := true; more; {
+		var one string
+		one, text, more = strings.Cut(text, ",")
+		if kind, hash, ok := strings.Cut(strings.TrimSpace(one), "="); ok && len(kind) == len("SHA256") && strings.EqualFold(kind, "SHA256") {
 			return hash
 		}
 	}

@@ -21,6 +21,9 @@ type Record struct {
 	// and offset; a journal cursor; a batch id and index). Source, Position and
 	// content make the event's id.
 	Position string
+	// Once says that the way in made the position up for this record, and no other
+	// ever has it: then it says all that the content could.
+	Once bool
 	// Asset is the id of the host that the record is about, where the input
 	// knows it; the parser may find a better one in the content.
 	Asset string
@@ -37,25 +40,31 @@ type Record struct {
 }
 
 // EventID identifies an event: the first 16 bytes of a SHA-256 over source,
-// position and content, so the same line read twice is the same event.
+// position and content, so the same line read twice is the same event. A record
+// whose position comes once (Record.Once) is told from all others without its
+// content.
 type EventID [16]byte
 
 // NewEventID derives the id of a record. Index tells apart the events that one
 // record holds.
 func NewEventID(source, position string, raw []byte, index int) EventID {
-	h := sha256.New()
-	var n [8]byte
-	for _, s := range []string{source, position} {
-		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-		h.Write(n[:])
-		h.Write([]byte(s))
+	var room [256]byte
+	head := room[:0]
+	for _, s := range [...]string{source, position} {
+		head = binary.BigEndian.AppendUint64(head, uint64(len(s)))
+		head = append(head, s...)
 	}
-	binary.BigEndian.PutUint64(n[:], uint64(index))
-	h.Write(n[:])
-	h.Write(raw)
-	var id EventID
-	copy(id[:], h.Sum(nil))
-	return id
+	head = binary.BigEndian.AppendUint64(head, uint64(index))
+	var sum [sha256.Size]byte
+	if len(raw) == 0 {
+		sum = sha256.Sum256(head)
+	} else {
+		h := sha256.New()
+		h.Write(head)
+		h.Write(raw)
+		h.Sum(sum[:0])
+	}
+	return EventID(sum[:16])
 }
 
 func (id EventID) String() string { return hex.EncodeToString(id[:]) }

@@ -38,9 +38,13 @@ func (in *Ingest) batches(records []holdfast.Record) []batch {
 	var out []batch
 	b := batch{events: make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents))}
 	var several []holdfast.Event
+	var mem *slab
+	if len(records) >= slabLeast {
+		mem = &slab{}
+	}
 	for i := range records {
 		one := several[:0]
-		if one = in.events(one, &records[i]); len(one) > 1 {
+		if one = in.events(one, &records[i], mem); len(one) > 1 {
 			b.opened = append(b.opened, eventID(&records[i]))
 		}
 		for j := range one {
@@ -74,8 +78,14 @@ func sizeOf(e *holdfast.Event) int {
 // eventID covers the asset too: two hosts may have files of the same name, with
 // the same line at the same place.
 func eventID(r *holdfast.Record) holdfast.EventID {
-	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
-	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, 0)
+	return idOf(r, r.Raw[:min(len(r.Raw), input.MaxRecord)], 0)
+}
+
+func idOf(r *holdfast.Record, raw []byte, index int) holdfast.EventID {
+	if r.Once {
+		raw = nil
+	}
+	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, index)
 }
 
 // blockID is stable for the same events in the same order.
@@ -92,7 +102,7 @@ func blockID(parts []batch) string {
 // events appends the events of a record, mostly one. It never fails: what cannot
 // be parsed is a dead letter. Of a record that holds several, each is kept with
 // the part of the record that is its own, and has an id of its own.
-func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Event {
+func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record, mem *slab) []holdfast.Event {
 	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
 	e := holdfast.Event{Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
 	var trouble []string
@@ -105,12 +115,12 @@ func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Ev
 	if (r.Truncated || len(raw) < len(r.Raw)) && r.Part == 0 {
 		trouble = append(trouble, fmt.Sprintf("cut at %d bytes", len(raw)))
 	}
-	p, by, err := in.parseWhole(r, raw, e.Received)
+	p, by, err := in.parseWhole(r, raw, e.Received, mem)
 	if err == nil && len(p.Parts) > 0 {
 		for i := range p.Parts {
 			one, part := e, &p.Parts[i]
 			one.Raw = part.Raw
-			one.ID = holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, part.Raw, i)
+			one.ID = idOf(r, part.Raw, i)
 			var err error
 			if part.Err != nil {
 				err = &deadError{by, part.Err.Error()}
@@ -125,10 +135,12 @@ func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record) []holdfast.Ev
 
 // finish fills an event with what was found in its record.
 func (in *Ingest) finish(e holdfast.Event, r *holdfast.Record, p parser.Parsed, err error, trouble []string) holdfast.Event {
-	var dead *deadError
-	if errors.As(err, &dead) {
-		trouble = append(trouble, dead.why)
-		p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
+	if err != nil {
+		var dead *deadError
+		if errors.As(err, &dead) {
+			trouble = append(trouble, dead.why)
+			p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
+		}
 	}
 	if p.Trouble != "" {
 		trouble = append(trouble, p.Trouble)
@@ -162,11 +174,25 @@ func deadFields(r *holdfast.Record, dead *deadError) []holdfast.Field {
 
 // parseWhole parses a record. A further piece of one that was cut is a dead
 // letter whatever it says: whoever wrote the line chose where the piece begins.
-func (in *Ingest) parseWhole(r *holdfast.Record, raw []byte, received time.Time) (p parser.Parsed, by string, err error) {
+// Its fields may lie in mem, if that is set.
+func (in *Ingest) parseWhole(r *holdfast.Record, raw []byte, received time.Time, mem *slab) (p parser.Parsed, by string, err error) {
 	if r.Part > 0 {
 		return p, "", &deadError{why: fmt.Sprintf("piece %d of a record longer than %d bytes", r.Part+1, input.MaxRecord)}
 	}
-	return in.parse(raw, parser.Hint{Received: received, Dataset: r.Dataset, Source: r.Source})
+	hint := parser.Hint{Received: received, Dataset: r.Dataset, Source: r.Source}
+	if mem == nil {
+		return in.parse(raw, hint)
+	}
+	hint.Into = mem.memory(len(raw))
+	p, by, err = in.parse(raw, hint)
+	switch {
+	case err != nil:
+	case len(p.Parts) > 0:
+		*mem = slab{} // whatever lies there stays
+	default:
+		p.Fields = mem.keep(p.Fields)
+	}
+	return p, by, err
 }
 
 // setTime takes the source's clock if it can be believed, and keeps it as a

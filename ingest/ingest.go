@@ -285,7 +285,11 @@ func (in *Ingest) publish(ctx context.Context, id string, parts []batch) (uint64
 	b := &holdfast.Block{ID: id, Made: now}
 	counts := newTally()
 	for _, p := range parts {
-		b.Events = append(b.Events, p.events...)
+		if len(parts) == 1 {
+			b.Events = p.events
+		} else {
+			b.Events = append(b.Events, p.events...)
+		}
 		in.refused.forget(p.opened) // from here on they are known by their events
 	}
 	for i := range b.Events {

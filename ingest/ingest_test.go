@@ -219,6 +219,31 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// TestOnce: what a record holds is part of its event's id, unless its position
+// says enough.
+func TestOnce(t *testing.T) {
+	id := func(raw, position string, once bool) holdfast.EventID {
+		b := &bus{}
+		in, _ := open(t, b)
+		r := holdfast.Record{Source: "s", Position: position, Once: once, Received: now, Raw: []byte(raw)}
+		if err := in.Put(t.Context(), []holdfast.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		_, events := b.ledger()
+		for id := range events {
+			return id
+		}
+		return holdfast.EventID{}
+	}
+	const one, other = "at 2026-11-23T02:00:00Z anna", "at 2026-11-23T02:00:00Z paul"
+	if id(one, "1", false) == id(other, "1", false) || id(one, "1", false) != id(one, "1", false) {
+		t.Error("the content is not in the id")
+	}
+	if id(one, "1", true) != id(other, "1", true) || id(one, "1", true) == id(one, "2", true) {
+		t.Error("the position alone should be in the id")
+	}
+}
+
 // TestPlaces adds what is known of addresses behind the source's own fields,
 // once for each end, and leaves a name alone that the source uses itself.
 func TestPlaces(t *testing.T) {

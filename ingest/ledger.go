@@ -11,26 +11,33 @@ import (
 )
 
 // tally counts one block by source and hour.
-type tally struct{ by map[place]*holdfast.Count }
+type tally struct {
+	by   map[place]*holdfast.Count
+	last *holdfast.Count // which mostly is the next one's too
+}
 
 type place struct {
 	source string
 	hour   time.Time
 }
 
-func newTally() tally { return tally{map[place]*holdfast.Count{}} }
+func newTally() *tally { return &tally{by: map[place]*holdfast.Count{}} }
 
-func (t tally) of(source string, at time.Time) *holdfast.Count {
+func (t *tally) of(source string, at time.Time) *holdfast.Count {
+	if c := t.last; c != nil && c.Source == source && !at.Before(c.Hour) && at.Sub(c.Hour) < time.Hour {
+		return c
+	}
 	key := place{source, holdfast.Hour(at)}
 	c := t.by[key]
 	if c == nil {
 		c = &holdfast.Count{Source: source, Hour: key.hour}
 		t.by[key] = c
 	}
+	t.last = c
 	return c
 }
 
-func (t tally) event(e *holdfast.Event) {
+func (t *tally) event(e *holdfast.Event) {
 	c := t.of(e.Source, e.Received)
 	c.Received++
 	if e.Dataset == DeadLetter {
@@ -38,13 +45,13 @@ func (t tally) event(e *holdfast.Event) {
 	}
 }
 
-func (t tally) rejected(source string, n uint64, now time.Time) {
+func (t *tally) rejected(source string, n uint64, now time.Time) {
 	c := t.of(source, now)
 	c.Received += n
 	c.Rejected += n
 }
 
-func (t tally) list() []holdfast.Count {
+func (t *tally) list() []holdfast.Count {
 	out := make([]holdfast.Count, 0, len(t.by))
 	for _, c := range t.by {
 		out = append(out, *c)

@@ -14,12 +14,31 @@ import (
 // lists repeat their name. It keeps the names of fields for the next object and
 // serves one goroutine.
 type Flat struct {
+	// Top says that Members are wanted.
+	Top bool
+	// Members are those of the object read last, not of objects in it, until the
+	// next is read.
+	Members []Member
+
 	json   jsonscan.Scanner
-	names  map[string]string
+	names  map[string]*flatName
+	last   *flatName // the name of the field before
 	key    []byte
 	own    Memory
 	fields []holdfast.Field
 	text   []byte
+}
+
+// Member is a member of an object, and where its value stands.
+type Member struct {
+	Key      []byte
+	From, To int
+}
+
+// flatName is a field's name, and the one that stood behind it last time.
+type flatName struct {
+	text  string
+	after *flatName
 }
 
 // maxNames bounds how many names of fields a reader keeps.
@@ -38,7 +57,8 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	}
 	// The texts must not move while fields point to them: an object's are never
 	// longer than the object.
-	f.fields, f.text, f.key = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0]
+	f.fields, f.text, f.key, f.last = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0], nil
+	f.Members = f.Members[:0]
 	f.object(0)
 	if !s.End() && s.Err() == nil {
 		s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
@@ -59,17 +79,26 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	return out, nil
 }
 
-// Name returns a name as one string that is the same each time.
-func (f *Flat) Name(key []byte) string {
-	if n, ok := f.names[string(key)]; ok {
-		return n
+// name returns a name as one string that is the same each time. Fields mostly
+// come in the order in which they came last time.
+func (f *Flat) name(key []byte) string {
+	if f.last != nil && f.last.after != nil && f.last.after.text == string(key) {
+		f.last = f.last.after
+		return f.last.text
 	}
-	if f.names == nil || len(f.names) >= maxNames {
-		f.names = map[string]string{}
+	n := f.names[string(key)]
+	if n == nil {
+		if f.names == nil || len(f.names) >= maxNames {
+			f.names, f.last = map[string]*flatName{}, nil
+		}
+		n = &flatName{text: string(key)}
+		f.names[n.text] = n
 	}
-	n := string(key)
-	f.names[n] = n
-	return n
+	if f.last != nil {
+		f.last.after = n
+	}
+	f.last = n
+	return n.text
 }
 
 func (f *Flat) object(depth int) {
@@ -90,7 +119,12 @@ func (f *Flat) object(depth int) {
 			f.key = append(f.key, '.')
 		}
 		f.key = append(f.key, k...)
+		s.Next()
+		from := s.At()
 		f.value(depth + 1)
+		if f.Top && depth == 0 {
+			f.Members = append(f.Members, Member{k, from, s.At()})
+		}
 		f.key = f.key[:at]
 	}
 }
@@ -138,7 +172,7 @@ func (f *Flat) begin(kind holdfast.Kind) int {
 	case len(f.key) == 0:
 		f.json.Fail(errors.New("a field without a name"))
 	default:
-		f.fields = append(f.fields, holdfast.Field{Name: f.Name(f.key), Kind: kind})
+		f.fields = append(f.fields, holdfast.Field{Name: f.name(f.key), Kind: kind})
 	}
 	return len(f.text)
 }

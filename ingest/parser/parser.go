@@ -99,7 +99,8 @@ type Hint struct {
 	Dataset  string    // as the user configured the input, or ""
 	Source   string
 	// Into, if set, is memory that a parser may put the fields into, instead of
-	// allocating. They are valid until it is used again.
+	// allocating: from its beginning, with as much room as there is. They are valid
+	// until it is used again.
 	Into *Memory
 }
 

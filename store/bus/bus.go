@@ -187,7 +187,9 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	if len(packed) > maxBlock {
 		return 0, false, fmt.Errorf("a block of %d bytes packed: %w", len(packed), holdfast.ErrTooLarge)
 	}
-	b.recent.put(packed, block, len(mem.plain))
+	size := sizeOf(block)
+	b.recent.wait(ctx, size)
+	b.recent.put(packed, block, size)
 	in := b.current()
 	if in.server == nil {
 		return in.publish(ctx, block.ID, packed)

@@ -1,16 +1,21 @@
 package bus
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"time"
+	"unsafe"
 
 	"holdfast"
 )
 
 const (
-	// maxRecent bounds the unpacked size of the blocks that are kept for readers.
-	maxRecent = 48 << 20
+	// maxRecent bounds the memory of the blocks that are kept for readers.
+	maxRecent = 96 << 20
+	// pace is how long a block waits for readers that lag by all that is kept. What
+	// they have to unpack costs them more than they would lag by then.
+	pace = 50 * time.Millisecond
 	// stale is when a block is given up that not every reader came for: it may have
 	// gone to the bus under another number, or not at all.
 	stale = 30 * time.Second
@@ -26,6 +31,7 @@ type recent struct {
 	seed maphash.Seed
 
 	mu      sync.Mutex
+	gone    chan struct{} // closed when a block goes; nil if nobody waits for that
 	readers int
 	size    int
 	blocks  map[uint64]*kept
@@ -51,6 +57,49 @@ func (r *recent) reading() (end func()) {
 		defer r.mu.Unlock()
 		r.readers--
 	}
+}
+
+// wait waits a moment where there is no room for a block of so many bytes, so that
+// who sends is slowed to what readers can do, as long as they do anything.
+func (r *recent) wait(ctx context.Context, size int) {
+	t := time.NewTimer(pace)
+	defer t.Stop()
+	for {
+		room := r.full(size)
+		if room == nil {
+			return
+		}
+		select {
+		case <-room:
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// full returns what is closed when a block goes, if there is no room, or nil.
+func (r *recent) full(size int) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.readers == 0 || r.size == 0 || r.size+size <= maxRecent {
+		return nil
+	}
+	if r.gone == nil {
+		r.gone = make(chan struct{})
+	}
+	return r.gone
+}
+
+// sizeOf is about how much memory a block takes.
+func sizeOf(b *holdfast.Block) int {
+	n := len(b.Events) * int(unsafe.Sizeof(holdfast.Event{}))
+	for i := range b.Events {
+		e := &b.Events[i]
+		n += 2*len(e.Raw) + len(e.Fields)*int(unsafe.Sizeof(holdfast.Field{}))
+	}
+	return n
 }
 
 // put keeps a block of so many bytes that is about to be published.
@@ -90,6 +139,10 @@ func (r *recent) drop(key uint64) {
 	if k := r.blocks[key]; k != nil {
 		r.size -= k.size
 		delete(r.blocks, key)
+		if r.gone != nil {
+			close(r.gone)
+			r.gone = nil
+		}
 	}
 	for len(r.order) > 0 && r.blocks[r.order[0]] == nil {
 		r.order = r.order[1:]

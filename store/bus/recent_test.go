@@ -86,3 +86,29 @@ func TestRecentIsBounded(t *testing.T) {
 		t.Error("what nobody came for is still kept")
 	}
 }
+
+// TestSlowReaderPaces: where readers lag by all that is kept, a block waits for
+// them, but for a moment only; where nobody reads, it does not.
+func TestSlowReaderPaces(t *testing.T) {
+	r := newRecent()
+	r.wait(t.Context(), 2*maxRecent)
+	if r.full(2*maxRecent) != nil {
+		t.Error("it waits for nobody")
+	}
+	defer r.reading()()
+	r.put([]byte("a"), block("a", 1), maxRecent)
+	if r.full(1) == nil {
+		t.Fatal("there is room beyond the bound")
+	}
+	r.wait(t.Context(), 1) // ends although nobody comes
+	room := r.full(1)
+	r.take([]byte("a"))
+	select {
+	case <-room:
+	default:
+		t.Error("a block went, and nobody was told")
+	}
+	if r.full(1) != nil {
+		t.Error("there is no room where nothing is kept")
+	}
+}

@@ -182,11 +182,11 @@ func (t *taking) record(ctx context.Context, at, part int, raw []byte, more bool
 		}
 	}
 	r := holdfast.Record{
-		Source: t.source, Position: t.key + ":" + strconv.Itoa(at), Dataset: datasetOf(it.index),
+		Source: t.source, Position: t.key + ":" + strconv.Itoa(at), Once: true, Dataset: datasetOf(it.index),
 		Received: t.gate.Clock.Now(), Raw: raw, Truncated: more, Part: part,
 	}
 	if it.id != "" { // sent again it is the same event
-		r.Position = "id:" + it.index + "/" + it.id
+		r.Position, r.Once = "id:"+it.index+"/"+it.id, false
 	}
 	if part > 0 {
 		r.Position += ":" + strconv.Itoa(part)

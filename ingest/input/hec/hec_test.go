@@ -80,6 +80,20 @@ func TestRaw(t *testing.T) {
 	}
 }
 
+// TestRawLong: the last piece of a long line may be nothing but the line's end;
+// the next line stands elsewhere all the same.
+func TestRawLong(t *testing.T) {
+	s := &sink.Sink{}
+	code, said := ask(t, hec.Handler(s.Gate()), "POST", "/services/collector/raw", []byte(strings.Repeat("a", input.MaxRecord)+"\r\nnext\n"))
+	if code != 200 {
+		t.Errorf("%d %s", code, said)
+	}
+	r := s.Records()
+	if len(r) != 2 || r[0].Position == r[1].Position || !r[0].Once || !r[1].Once {
+		t.Errorf("%d records, the last at %s", len(r), r[len(r)-1].Position)
+	}
+}
+
 // TestAcks: an id is true only if its request is durable, to the one who was
 // given it, and also after a restart.
 func TestAcks(t *testing.T) {

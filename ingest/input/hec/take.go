@@ -121,7 +121,7 @@ func (t *taking) add(ctx context.Context, raw []byte, part int, more bool, datas
 		dataset = ""
 	}
 	return t.batch.Add(ctx, holdfast.Record{
-		Source: t.source, Position: position, Dataset: dataset, Received: t.gate.Clock.Now(), Raw: raw, Truncated: more, Part: part,
+		Source: t.source, Position: position, Once: true, Dataset: dataset, Received: t.gate.Clock.Now(), Raw: raw, Truncated: more, Part: part,
 	})
 }
 
@@ -151,9 +151,9 @@ func (t *taking) lines(ctx context.Context, body io.Reader, query url.Values) er
 			if aerr := t.add(ctx, raw, part, more, dataset); aerr != nil {
 				return aerr
 			}
-			if !more {
-				t.count++
-			}
+		}
+		if !more && (len(bytes.TrimSpace(raw)) > 0 || part > 0) {
+			t.count++
 		}
 		switch {
 		case err != nil:

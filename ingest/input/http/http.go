@@ -110,7 +110,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 			t.answer.Accepted += n
 		}
 	}
-	if t.key, err = h.key(r); err != nil {
+	if t.key, t.once, err = h.key(r); err != nil {
 		problem(w, http.StatusBadRequest, err.Error(), nil)
 		return
 	}
@@ -126,16 +126,16 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // key returns what makes the positions of this request: the sender's
 // Idempotency-Key, so that the same request gives the same events, or one of
-// ours.
-func (h *handler) key(r *http.Request) (string, error) {
-	key := r.Header.Get("Idempotency-Key")
+// ours, which comes once.
+func (h *handler) key(r *http.Request) (key string, once bool, err error) {
+	key = r.Header.Get("Idempotency-Key")
 	if len(key) > 200 {
-		return "", errors.New("an Idempotency-Key has at most 200 bytes")
+		return "", false, errors.New("an Idempotency-Key has at most 200 bytes")
 	}
 	if key != "" {
-		return "key:" + key, nil
+		return "key:" + key, false, nil
 	}
-	return h.gate.Key(), nil
+	return h.gate.Key(), true, nil
 }
 
 func kind(r *http.Request) string {
@@ -152,6 +152,7 @@ type taking struct {
 	source  string
 	dataset string
 	key     string
+	once    bool
 	json    bool
 	answer  Answer
 }
@@ -183,7 +184,7 @@ func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) e
 		position += ":" + strconv.Itoa(part)
 	}
 	return t.batch.Add(ctx, holdfast.Record{
-		Source: t.source, Position: position, Dataset: t.dataset,
+		Source: t.source, Position: position, Once: t.once, Dataset: t.dataset,
 		Received: t.clock.Now(), Raw: raw, Truncated: more, Part: part,
 	})
 }

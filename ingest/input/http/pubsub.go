@@ -47,6 +47,6 @@ func (t *taking) pushed(ctx context.Context, r *bufio.Reader) (rest io.Reader, e
 		v.Del("deliveryAttempt")
 		raw = v.MarshalTo(nil)
 	}
-	t.key = "pubsub:" + subscription + ":" + id
+	t.key, t.once = "pubsub:"+subscription+":"+id, false
 	return nil, t.line(ctx, 1, 0, raw, false)
 }

@@ -149,7 +149,7 @@ func (t *taking) record(ctx context.Context, head []byte, r *logs.LogRecord) err
 			position += ":" + strconv.Itoa(part)
 		}
 		err := t.batch.Add(ctx, holdfast.Record{
-			Source: t.source, Position: position, Received: t.h.gate.Clock.Now(), Raw: raw, Truncated: more, Part: part,
+			Source: t.source, Position: position, Once: true, Received: t.h.gate.Clock.Now(), Raw: raw, Truncated: more, Part: part,
 		})
 		if err != nil || !more {
 			return err

@@ -42,6 +42,7 @@ func kinds() []kind {
 func Parser() parser.Parser {
 	all := kinds()
 	pool := new(fastjson.ParserPool)
+	trails := newTrails()
 	return parser.Parser{
 		Name:  "cloud",
 		Title: "Cloud audit logs",
@@ -59,7 +60,10 @@ func Parser() parser.Parser {
 			"https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/",
 		},
 		Datasets: Datasets(),
-		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
+		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
+			if p, ok := trails.read(raw, hint.Into); ok {
+				return p, nil
+			}
 			p := pool.Get()
 			defer pool.Put(p)
 			return parse(all, p, raw)

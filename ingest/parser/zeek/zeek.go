@@ -61,7 +61,7 @@ func (r *reader) object(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		switch {
 		case f.Kind == holdfast.Null:
 			continue
-		case times[f.Name]:
+		case isTime(f.Name):
 			f = clock(f)
 		case f.Kind == holdfast.Number:
 			f.Text = number(f.Text)
@@ -159,6 +159,19 @@ func ofFile(source string) string {
 var times = set("ts", "_write_ts", "certificate.not_valid_before", "certificate.not_valid_after",
 	"thisUpdate", "nextUpdate", "revoketime", "from", "till", "times.modified", "times.accessed", "times.created",
 	"times.changed", "ref_time", "org_time", "rec_time", "xmt_time", "network_time", "first_seen", "last_seen")
+
+// timeLike has a bit for each length and last character of the names in times.
+var timeLike = func() (bits [64]uint64) {
+	for name := range times {
+		bits[len(name)&63] |= 1 << (name[len(name)-1] & 63)
+	}
+	return bits
+}()
+
+// isTime reports whether a field is one of times. It is asked about every field.
+func isTime(name string) bool {
+	return name != "" && timeLike[len(name)&63]&(1<<(name[len(name)-1]&63)) != 0 && times[name]
+}
 
 // numbers are counts that some writers of JSON put into quotes.
 var numbers = set("id.orig_p", "id.resp_p")
@@ -410,7 +423,7 @@ func one(name, kind, value string) holdfast.Field {
 			f.Text, f.Kind = n, holdfast.Number
 		}
 	default:
-		if times[name] {
+		if isTime(name) {
 			return clock(f)
 		}
 	}

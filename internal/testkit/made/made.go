@@ -98,10 +98,11 @@ func (m *Maker) guid() {
 	m.buf = append(m.buf, '}')
 }
 
-// head begins a Sysmon event.
+// head begins a Sysmon event, as shippers send it that leave out what every event
+// says again: the name space, the provider's GUID, keywords and the time twice.
 func (m *Maker) head(id int) {
-	m.add(`{"Event":{"#attributes":{"xmlns":"http://schemas.microsoft.com/win/2004/08/events/event"},"System":{"Provider":{"#attributes":{"Name":"Microsoft-Windows-Sysmon","Guid":"5770385F-C22A-43E0-BF4C-06F5698FFBD9"}},"EventID":%d,"Version":5,"Level":4,"Task":%d,"Opcode":0,"Keywords":"0x8000000000000000","TimeCreated":{"#attributes":{"SystemTime":"%s"}},"EventRecordID":%d,"Correlation":null,"Execution":{"#attributes":{"ProcessID":%d,"ThreadID":%d}},"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws-%03d.corp.example","Security":{"#attributes":{"UserID":"S-1-5-18"}}},"EventData":{"RuleName":"-","UtcTime":"%s",`,
-		id, id, m.at.UTC().Format("2006-01-02T15:04:05.000000Z"), 1_000_000+m.n, 2000+m.random.IntN(200), 3000+m.random.IntN(900), m.random.IntN(400), m.at.UTC().Format("2006-01-02 15:04:05.000"))
+	m.add(`{"Event":{"System":{"Provider":{"#attributes":{"Name":"Microsoft-Windows-Sysmon"}},"EventID":%d,"Level":4,"Task":%d,"TimeCreated":{"#attributes":{"SystemTime":"%s"}},"EventRecordID":%d,"Execution":{"#attributes":{"ProcessID":%d,"ThreadID":%d}},"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws-%03d.corp.example"},"EventData":{`,
+		id, id, m.at.UTC().Format("2006-01-02T15:04:05.000000Z"), 1_000_000+m.n, 2000+m.random.IntN(200), 3000+m.random.IntN(900), m.random.IntN(400))
 }
 
 func (m *Maker) guidOf(name string) {
@@ -117,11 +118,10 @@ func (m *Maker) process() {
 	if m.random.IntN(rarely) == 0 {
 		what = oneOf(m.random, odd)
 	}
-	m.add(`"ProcessId":%d,"Image":"%s","FileVersion":"10.0.%d.1","Company":"Vendor","OriginalFileName":"%s","CommandLine":"`, m.random.IntN(65000), what.image, m.random.IntN(20000), what.image[strings.LastIndexByte(what.image, '\\')+1:])
+	m.add(`"ProcessId":%d,"Image":"%s","OriginalFileName":"%s","CommandLine":"`, m.random.IntN(65000), what.image, what.image[strings.LastIndexByte(what.image, '\\')+1:])
 	m.add("%s", strings.Replace(what.line, "#", fmt.Sprintf("%x", m.random.Uint64()), 1))
 	m.add(`","CurrentDirectory":"C:\\Users\\u%d\\","User":"%s",`, m.random.IntN(900), pick(m.random, people))
-	m.guidOf("LogonGuid")
-	m.add(`"LogonId":"0x%x","TerminalSessionId":%d,"IntegrityLevel":"Medium","Hashes":"SHA256=`, m.random.Uint32(), m.random.IntN(4))
+	m.add(`"LogonId":"0x%x","IntegrityLevel":"Medium","Hashes":"SHA256=`, m.random.Uint32())
 	m.hex(64)
 	m.add(`",`)
 	m.guidOf("ParentProcessGuid")

@@ -27,7 +27,7 @@ const (
 // starts are what is started, the most frequent first.
 var starts = []start{
 	{chrome, chrome, `\"` + chrome + `\" --type=renderer --field-trial-handle=#`},
-	{edge, edge, `\"` + edge + `\" --type=utility --mojo-platform-channel-handle=#`},
+	{edge, edge, `\"` + edge + `\" --type=utility --field-trial=#`},
 	{manager, host, system + `svchost.exe -k netsvcs -p -s Schedule`},
 	{host, system + `RuntimeBroker.exe`, system + `RuntimeBroker.exe -Embedding`},
 	{host, system + `taskhostw.exe`, `taskhostw.exe -ctx #`},

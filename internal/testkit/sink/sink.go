@@ -25,16 +25,30 @@ type Sink struct {
 	mu      sync.Mutex
 	records []holdfast.Record
 	refused []holdfast.Record
+	once    map[string]bool // the positions that no other record may have
 	refuse  error
 	room    int
 }
 
-// Put takes records, or refuses them.
+// Put takes records, or refuses them. A second record at a position that was said
+// to come once is a fault of the way in, and not to be missed.
 func (s *Sink) Put(_ context.Context, r []holdfast.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse != nil && len(s.records) >= s.room {
 		return s.refuse
+	}
+	if s.once == nil {
+		s.once = map[string]bool{}
+	}
+	for i := range r {
+		at := r[i].Source + " " + r[i].Position
+		if s.once[at] {
+			panic("two records stand at " + at)
+		}
+		if r[i].Once {
+			s.once[at] = true
+		}
 	}
 	s.records = append(s.records, r...)
 	return nil
