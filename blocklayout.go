@@ -162,7 +162,6 @@ func seek(raw string, at int, text string, empty bool) (from, n int, how byte) {
 		}
 	}
 	if how == escaped { // as in a log that is no JSON
-		look, how = text, asIs
 		if i := strings.Index(raw[at:min(len(raw), at+len(text)+ahead)], text); i >= 0 {
 			return at + i, len(text), asIs
 		}

@@ -40,7 +40,7 @@ func (s *slab) memory(size int) *parser.Memory {
 // appending to them changes nothing else.
 func (s *slab) keep(got []holdfast.Field) []holdfast.Field {
 	if n := len(s.into.Text); n > 0 {
-		if unsafe.SliceData(s.into.Text) == unsafe.SliceData(s.text[len(s.text):cap(s.text)]) {
+		if unsafe.SliceData(s.into.Text) == unsafe.SliceData(s.text[len(s.text):cap(s.text)]) { //nolint:gosec // only compared
 			s.text = s.text[:len(s.text)+n]
 		} else { // it had to grow, and some texts may stand here still
 			s.text = nil
