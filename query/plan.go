@@ -9,7 +9,10 @@ import (
 
 // planner rewrites a plan into one that gives the same rows for less work. It
 // notes what it did.
-type planner struct{ notes []string }
+type planner struct {
+	dialect Dialect
+	notes   []string
+}
 
 func (pl *planner) plan(top *relation) *relation {
 	pl.walk(top, 0)
@@ -18,6 +21,10 @@ func (pl *planner) plan(top *relation) *relation {
 
 func (pl *planner) walk(r *relation, depth int) {
 	if depth > 1000 {
+		return
+	}
+	if r.op == "group" && pl.count(r) {
+		pl.note("events are counted from the counts that the store keeps of whole segments")
 		return
 	}
 	for _, in := range r.in {
