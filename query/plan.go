@@ -41,6 +41,10 @@ func (pl *planner) walk(r *relation, depth int) {
 		r.cond = cond
 		pl.note("the fields of an event are searched as text before one of them is taken out")
 	}
+	if cond, n := firmly(r.cond, 0); n > 0 {
+		r.cond = cond
+		pl.note("what has no case is looked for first, before a text is made small")
+	}
 	if pl.split(r) {
 		pl.note("or over several columns is a search of its own for each, put together")
 	}
