@@ -14,11 +14,12 @@ func ClickHouse() Dialect { return clickHouse{} }
 
 type clickHouse struct{}
 
-func (clickHouse) Name() string       { return "clickhouse" }
-func (clickHouse) within() string     { return "" }
-func (clickHouse) kept(string) string { return "" }
-func (clickHouse) places() []string   { return nil }
-func (clickHouse) place(n int) string { return "{p" + strconv.Itoa(n) + ":String}" }
+func (clickHouse) Name() string         { return "clickhouse" }
+func (clickHouse) within() string       { return "" }
+func (clickHouse) kept(string) string   { return "" }
+func (clickHouse) places() []string     { return nil }
+func (clickHouse) counts(string) string { return "" }
+func (clickHouse) place(n int) string   { return "{p" + strconv.Itoa(n) + ":String}" }
 
 func (clickHouse) argument(v any) any {
 	if t, ok := v.(time.Time); ok {

@@ -74,7 +74,7 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 		keys = []sortKey{{at.physical, true}, {id.physical, false}}
 	}
 	top := &relation{op: "limit", in: []*relation{rel}, keys: keys, n: int64(o.MaxRows) + 1}
-	var pl planner
+	pl := planner{dialect: o.Dialect}
 	if !o.Plain {
 		top = pl.plan(top)
 	}

@@ -49,6 +49,8 @@ type Dialect interface {
 	// places are the columns that say where an event lies, nil where a store
 	// cannot fetch one by that.
 	places() []string
+	// counts is the relation that CountsOf names, "" for none.
+	counts(of string) string
 }
 
 // filled puts arguments into a template.
@@ -146,10 +148,11 @@ func (duckDB) shown(kind byte, sql string) string {
 	return sql
 }
 
-func (duckDB) settings() string   { return "" }
-func (duckDB) within() string     { return "" }
-func (duckDB) kept(string) string { return "" }
-func (duckDB) places() []string   { return nil }
+func (duckDB) settings() string     { return "" }
+func (duckDB) within() string       { return "" }
+func (duckDB) kept(string) string   { return "" }
+func (duckDB) places() []string     { return nil }
+func (duckDB) counts(string) string { return "" }
 
 func (duckDB) keys(statement string, limit int, exact bool) string {
 	different := "approx_count_distinct(value)"
@@ -197,9 +200,10 @@ var duckGrouped = map[string]string{
 	"minnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_min($1, $2) ELSE min($1) END, '')",
 	"maxnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_max($1, $2) ELSE max($1) END, '')",
 	"percentile": "quantile_cont($1, #n)", "stdev": "stddev_samp($1)", "variance": "var_samp($1)",
-	"set":  "coalesce(list_sort(list(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
-	"list": "coalesce((list($1#o) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
-	"any":  "any_value($1)", "argmax": "arg_max($1, $2)", "argmin": "arg_min($1, $2)",
+	"set":     "coalesce(list_sort(list(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
+	"list":    "coalesce((list($1#o) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
+	"counted": "coalesce(sum($1), 0)::BIGINT", "countedif": "coalesce(sum($2) FILTER (WHERE $1), 0)::BIGINT",
+	"any": "any_value($1)", "argmax": "arg_max($1, $2)", "argmin": "arg_min($1, $2)",
 }
 
 // timeText is a time as ClickHouse reads it.

@@ -111,6 +111,7 @@ type relation struct {
 	kind   string // of a join
 	pick   []string
 	rows   [][]*scalar
+	counts string // of a scan: what the counts are of that are read instead of the events
 	note   string
 }
 

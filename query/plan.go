@@ -9,7 +9,10 @@ import (
 
 // planner rewrites a plan into one that gives the same rows for less work. It
 // notes what it did.
-type planner struct{ notes []string }
+type planner struct {
+	dialect Dialect
+	notes   []string
+}
 
 func (pl *planner) plan(top *relation) *relation {
 	pl.walk(top, 0)
@@ -18,6 +21,10 @@ func (pl *planner) plan(top *relation) *relation {
 
 func (pl *planner) walk(r *relation, depth int) {
 	if depth > 1000 {
+		return
+	}
+	if r.op == "group" && pl.count(r) {
+		pl.note("events are counted from the counts that the store keeps of whole segments")
 		return
 	}
 	for _, in := range r.in {
@@ -33,6 +40,10 @@ func (pl *planner) walk(r *relation, depth int) {
 	if cond, n := glance(r.cond, 0); n > 0 {
 		r.cond = cond
 		pl.note("the fields of an event are searched as text before one of them is taken out")
+	}
+	if cond, n := firmly(r.cond, 0); n > 0 {
+		r.cond = cond
+		pl.note("what has no case is looked for first, before a text is made small")
 	}
 	if pl.split(r) {
 		pl.note("or over several columns is a search of its own for each, put together")

@@ -126,13 +126,18 @@ func (p *printer) scan(r *relation) string {
 	list := "*"
 	if r.prefix != "" {
 		names := EventColumns()
-		if kept := p.dialect.kept(KeptCommandLine); kept != "" {
+		if r.counts != "" {
+			names = append(strings.Split(r.counts, ", "), Counted)
+		} else if kept := p.dialect.kept(KeptCommandLine); kept != "" {
 			names = append(names, kept)
 		}
 		for i, n := range names {
 			names[i] = p.dialect.quote(n) + " AS " + p.dialect.quote(r.scanColumn(n))
 		}
 		list = strings.Join(names, ", ")
+	}
+	if r.counts != "" {
+		return "SELECT " + list + " FROM " + p.dialect.quote(p.dialect.counts(r.counts))
 	}
 	if within := p.dialect.within(); within != "" {
 		return "SELECT " + list + " FROM " + p.dialect.quote(within)

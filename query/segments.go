@@ -1,5 +1,11 @@
 package query
 
+import (
+	"slices"
+
+	"holdfast"
+)
+
 // Within is the relation of the embedded store that has the events of the range
 // and no others. Which segments lie in the range whole is known from the
 // manifest, so their events' times need not be read.
@@ -25,6 +31,27 @@ type segments struct{ duckDB }
 
 func (segments) within() string   { return Within }
 func (segments) places() []string { return Places() }
+
+// byDataset is what CountsOf takes for dataset and minute.
+const byDataset = "dataset, time"
+
+// counted is what the embedded store keeps counts of: columns whose values come
+// back.
+var counted = []string{
+	"time", byDataset, "dataset", "source", "asset", "trouble", "drill", holdfast.EntityHost, holdfast.EntityUser, holdfast.EntitySource, holdfast.EntityDestination,
+	holdfast.EntityProcess, holdfast.EntityExecutable, holdfast.EntityDomain, holdfast.EntityPrincipal,
+}
+
+// CountsKept is what the embedded store keeps counts of, for CountsOf, where there
+// are few enough of them.
+func CountsKept() []string { return slices.Clone(counted) }
+
+func (segments) counts(of string) string {
+	if slices.Contains(counted, of) {
+		return CountsOf(of)
+	}
+	return ""
+}
 
 func (segments) kept(field string) string {
 	if field == KeptCommandLine {

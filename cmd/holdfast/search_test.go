@@ -116,6 +116,27 @@ func (w *week) settle(b *testing.B) {
 	}
 }
 
+// count counts the segments that are large enough, as a server does while nobody
+// searches.
+func (w *week) count(b *testing.B) {
+	b.Helper()
+	start, segments := time.Now(), 0
+	used := spent.Time(b)
+	for {
+		more, err := w.store.CountOnce(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		segments++
+	}
+	if segments > 0 {
+		b.Logf("%d segments counted in %v, %v of the processors", segments, time.Since(start), spent.Time(b)-used)
+	}
+}
+
 // aWeek is a store with the events of a week: 100,000, or HOLDFAST_BENCH_EVENTS;
 // 5000000 for the figures that are published. HOLDFAST_BENCH_DIR keeps it for
 // the next time.
@@ -147,6 +168,7 @@ func aWeek(b *testing.B) *week {
 		}
 		w = openWeek(b, dir, weekEnd)
 	}
+	w.count(b)
 	st, err := w.store.Stats(b.Context())
 	if err != nil {
 		b.Fatal(err)

@@ -71,6 +71,11 @@ func (s *Store) Compact(ctx context.Context) {
 					break
 				}
 			}
+			if s.Searching() == 0 {
+				if _, err := s.CountOnce(ctx); err != nil && ctx.Err() == nil {
+					s.log.Warn("counting a segment", "error", err)
+				}
+			}
 			s.removeDoomed(s.clock.Now())
 		}
 	}
@@ -339,6 +344,9 @@ func (s *Store) removeDoomed(now time.Time) {
 	s.doomed = slices.DeleteFunc(s.doomed, func(d doomed) bool {
 		if now.Sub(d.at) < doomedFor {
 			return false
+		}
+		for _, c := range s.countsFiles(d.path) {
+			os.Remove(c)
 		}
 		os.Remove(d.path)
 		return true

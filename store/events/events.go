@@ -87,6 +87,9 @@ type Store struct {
 	mu       sync.Mutex
 	doomed   []doomed
 	progress Compaction
+	counted  map[string]counts // by the segment's SHA-256
+
+	counts uint64 // the least of a segment that is counted
 }
 
 // doomed is a file that compaction has replaced and that a search may still
@@ -108,7 +111,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, encoders: newEncoders()}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}
@@ -189,7 +192,7 @@ func (s *Store) sweep(ctx context.Context) error {
 		}
 	}
 	return filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || known[p] || !strings.Contains(d.Name(), ".parquet") {
+		if err != nil || d.IsDir() || known[segmentOf(p)] || !strings.Contains(d.Name(), ".parquet") {
 			return err
 		}
 		return os.Remove(p)

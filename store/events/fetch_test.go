@@ -53,7 +53,7 @@ func TestFoundAsWritten(t *testing.T) {
 		for _, span := range [][2]int{{0, 400}, {50, 350}, {100, 200}, {150, 151}} {
 			r := query.Range{From: noon.Add(time.Duration(span[0]) * time.Second), To: noon.Add(time.Duration(span[1]) * time.Second)}
 			for _, text := range []string{
-				``, `source.ip:192.0.2.77`, `events | where source.ip == "192.0.2.77" or destination.ip == "192.0.2.1"`, `events | where CommandLine contains "-enc"`,
+				``, `source.ip:192.0.2.77`, `events | where source.ip == "192.0.2.77" or destination.ip == "192.0.2.1"`, `events | where CommandLine contains "-enc"`, `events | where CommandLine contains ":\\PROGRAM" | count`, `events | where raw contains "192.0.2.7" | count`,
 				`events | where CommandLine has "enc" | order by time asc | take 3`, `events | order by received asc, id desc | take 7`, `events | where CommandLine == "" | count`,
 				`events | summarize n=count() by CommandLine | order by n desc, CommandLine asc`, `events | project id, CommandLine, n | where CommandLine != "" | order by id asc`,
 				`events | where CommandLine contains "x" | join kind=inner (events | where CommandLine != "" | project id, again=CommandLine) on id | project id, again | order by id asc`,

@@ -37,9 +37,8 @@ func (s *Store) relations(ctx context.Context, st Statement) (relations, error) 
 		segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return g.Form == 0 || !st.Arrived.covers(&g) })
 		arrived = st.Arrived.where()
 	}
-	if st.Own == "" && strings.Contains(st.SQL, query.Within) {
-		t := within(segs, st)
-		return relations{`WITH "` + query.Within + `" AS NOT MATERIALIZED (` + s.relationOf(t, arrived) + ") ", t}, nil
+	if with, t := s.named(segs, st); st.Own == "" && len(with) > 0 {
+		return relations{"WITH " + strings.Join(with, ", ") + " ", t}, nil
 	}
 	t := tablesOf(segs, "")
 	all := s.relationOf(t, arrived)
@@ -53,18 +52,40 @@ func (s *Store) relations(ctx context.Context, st Statement) (relations, error) 
 	return relations{"WITH events AS NOT MATERIALIZED (" + all + ") ", t}, nil
 }
 
+// named are the relations that a statement of ours names, and the tables of those
+// among them that are events.
+func (s *Store) named(segs []holdfast.Segment, st Statement) (with []string, t []table) {
+	add := func(name string, made func() string) {
+		if strings.Contains(st.SQL, `"`+name+`"`) || strings.Contains(st.Find, `"`+name+`"`) {
+			with = append(with, `"`+name+`" AS NOT MATERIALIZED (`+made()+")")
+		}
+	}
+	add(query.Within, func() string {
+		arrived := ""
+		if st.Arrived != nil {
+			arrived = st.Arrived.where()
+		}
+		t = within(segs, st)
+		return s.relationOf(t, arrived)
+	})
+	for _, c := range query.CountsKept() {
+		add(query.CountsOf(c), func() string { return s.countsRelation(c, segs, st) })
+	}
+	return with, t
+}
+
 // within are the tables of a range: segments that lie in it whole are read
 // without a look at the time of their events.
 func within(segs []holdfast.Segment, st Statement) []table {
-	var whole, edge []holdfast.Segment
+	var inside, edge []holdfast.Segment
 	for _, g := range segs {
-		if (st.From.IsZero() || !g.Oldest.Before(st.From)) && (st.To.IsZero() || g.Newest.Before(st.To)) {
-			whole = append(whole, g)
+		if whole(&g, st) {
+			inside = append(inside, g)
 		} else {
 			edge = append(edge, g)
 		}
 	}
-	return append(tablesOf(whole, ""), tablesOf(edge, bounded(st))...)
+	return append(tablesOf(inside, ""), tablesOf(edge, bounded(st))...)
 }
 
 func tablesOf(segs []holdfast.Segment, where string) (out []table) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/query"
 )
 
 // Retain is what retention works with.
@@ -342,7 +341,9 @@ func (s *Store) SegmentIDs(ctx context.Context, g holdfast.Segment, st Statement
 	if s.far != nil {
 		return s.far.ids(ctx, &g, st)
 	}
-	text := "WITH events AS (" + s.relationOf(tablesOf([]holdfast.Segment{g}, ""), "") + "), \"" + query.Within + "\" AS (SELECT * FROM events) SELECT id FROM (" + st.SQL + ")"
+	st.From, st.To = time.Time{}, time.Time{} // of all its events
+	with, _ := s.named([]holdfast.Segment{g}, st)
+	text := "WITH " + strings.Join(append(with, "events AS ("+s.relationOf(tablesOf([]holdfast.Segment{g}, ""), "")+")"), ", ") + " SELECT id FROM (" + st.SQL + ")"
 	if err := s.onlySelect(ctx, text); err != nil {
 		return nil, err
 	}

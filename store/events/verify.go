@@ -292,7 +292,7 @@ func (v *verifier) litter(segs []holdfast.Segment) {
 	}
 	// What cannot be read here has been named already.
 	_ = filepath.WalkDir(v.dir, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !known[p] && strings.Contains(d.Name(), ".parquet") {
+		if err == nil && !d.IsDir() && !known[segmentOf(p)] && strings.Contains(d.Name(), ".parquet") {
 			v.out.Litter++
 		}
 		return nil

@@ -59,7 +59,7 @@ func OpenPostgres(ctx context.Context, dsn string, c clock.Clock) (*DB, error) {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	db := &DB{write: pool, read: pool, clock: c, pg: &server{dsn: full, node: holdfast.NewID("node"), cancel: cancel, done: make(chan struct{})}}
-	db.store = store{run: db}
+	db.store = store{run: db, segs: &segments{}}
 	go db.listen(run)
 	return db, nil
 }

@@ -56,6 +56,7 @@ type querier interface {
 type store struct {
 	run     runner
 	changed *[]change // of the transaction
+	segs    *segments // nil in one
 }
 
 // runner gives a reader, and runs what writes.
@@ -96,7 +97,7 @@ func Open(ctx context.Context, path string, c clock.Clock) (*DB, error) {
 	}
 	read.SetMaxOpenConns(4)
 	db := &DB{write: write, read: read, clock: c}
-	db.store = store{run: db}
+	db.store = store{run: db, segs: &segments{}}
 	return db, nil
 }
 
@@ -119,7 +120,7 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	db := &DB{write: read, read: read}
-	db.store = store{run: db}
+	db.store = store{run: db, segs: &segments{}}
 	var n int
 	if err := read.QueryRowContext(ctx, "SELECT count(*) FROM ledger_hours").Scan(&n); err != nil {
 		read.Close()
