@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -88,6 +89,7 @@ func varied(random *rand.Rand, json []byte) []byte {
 
 // BenchmarkCoreSet matches the Sysmon mix against the core set, parse included.
 func BenchmarkCoreSet(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the verb does
 	_, eng, _ := coreSet(b)
 	events := sysmonMix(b, 10)
 	byName := map[string]holdfast.Dataset{}

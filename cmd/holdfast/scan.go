@@ -256,6 +256,7 @@ func (a *app) scanned(ctx context.Context, o scan.Options, format string, outs [
 		start := time.Now()
 		o.Progress = func(p scan.Progress) { a.scanProgress(p, time.Since(start)) }
 	}
+	roomy(scan.GCPercent)
 	started := a.clock.Now()
 	sum, err := scan.Run(ctx, o)
 	if o.Progress != nil {

@@ -32,12 +32,15 @@ import (
 	"holdfast/store/state"
 )
 
-// frugal lets the heap grow to three times what is live before it is collected, a
-// tenth less work under full load, but to a gibibyte only. GOGC and GOMEMLIMIT say
-// otherwise.
-func frugal() {
+// gcPercent is how much the heap of a server may grow before it is collected: to
+// three times what is live, which is a tenth less work under full load.
+const gcPercent = 200
+
+// roomy lets the heap grow by so many percent of what is live before it is
+// collected, but to a gibibyte only. GOGC and GOMEMLIMIT say otherwise.
+func roomy(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(percent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(1 << 30)
@@ -101,7 +104,7 @@ type house struct {
 }
 
 func (a *app) serve(ctx context.Context, cfg config) (err error) {
-	frugal()
+	roomy(gcPercent)
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("the data folder: %w; choose another with --data", err)
 	}
