@@ -1,7 +1,7 @@
 // Package flat writes Parquet files (parquet-format 2.11) of rows without
 // repetition or null: of structs of text, bytes and 64-bit numbers. Each value goes
-// straight into the page of its column, which costs half of what a writer of any
-// rows does. Its files have pages of version 2, bounds of each column's part, bloom
+// straight into the page of its column, without the steps that a writer of any
+// rows has between. Its files have pages of version 2, bounds of each column's part, bloom
 // filters and an index of where pages begin, and no index of what is in them.
 // Reading is left to the library, and what a column is called and means is taken
 // from it.
