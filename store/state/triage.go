@@ -50,30 +50,31 @@ func (s store) StagesOf(ctx context.Context, alerts []string) (map[string]int, e
 func byID[T any](ctx context.Context, s store, column string, ids []string, read func(string) (T, error)) (map[string]T, error) {
 	out := make(map[string]T, len(ids))
 	for part := range parts(ids, s.run.rowsAtOnce()) {
-		args := make([]any, len(part))
-		for i, id := range part {
-			args[i] = id
-		}
-		rows, err := s.run.reader().QueryContext(ctx, "SELECT id, "+column+" FROM alerts WHERE id IN ("+places(len(part))+")", args...)
-		if err != nil {
-			return nil, fmt.Errorf("alerts: %w", err)
-		}
-		for rows.Next() {
-			var id, text string
-			if err = rows.Scan(&id, &text); err == nil {
-				out[id], err = read(text)
-			}
-			if err != nil {
-				break
-			}
-		}
-		rows.Close()
-		if err == nil {
-			err = rows.Err()
-		}
-		if err != nil {
+		if err := readByID(ctx, s, column, part, read, out); err != nil {
 			return nil, fmt.Errorf("alerts: %w", err)
 		}
 	}
 	return out, nil
+}
+
+func readByID[T any](ctx context.Context, s store, column string, ids []string, read func(string) (T, error), into map[string]T) error {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	rows, err := s.run.reader().QueryContext(ctx, "SELECT id, "+column+" FROM alerts WHERE id IN ("+places(len(ids))+")", args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		if into[id], err = read(text); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

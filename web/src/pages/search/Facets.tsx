@@ -101,7 +101,7 @@ function Values({ of, state, change, run, shown, onColumn }: { of: OfField; stat
                 <li key={v.value}>
                   <button type="button" className="facet-value" disabled={v.cut} onClick={() => take(v.value, false)} title={`Include ${name}; first ${v.first}, last ${v.last}`}>
                     <span className="bar-of" style={{ width: `${Math.max(share * 100, 0.8)}%` }} aria-hidden />
-                    <span className="name"><Outside text={middle(v.value, 27)} /></span>
+                    <span className="name"><Outside text={middle(v.value, 24)} /></span>
                     <span className="n">{count(v.events)} <small>{percent(share)}{rare || d.hosts > 1 ? ` · ${count(v.hosts)} host${v.hosts === 1 ? '' : 's'}` : ''}</small></span>
                   </button>
                   <button type="button" className="tiny" aria-label={`Include ${name}`} disabled={v.cut} onClick={() => take(v.value, false)}><IconPlus size={13} aria-hidden /></button>
