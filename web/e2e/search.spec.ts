@@ -262,6 +262,17 @@ test('leaving the page, or another search, ends the one that runs on the server'
   await expect.poll(running).toBe(0);
 });
 
+/** stillness is when a turn of the wheel, which the browser carries out in its own time, has come to its end. */
+async function stillness(on: Page): Promise<void> {
+  let before = -1;
+  await expect.poll(async () => {
+    const at = await on.evaluate(() => window.scrollY);
+    const still = at === before;
+    before = at;
+    return still;
+  }, { intervals: [250] }).toBe(true);
+}
+
 test('five thousand events are walked by keyboard, few of them drawn, and columns are made wider', async () => {
   const many = 5000;
   const at = Date.now() - 3_600_000;
@@ -293,6 +304,8 @@ test('five thousand events are walked by keyboard, few of them drawn, and column
   await expect(table.locator(`tr[data-row="${many - 22}"]`)).toBeFocused();
   await page.mouse.move(900, 400);
   await page.mouse.wheel(0, -60_000); // the row with the focus is far away, and keeps it
+  await expect(table.locator(`tr[data-row="${many - 22}"]`)).not.toBeInViewport();
+  await stillness(page);
   await expect(table.locator(`tr[data-row="${many - 22}"]`)).toBeFocused();
   await page.keyboard.press('j');
   await expect(table.locator(`tr[data-row="${many - 21}"]`)).toBeInViewport();
