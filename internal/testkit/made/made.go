@@ -1,10 +1,12 @@
 // Package made makes records of the shapes that a security team takes in, of
 // 600 to 1,200 bytes, with values that vary as real ones do: some names come
-// back all the time, identifiers never. It leaves sending them to the tests and
-// benchmarks that use it.
+// back all the time, a file has the same hash wherever it is, a process its own
+// identifier in all that it does, and identifiers of requests never come back. It
+// leaves sending them to the tests and benchmarks that use it.
 package made
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -18,6 +20,7 @@ type Maker struct {
 	step   time.Duration
 	n      int
 	buf    []byte
+	guids  []string // of processes that run
 }
 
 // New returns a Maker whose first record happened at a time, and each further
@@ -98,6 +101,12 @@ func (m *Maker) guid() {
 	m.buf = append(m.buf, '}')
 }
 
+// hash writes the SHA-256 that a file is said to have.
+func (m *Maker) hash(file string, build int) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", file, build))
+	m.add("%X", sum)
+}
+
 // head begins a Sysmon event, as shippers send it that leave out what every event
 // says again: the name space, the provider's GUID, keywords and the time twice.
 func (m *Maker) head(id int) {
@@ -105,15 +114,42 @@ func (m *Maker) head(id int) {
 		id, id, m.at.UTC().Format("2006-01-02T15:04:05.000000Z"), 1_000_000+m.n, 2000+m.random.IntN(200), 3000+m.random.IntN(900), m.random.IntN(400))
 }
 
-func (m *Maker) guidOf(name string) {
-	m.add(`"%s":"`, name)
+// running are the processes of all hosts that still do something.
+const running = 4000
+
+// started tells of a process that has just been started.
+func (m *Maker) started() {
+	m.add(`"ProcessGuid":"`)
+	at := len(m.buf)
 	m.guid()
+	if guid := string(m.buf[at:]); len(m.guids) < running {
+		m.guids = append(m.guids, guid)
+	} else {
+		m.guids[m.random.IntN(running)] = guid
+	}
 	m.buf = append(m.buf, '"', ',')
 }
 
+// guidOf tells of one that runs already.
+func (m *Maker) guidOf(name string) {
+	m.add(`"%s":"`, name)
+	if len(m.guids) == 0 {
+		m.guid()
+	} else {
+		m.add("%s", m.guids[m.random.IntN(len(m.guids))])
+	}
+	m.buf = append(m.buf, '"', ',')
+}
+
+// builds are in use of each program at a time.
+const builds = 3
+
+// homemade is one program of how many that nobody else has.
+const homemade = 200
+
 func (m *Maker) process() {
 	m.head(1)
-	m.guidOf("ProcessGuid")
+	m.started()
 	what := oneOf(m.random, starts)
 	if m.random.IntN(rarely) == 0 {
 		what = oneOf(m.random, odd)
@@ -122,7 +158,11 @@ func (m *Maker) process() {
 	m.add("%s", strings.Replace(what.line, "#", fmt.Sprintf("%x", m.random.Uint64()), 1))
 	m.add(`","CurrentDirectory":"C:\\Users\\u%d\\","User":"%s",`, m.random.IntN(900), pick(m.random, people))
 	m.add(`"LogonId":"0x%x","IntegrityLevel":"Medium","Hashes":"SHA256=`, m.random.Uint32())
-	m.hex(64)
+	if build := m.random.IntN(builds); m.random.IntN(homemade) == 0 {
+		m.hex(64)
+	} else {
+		m.hash(what.image, build)
+	}
 	m.add(`",`)
 	m.guidOf("ParentProcessGuid")
 	m.add(`"ParentProcessId":%d,"ParentImage":"%s","ParentCommandLine":"%s","ParentUser":"%s"}}}`, m.random.IntN(65000), what.parent, what.parent, pick(m.random, people))
@@ -139,8 +179,8 @@ func (m *Maker) registry() {
 	m.head(13)
 	m.add(`"EventType":"SetValue",`)
 	m.guidOf("ProcessGuid")
-	m.add(`"ProcessId":%d,"Image":"%s","TargetObject":"HKU\\S-1-5-21-%d-%d-1001\\Software\\Vendor\\Product\\Recent\\Item%d","Details":"DWORD (0x%08x)","User":"%s"}}}`,
-		m.random.IntN(65000), pick(m.random, programs), m.random.Uint32(), m.random.Uint32(), m.random.IntN(5000), m.random.Uint32(), pick(m.random, people))
+	m.add(`"ProcessId":%d,"Image":"%s","TargetObject":"HKU\\S-1-5-21-3204187051-1180699209-%d\\Software\\Vendor\\Product\\Recent\\Item%d","Details":"DWORD (0x%08x)","User":"%s"}}}`,
+		m.random.IntN(65000), pick(m.random, programs), 1001+m.random.IntN(900), m.random.IntN(5000), m.random.Uint32(), pick(m.random, people))
 }
 
 func (m *Maker) file() {
@@ -153,8 +193,9 @@ func (m *Maker) file() {
 func (m *Maker) image() {
 	m.head(7)
 	m.guidOf("ProcessGuid")
-	m.add(`"ProcessId":%d,"Image":"%s","ImageLoaded":"C:\\Program Files\\Vendor\\Product\\lib%03d.dll","FileVersion":"4.2.%d.0","Description":"Library","Product":"Suite","Company":"Vendor","OriginalFileName":"lib.dll","Hashes":"SHA256=`, m.random.IntN(65000), pick(m.random, programs), m.random.IntN(300), m.random.IntN(900))
-	m.hex(64)
+	library, build := m.random.IntN(300), m.random.IntN(builds)
+	m.add(`"ProcessId":%d,"Image":"%s","ImageLoaded":"C:\\Program Files\\Vendor\\Product\\lib%03d.dll","FileVersion":"4.2.%d.0","Description":"Library","Product":"Suite","Company":"Vendor","OriginalFileName":"lib.dll","Hashes":"SHA256=`, m.random.IntN(65000), pick(m.random, programs), library, 300+build)
+	m.hash(fmt.Sprintf("lib%03d.dll", library), build)
 	m.add(`","Signed":"true","Signature":"Vendor","SignatureStatus":"Valid","User":"%s"}}}`, pick(m.random, people))
 }
 
@@ -166,9 +207,9 @@ func (m *Maker) zeek() {
 }
 
 func (m *Maker) cloudTrail() {
-	i := m.random.IntN(len(calls))
-	m.add(`{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDA%08X%d","arn":"arn:aws:iam::111122223333:user/team/app-%d","accountId":"111122223333","accessKeyId":"AKIA2222333344445555","userName":"app","sessionContext":{"attributes":{"mfaAuthenticated":"false"}}},"eventTime":"%s","eventSource":"%s.amazonaws.com","eventName":"%s","awsRegion":"%s","sourceIPAddress":"%s","userAgent":"aws-sdk-go-v2/1.41 os/linux lang/go api/%s","requestParameters":{"id":"i-%016x"},"responseElements":null,"requestID":"%016x","eventID":"`,
-		m.random.Uint32(), m.random.IntN(60), m.random.IntN(60), m.at.UTC().Format(time.RFC3339), services[i], calls[i], pick(m.random, regions), m.inside(), services[i], m.random.Uint64(), m.random.Uint64())
+	i, who := m.random.IntN(len(calls)), m.random.IntN(60)
+	m.add(`{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDA22BCD3EF4HI5JK%02d","arn":"arn:aws:iam::111122223333:user/team/app-%d","accountId":"111122223333","accessKeyId":"AKIA2222333344445555","userName":"app","sessionContext":{"attributes":{"mfaAuthenticated":"false"}}},"eventTime":"%s","eventSource":"%s.amazonaws.com","eventName":"%s","awsRegion":"%s","sourceIPAddress":"%s","userAgent":"aws-sdk-go-v2/1.41 os/linux lang/go api/%s","requestParameters":{"id":"i-%016x"},"responseElements":null,"requestID":"%016x","eventID":"`,
+		who, who, m.at.UTC().Format(time.RFC3339), services[i], calls[i], pick(m.random, regions), m.inside(), services[i], m.random.Uint64(), m.random.Uint64())
 	m.hex(32)
 	m.add(`","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}`)
 }
