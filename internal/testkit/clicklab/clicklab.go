@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"holdfast/internal/testkit/child"
 )
 
 // Server is the server.
@@ -65,10 +67,9 @@ func (s *Server) Start() {
 	}
 	c.Env = append(os.Environ(), `CLICKLAB_USERS={"default":"","keeper":"s3cret"}`, "CLICKLAB_DATABASES="+strings.Join(names, ","))
 	c.Stderr = os.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.StdoutPipe()
 	if err == nil {
-		err = c.Start()
+		err = child.Start(c, syscall.SIGKILL)
 	}
 	if err != nil {
 		s.tb.Fatalf("clicklab: %v", err)

@@ -17,10 +17,11 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"holdfast/internal/testkit/child"
 	"holdfast/internal/testkit/ports"
 )
 
-const child = "HOLDFAST_NATSLAB_NODE"
+const variable = "HOLDFAST_NATSLAB_NODE"
 
 // nodes is how many servers there are.
 const nodes = 3
@@ -44,7 +45,7 @@ type config struct {
 // Serve is the body of a test of this name in the package that starts a
 // cluster: its binary, run again, is a server. Otherwise it does nothing.
 func Serve(t *testing.T) {
-	text := os.Getenv(child)
+	text := os.Getenv(variable)
 	if text == "" {
 		return
 	}
@@ -121,9 +122,8 @@ func (c *Cluster) Restart(i int, test string) {
 		c.tb.Fatal(err)
 	}
 	p := exec.Command(os.Args[0], "-test.run", "^"+test+"$", "-test.timeout", "10m")
-	p.Env = append(os.Environ(), child+"="+string(text))
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.Start(); err != nil {
+	p.Env = append(os.Environ(), variable+"="+string(text))
+	if err := child.Start(p, syscall.SIGKILL); err != nil {
 		c.tb.Fatal(err)
 	}
 	c.running[i] = p

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/internal/testkit/child"
 	"holdfast/internal/testkit/ports"
 )
 
@@ -96,7 +97,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	c := exec.Command(filepath.Join(s.bin, name), args...)
 	c.Dir = filepath.Dir(s.dir)
 	c.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGINT}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
 	return c
 }
 
@@ -111,7 +112,7 @@ func (s *Server) Start() {
 	s.process = s.command("postgres", "-D", s.dir, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "shared_buffers=16MB", "-c", "max_connections=100")
 	s.process.Stdout, s.process.Stderr = &s.log, &s.log
-	if err := s.process.Start(); err != nil {
+	if err := child.Start(s.process, syscall.SIGINT); err != nil {
 		s.tb.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
