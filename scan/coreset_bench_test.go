@@ -87,7 +87,8 @@ func varied(random *rand.Rand, json []byte) []byte {
 	return b
 }
 
-// BenchmarkCoreSet matches the Sysmon mix against the core set, parse included.
+// BenchmarkCoreSet matches the Sysmon mix against the core set, parse included. No
+// event comes twice: all get other digits, off the clock, before they come again.
 func BenchmarkCoreSet(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the verb does
 	_, eng, _ := coreSet(b)
@@ -102,9 +103,20 @@ func BenchmarkCoreSet(b *testing.B) {
 	}
 	b.ReportAllocs()
 	var memory parser.Memory
+	random := rand.New(rand.NewPCG(3, 4))
 	n, hits := 0, 0
 	before := spent.Time(b)
+	var vary time.Duration
 	for b.Loop() {
+		if n > 0 && n%len(events) == 0 {
+			b.StopTimer()
+			start := spent.Time(b)
+			for i, e := range events {
+				events[i] = varied(random, e)
+			}
+			vary += spent.Time(b) - start
+			b.StartTimer()
+		}
 		raw := events[n%len(events)]
 		n++
 		got, err := p.Parse(raw, parser.Hint{Into: &memory})
@@ -115,7 +127,7 @@ func BenchmarkCoreSet(b *testing.B) {
 		hits += len(eng.Match(&e, byName[got.Dataset]))
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(float64(n)/(spent.Time(b)-before).Seconds(), "events/cpu-s")
+	b.ReportMetric(float64(n)/(spent.Time(b)-before-vary).Seconds(), "events/cpu-s")
 	b.ReportMetric(float64(hits)/float64(n), "hits/event")
 }
 
