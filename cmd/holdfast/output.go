@@ -34,7 +34,8 @@ func (a *app) table(head string, rows [][]string) error {
 // showFaults names what was not loaded, beside the answer.
 func (a *app) showFaults(faults holdfast.Faults) {
 	for _, f := range faults {
-		fmt.Fprintln(a.err, "!", clean(f.Error()))
+		first, more := cleanFault(f.Error())
+		fmt.Fprintf(a.err, "! %s\n%s", first, more)
 	}
 }
 
@@ -57,6 +58,16 @@ func clean(s string) string {
 
 func hostile(r rune) bool {
 	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f
+}
+
+// cleanFault is clean for what a fault says: its first line, and what it advises to
+// write, set in.
+func cleanFault(s string) (first, more string) {
+	first, advice, _ := strings.Cut(s, "\n")
+	if advice != "" {
+		more = "    " + strings.ReplaceAll(cleanLines(advice), "\n", "\n    ") + "\n"
+	}
+	return clean(first), more
 }
 
 // cleanLines is clean for text of several lines.

@@ -49,7 +49,8 @@ func (a *app) showLint(l detect.Lint, strict bool) error {
 		}
 	} else {
 		for _, f := range l.Findings {
-			fmt.Fprintf(a.out, "%s [%s %s]\n", clean(f.Error()), f.Severity, f.Check)
+			first, more := cleanFault(f.Error())
+			fmt.Fprintf(a.out, "%s [%s %s]\n%s", first, f.Severity, f.Check, more)
 		}
 		fmt.Fprintf(a.err, "%d rules of %d files: %d errors, %d warnings\n", l.Rules, l.Files, l.Errors, l.Warnings)
 	}
