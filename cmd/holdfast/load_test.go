@@ -71,47 +71,79 @@ func BenchmarkServer(b *testing.B) {
 // earlier ones are answered: from when it was due, not from when there was a
 // connection for it. Run it with -benchtime 2000x or more.
 func BenchmarkAck(b *testing.B) {
-	rate := 10_000
-	if said := os.Getenv("HOLDFAST_RATE"); said != "" {
-		var err error
-		if rate, err = strconv.Atoi(said); err != nil {
-			b.Fatal(err)
-		}
-	}
+	rate := rateOr(b, 10_000)
 	for _, rules := range []string{"none", "core"} {
 		b.Run(rules, func(b *testing.B) {
 			const each = 100
 			s := newLoaded(b, rules)
-			bodies := madeBodies(64, each)
-			every := time.Second * each / time.Duration(rate)
-			var mu sync.Mutex
-			var acks []time.Duration
-			var all errgroup.Group
-			all.SetLimit(64)
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+			f := flood{to: s, bodies: madeBodies(64, each), each: each, rate: rate}
 			b.ResetTimer()
-			start := time.Now()
-			for n := range b.N {
-				due := start.Add(time.Duration(n) * every)
-				time.Sleep(time.Until(due))
-				all.Go(func() error {
-					if err := s.post(b.Context(), client, bodies[n%len(bodies)]); err != nil {
-						return err
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					acks = append(acks, time.Since(due))
-					return nil
-				})
-			}
-			if err := all.Wait(); err != nil {
+			if err := f.run(b.Context(), b.N); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()
 			b.ReportMetric(float64(b.N*each)/b.Elapsed().Seconds(), "events/s")
-			quantiles(b, acks)
+			quantiles(b, "", f.acks)
 		})
 	}
+}
+
+// rateOr is HOLDFAST_RATE, records a second, or what it is without.
+func rateOr(b *testing.B, without int) int {
+	b.Helper()
+	said := os.Getenv("HOLDFAST_RATE")
+	if said == "" {
+		return without
+	}
+	rate, err := strconv.Atoi(said)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rate
+}
+
+// flood is records that come evenly, whether or not earlier ones are answered.
+type flood struct {
+	to     *loaded
+	bodies [][]byte
+	each   int // records of a body
+	rate   int // records a second
+
+	mu   sync.Mutex
+	acks []time.Duration // from when a body was due to its answer
+}
+
+// run sends n bodies, or as many as there are before ctx ends.
+func (f *flood) run(ctx context.Context, n int) error {
+	every := time.Second * time.Duration(f.each) / time.Duration(f.rate)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(64)
+	start := time.Now()
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		due := start.Add(time.Duration(i) * every)
+		time.Sleep(time.Until(due))
+		all.Go(func() error {
+			if err := f.to.post(ctx, client, f.bodies[i%len(f.bodies)]); err != nil {
+				if ctx.Err() != nil {
+					return nil // who asked has enough
+				}
+				return err
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.acks = append(f.acks, time.Since(due))
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+// taken is how many records were acknowledged so far.
+func (f *flood) taken() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.acks) * f.each
 }
 
 // loaded is the real server, under load.
