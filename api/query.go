@@ -182,18 +182,23 @@ func (a *API) known(ctx context.Context, within time.Duration) []string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
 	defer cancel()
-	o := a.options(time.Time{}, time.Time{})
-	st := query.Fields(o)
-	res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: o.Range.From, To: o.Range.To, MaxRows: 2000})
 	a.seen.at = now
-	if err != nil {
-		a.Log.Debug("looking for fields", "error", err)
-		return a.seen.fields
-	}
-	a.seen.fields = nil
-	for _, r := range res.Rows {
-		if s, ok := r[0].(string); ok {
-			a.seen.fields = append(a.seen.fields, s)
+	for _, from := range []time.Time{{}, time.Unix(0, 0)} { // the last day, or all there is
+		o := a.options(from, time.Time{})
+		st := query.Fields(o)
+		res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: o.Range.From, To: o.Range.To, MaxRows: 2000})
+		if err != nil {
+			a.Log.Debug("looking for fields", "error", err)
+			return a.seen.fields
+		}
+		a.seen.fields = nil
+		for _, r := range res.Rows {
+			if s, ok := r[0].(string); ok {
+				a.seen.fields = append(a.seen.fields, s)
+			}
+		}
+		if len(a.seen.fields) > 0 {
+			break
 		}
 	}
 	return a.seen.fields

@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,8 @@ type Statement struct {
 	// Rewrites says what the planner changed, and Plan is what came of it.
 	Rewrites []string
 	Plan     string
-	// Hints are fields that nobody has seen, with what may have been meant.
+	// Hints are fields that nobody has seen, and steps without a pipe, with what
+	// may have been meant.
 	Hints []Error
 }
 
@@ -73,6 +75,14 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 		id, _ := sc.find("id")
 		keys = []sortKey{{at.physical, true}, {id.physical, false}}
 	}
+	if q.Render == "timechart" && len(keys) == 0 { // what is drawn over time comes in its order
+		for _, c := range sc.cols {
+			if c.kind == instant {
+				keys = []sortKey{{c.physical, false}}
+				break
+			}
+		}
+	}
 	top := &relation{op: "limit", in: []*relation{rel}, keys: keys, n: int64(o.MaxRows) + 1}
 	pl := planner{dialect: o.Dialect}
 	if !o.Plain {
@@ -99,7 +109,7 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 	return Statement{
 		Find: find, FindArgs: finder.args,
 		SQL: sql, Args: p.args, Events: sc.whole && len(sc.cols) == len(columns), Columns: sc.names(), Render: q.Render,
-		Rewrites: pl.notes, Plan: describe(top), Hints: b.hints,
+		Rewrites: pl.notes, Plan: describe(top), Hints: append(slices.Clip(q.hints), b.hints...),
 	}, nil
 }
 

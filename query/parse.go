@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -103,14 +104,38 @@ func (p *parser) start(q *Query) error {
 		q.From, err = p.tabular()
 		return err
 	}
+	at := p.pos
+	word := leadingStep(rest)
 	cond, err := p.terms()
 	if err != nil {
+		var f *Error
+		if word != "" && errors.As(err, &f) && f.Suggest == "" {
+			f.Suggest = "a step stands behind a pipe: | " + word + " …"
+		}
 		return err
+	}
+	if word != "" {
+		q.hints = append(q.hints, Error{Pos: at, Len: len(word), What: fmt.Sprintf("%q is searched for as a word here", word), Suggest: "for the step write | " + word})
 	}
 	if cond != nil {
 		q.Stages = append(q.Stages, Where{cond})
 	}
 	return p.advance()
+}
+
+// leadingStep returns the name of a step that search terms begin with, if more
+// words follow it: likely the pipe before it was forgotten.
+func leadingStep(s string) string {
+	for _, op := range operators {
+		rest, ok := strings.CutPrefix(s, op)
+		if !ok || !strings.HasPrefix(rest, " ") {
+			continue
+		}
+		if rest = strings.TrimLeft(rest, " "); rest != "" && rest[0] != '|' && !strings.HasPrefix(rest, "AND ") && !strings.HasPrefix(rest, "OR ") {
+			return op
+		}
+	}
+	return ""
 }
 
 // startsSource tells a source from search terms: what follows the name must be

@@ -46,6 +46,8 @@ type Query struct {
 	Stages []Stage
 	// Render is what the reader asked to see: table, timechart, barchart and so on.
 	Render string
+
+	hints []Error // what may have been meant
 }
 
 // Source is where rows come from: Events, Sub, Union or Table.

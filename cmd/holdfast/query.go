@@ -343,7 +343,7 @@ func (s suggestion) Unwrap() error { return s.fault }
 
 func (a *app) showFound(found api.Found, text string) error {
 	for _, h := range found.Hints {
-		if h.Suggest != "" && !strings.ContainsAny(text, "\n\t") {
+		if (h.Suggest != "" || len(found.Rows) == 0) && !strings.ContainsAny(text, "\n\t") {
 			fmt.Fprintln(a.err, "hint:", clean(h.Error()))
 		}
 	}

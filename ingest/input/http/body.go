@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 
 	"holdfast/ingest/input"
 	"holdfast/internal/intake"
@@ -23,7 +24,7 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 		if rest, err = t.pushed(ctx, r); err == nil && rest != nil {
 			err = t.values(ctx, bufio.NewReaderSize(rest, 64<<10))
 		}
-	case t.json && first(r) == '[', isList(r):
+	case t.json && first(r) == '[', isList(r), unsaid(kind) && (isArray(r) || isSpread(r)):
 		err = t.elements(ctx, r)
 	default:
 		err = t.lines(ctx, r)
@@ -42,6 +43,20 @@ func (t *taking) values(ctx context.Context, r *bufio.Reader) error {
 		return t.elements(ctx, r)
 	}
 	return t.lines(ctx, r)
+}
+
+// unsaid reports whether a sender named no kind of body, but only what its tool
+// says by itself.
+func unsaid(kind string) bool {
+	return kind == "" || kind == "application/x-www-form-urlencoded" || kind == "application/octet-stream"
+}
+
+// array is the beginning of an array of objects, which no line of a log has.
+var array = regexp.MustCompile(`^(?:\xef\xbb\xbf)?\s*\[\s*\{\s*["}]`)
+
+func isArray(r *bufio.Reader) bool {
+	head, _ := r.Peek(128)
+	return array.Match(head)
 }
 
 // isSpread reports whether the body begins with an object that is written over

@@ -181,12 +181,16 @@ func TestArrayAndCSV(t *testing.T) {
 		want       []string
 		trouble    int
 	}{
-		"array":        {"application/json", " [{\"a\":1},\n{\"b\":[2]}, nope ]", []string{`{"a":1}`, `{"b":[2]}`, `nope`}, 1},
-		"list":         {"application/x-www-form-urlencoded", "{\"Records\":[{\"a\":1},\n {\"b\":[2]}]}\n", []string{`{"a":1}`, `{"b":[2]}`}, 0},
-		"lines":        {"application/json", "{\"a\":1}\n{\"a\":2}", []string{`{"a":1}`, `{"a":2}`}, 0},
-		"csv":          {"text/csv; charset=utf-8", "\ufeffa,\"b \"\"c\"\"\",\r\n1,\"x,\ny\",3\r\n\n4\n5,6,7,8", []string{`{"a":"1","b \"c\"":"x,\ny","column3":"3"}`, `{"a":"4"}`, `{"a":"5","b \"c\"":"6","column3":"7","column4":"8"}`}, 2},
-		"csv, no rows": {"text/csv", "a,b\n", nil, 0},
-		"csv, quote":   {"text/csv", "a\n\"open\nnever closed", []string{`{"a":"open\nnever closed"}`}, 0},
+		"array":                   {"application/json", " [{\"a\":1},\n{\"b\":[2]}, nope ]", []string{`{"a":1}`, `{"b":[2]}`, `nope`}, 1},
+		"list":                    {"application/x-www-form-urlencoded", "{\"Records\":[{\"a\":1},\n {\"b\":[2]}]}\n", []string{`{"a":1}`, `{"b":[2]}`}, 0},
+		"unsaid array":            {"application/x-www-form-urlencoded", "[\n  {\n    \"a\": 1\n  },\n  {\"b\":[2]}\n]\n", []string{"{\n    \"a\": 1\n  }", `{"b":[2]}`}, 0},
+		"unsaid, over many lines": {"application/octet-stream", "{\n  \"a\": 1\n}\n", []string{"{\n  \"a\": 1\n}"}, 0},
+		"unsaid lines":            {"application/x-www-form-urlencoded", "[12:00] {\n[{ x\n", []string{"[12:00] {", "[{ x"}, 0},
+		"said text":               {"text/plain", "[\n{\"a\":1}\n]\n", []string{"[", `{"a":1}`, "]"}, 0},
+		"lines":                   {"application/json", "{\"a\":1}\n{\"a\":2}", []string{`{"a":1}`, `{"a":2}`}, 0},
+		"csv":                     {"text/csv; charset=utf-8", "\ufeffa,\"b \"\"c\"\"\",\r\n1,\"x,\ny\",3\r\n\n4\n5,6,7,8", []string{`{"a":"1","b \"c\"":"x,\ny","column3":"3"}`, `{"a":"4"}`, `{"a":"5","b \"c\"":"6","column3":"7","column4":"8"}`}, 2},
+		"csv, no rows":            {"text/csv", "a,b\n", nil, 0},
+		"csv, quote":              {"text/csv", "a\n\"open\nnever closed", []string{`{"a":"open\nnever closed"}`}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &sink{}
