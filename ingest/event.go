@@ -228,25 +228,24 @@ func (in *Ingest) parse(raw []byte, hint parser.Hint) (found parser.Parsed, by s
 		if wanted && hint.Dataset == "" {
 			continue
 		}
-		for i := range in.o.Parsers {
-			p := &in.o.Parsers[i]
+		for _, p := range in.parsers.For(raw) {
 			if hint.Dataset != "" && makes(p, hint.Dataset) != wanted {
 				continue
 			}
-			got, err := run(p, raw, hint)
+			err = run(p, raw, &hint, &found)
 			switch {
-			case errors.Is(err, parser.ErrOther):
-				continue
 			case err == nil:
-				err = got.Check()
+				err = found.Check()
+			case err == parser.ErrOther || errors.Is(err, parser.ErrOther): //nolint:errorlint // mostly it is just that
+				continue
 			}
 			if err != nil {
-				return got, p.Name, &deadError{p.Name, err.Error()}
+				return found, p.Name, &deadError{p.Name, err.Error()}
 			}
-			return got, p.Name, nil
+			return found, p.Name, nil
 		}
 	}
-	return found, "", &deadError{"", "no parser knows this kind of record"}
+	return parser.Parsed{}, "", &deadError{"", "no parser knows this kind of record"}
 }
 
 func makes(p *parser.Parser, dataset string) bool {
@@ -259,13 +258,14 @@ func makes(p *parser.Parser, dataset string) bool {
 }
 
 // run keeps a parser's fault to the one record that met it.
-func run(p *parser.Parser, raw []byte, hint parser.Hint) (got parser.Parsed, err error) {
+func run(p *parser.Parser, raw []byte, hint *parser.Hint, got *parser.Parsed) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the parser failed: %v", r)
 		}
 	}()
-	return p.Parse(raw, hint)
+	*got, err = p.Parse(raw, *hint)
+	return err
 }
 
 func clean(fields []holdfast.Field) {

@@ -32,6 +32,7 @@ func Parser() parser.Parser {
 			dataset("azure.nsgflow", "Azure network security group flow logs", "nsgflow"),
 			dataset("azure.vnetflow", "Azure virtual network flow logs", "vnetflow"),
 		},
+		Form: parser.Object,
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
 			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"flowTuples"`)) {
 				return parser.Parsed{}, parser.ErrOther

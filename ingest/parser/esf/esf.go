@@ -22,6 +22,7 @@ func Parser() parser.Parser {
 			"create a new file; all fields of the message stay under their own names.",
 		References: []string{"eslogger(1)", "https://developer.apple.com/documentation/endpointsecurity/es_message_t"},
 		Datasets:   Datasets(),
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			if !bytes.Contains(raw, []byte(`"schema_version"`)) || !bytes.Contains(raw, []byte(`"event_type"`)) {
 				return parser.Parsed{}, parser.ErrOther

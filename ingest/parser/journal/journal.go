@@ -31,6 +31,7 @@ func Parser(grammars ...parser.Grammar) parser.Parser {
 			"systemd.journal-fields(7)",
 			"https://systemd.io/JOURNAL_EXPORT_FORMATS/ (Journal JSON Format)",
 		},
+		Form: parser.Object,
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
 			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"__REALTIME_TIMESTAMP"`)) {
 				return parser.Parsed{}, parser.ErrOther

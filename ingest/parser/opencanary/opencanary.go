@@ -26,6 +26,7 @@ func Parser() parser.Parser {
 				"src_port": "source.port", "dst_port": "destination.port", "logtype": "event.code", "logdata.USERNAME": holdfast.EntityUser,
 			},
 		}},
+		Form: parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"logtype"`)) || !bytes.Contains(raw, []byte(`"node_id"`)) {
 				return parser.Parsed{}, parser.ErrOther

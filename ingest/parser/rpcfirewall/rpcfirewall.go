@@ -27,6 +27,7 @@ func Parser() parser.Parser {
 				"Subject": holdfast.EntityUser, "EventID": "event.code", "InterfaceUuid": "rpc.interface",
 			},
 		}},
+		Form: parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"RPCFW"`)) || !bytes.Contains(raw, []byte(`"InterfaceUuid"`)) {
 				return parser.Parsed{}, parser.ErrOther

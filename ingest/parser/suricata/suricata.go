@@ -23,6 +23,7 @@ func Parser() parser.Parser {
 			"the names of DNS questions stand in dns.rrname whatever the version of the output.",
 		References: []string{"https://docs.suricata.io/en/latest/output/eve/eve-json-format.html"},
 		Datasets:   Datasets(),
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			if !bytes.Contains(raw, []byte(`"event_type"`)) || !bytes.Contains(raw, []byte(`"timestamp"`)) {
 				return parser.Parsed{}, parser.ErrOther
