@@ -48,6 +48,7 @@ const (
 type layouts struct {
 	list []layout
 	by   map[uint64]int // by a sum of the fields' names and kinds
+	near [64]uint8      // the same, by where some of the names lie in memory
 	laid int            // bytes of the records written by them
 }
 
@@ -57,6 +58,17 @@ func (l *layouts) of(e *Event) (number int, isNew bool) {
 	if len(e.Fields) == 0 || l.laid+len(e.Raw) > maxLaid {
 		return 0, false
 	}
+	near := &l.near[sumFields(e.Fields)%uint64(len(l.near))]
+	if n := int(*near); n > 0 && l.list[n-1].fits(e) {
+		l.laid += len(e.Raw)
+		return n, false
+	}
+	number, isNew = l.find(e)
+	*near = uint8(number) //nolint:gosec // there are 64 at most
+	return number, isNew
+}
+
+func (l *layouts) find(e *Event) (number int, isNew bool) {
 	sum := uint64(len(e.Fields))
 	for i := range e.Fields {
 		sum = sumName(sum, e.Fields[i].Name) + uint64(e.Fields[i].Kind)
@@ -100,7 +112,7 @@ func (l *layout) fits(e *Event) bool {
 		return false
 	}
 	for i := range l.fields {
-		if f := &e.Fields[i]; l.fields[i].name != f.Name || l.fields[i].kind != f.Kind {
+		if f := &e.Fields[i]; l.fields[i].kind != f.Kind || !same(l.fields[i].name, f.Name) {
 			return false
 		}
 	}

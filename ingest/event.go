@@ -39,12 +39,13 @@ func (in *Ingest) batches(records []holdfast.Record) []batch {
 	b := batch{events: make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents))}
 	var several []holdfast.Event
 	var mem *slab
+	now := in.o.Clock.Now()
 	if len(records) >= slabLeast {
 		mem = &slab{}
 	}
 	for i := range records {
 		one := several[:0]
-		if one = in.events(one, &records[i], mem); len(one) > 1 {
+		if one = in.events(one, &records[i], now, mem); len(one) > 1 {
 			b.opened = append(b.opened, eventID(&records[i]))
 		}
 		for j := range one {
@@ -102,11 +103,11 @@ func blockID(parts []batch) string {
 // events appends the events of a record, mostly one. It never fails: what cannot
 // be parsed is a dead letter. Of a record that holds several, each is kept with
 // the part of the record that is its own, and has an id of its own.
-func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record, mem *slab) []holdfast.Event {
+func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record, now time.Time, mem *slab) []holdfast.Event {
 	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
 	e := holdfast.Event{Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
 	var trouble []string
-	if now := in.o.Clock.Now(); e.Received.Before(earliest()) || e.Received.After(now.Add(aheadMost)) {
+	if e.Received.Before(earliest()) || e.Received.After(now.Add(aheadMost)) {
 		if !e.Received.IsZero() {
 			trouble = append(trouble, "the receiver's clock said "+e.Received.UTC().Format(time.RFC3339)+" and was repaired")
 		}
@@ -284,9 +285,9 @@ func (in *Ingest) drill(e *holdfast.Event) string {
 	if finder == nil {
 		return ""
 	}
-	for i := range e.Fields {
-		f := &e.Fields[i]
-		if f.Text != "" && (f.Name == holdfast.EntityUser || finder.Kind(f.Name) == holdfast.EntityUser) {
+	var most [16]holdfast.Place
+	for _, p := range finder.Places(e.Fields, most[:]) {
+		if f := &e.Fields[p.Field]; f.Text != "" && p.Kind == holdfast.EntityUser {
 			if id := in.o.Drill(f.Text); id != "" {
 				return id
 			}
