@@ -28,7 +28,8 @@ const (
 	readTime = 2 * time.Minute
 )
 
-// Sink takes records; Put returns once they are durable.
+// Sink takes records; Put returns once they are durable. It keeps what is in them,
+// not the slice.
 type Sink interface {
 	Put(ctx context.Context, records []holdfast.Record) error
 }
@@ -65,9 +66,10 @@ type Options struct {
 // Gate lets senders in. It may be used from many goroutines.
 type Gate struct {
 	Options
-	meter meter
-	run   string
-	next  atomic.Uint64
+	meter   meter
+	run     string
+	next    atomic.Uint64
+	batches sync.Pool // of []holdfast.Record
 
 	mu  sync.Mutex
 	all int

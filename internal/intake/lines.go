@@ -3,6 +3,8 @@ package intake
 import (
 	"bytes"
 	"io"
+	"strings"
+	"unsafe"
 )
 
 // Lines parts a text into its lines, long ones into pieces. Lines that come
@@ -64,7 +66,7 @@ func (l *Lines) read() {
 		for l.size < 2*len(rest) {
 			l.size *= 2
 		}
-		l.text = append(make([]byte, 0, l.size), rest...)
+		l.text = append(Memory(l.size), rest...)
 		l.from, l.seen = 0, len(rest)
 		if l.size < mostLines {
 			l.size = min(4*l.size, mostLines)
@@ -78,4 +80,14 @@ func (l *Lines) read() {
 		}
 	}
 	l.err = io.ErrNoProgress
+}
+
+// Memory is room for n bytes, whose content is not cleared before: it is to be
+// written first.
+func Memory(n int) []byte {
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteByte(0)
+	s := b.String()
+	return unsafe.Slice(unsafe.StringData(s), b.Cap())[:0] //nolint:gosec // nobody else has the string
 }
