@@ -11,6 +11,9 @@ import (
 // together lie side by side in one piece of memory, which lives as long as one of
 // them is kept.
 type Lines struct {
+	// Reads is how often more of the text was read: lines between came together.
+	Reads int
+
 	r    io.Reader
 	max  int
 	text []byte // what was read; from here on
@@ -72,6 +75,7 @@ func (l *Lines) read() {
 			l.size = min(4*l.size, mostLines)
 		}
 	}
+	l.Reads++
 	for range 100 {
 		n, err := l.r.Read(l.text[len(l.text):cap(l.text)])
 		l.text = l.text[:len(l.text)+n]
