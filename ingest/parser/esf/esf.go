@@ -14,7 +14,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := sync.Pool{New: func() any { return new(parser.Flat) }}
+	pool := sync.Pool{New: func() any { return &parser.Flat{Learns: true} }}
 	return parser.Parser{
 		Name:  "esf",
 		Title: "macOS Endpoint Security",
