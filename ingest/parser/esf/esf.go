@@ -3,7 +3,6 @@
 package esf
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
+	marks := parser.NewMarks(`"schema_version"`, `"event_type"`)
 	pool := sync.Pool{New: func() any { return &parser.Flat{Learns: true} }}
 	return parser.Parser{
 		Name:  "esf",
@@ -24,7 +24,7 @@ func Parser() parser.Parser {
 		Datasets:   Datasets(),
 		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if !bytes.Contains(raw, []byte(`"schema_version"`)) || !bytes.Contains(raw, []byte(`"event_type"`)) {
+			if !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)

@@ -2,7 +2,6 @@
 package suricata
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
+	marks := parser.NewMarks(`"event_type"`, `"timestamp"`)
 	pool := sync.Pool{New: func() any { return &parser.Flat{Learns: true} }}
 	return parser.Parser{
 		Name:  "suricata",
@@ -25,7 +25,7 @@ func Parser() parser.Parser {
 		Datasets:   Datasets(),
 		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if !bytes.Contains(raw, []byte(`"event_type"`)) || !bytes.Contains(raw, []byte(`"timestamp"`)) {
+			if !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)
