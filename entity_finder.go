@@ -1,6 +1,7 @@
 package holdfast
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strings"
 	"sync/atomic"
@@ -137,8 +138,7 @@ func lower(s string) string {
 	out, changed := make([]byte, len(s)), uint64(0)
 	for at := 0; at < len(s); at += 8 {
 		at = min(at, len(s)-8) // the last eight bytes, some of them again
-		w := uint64(s[at]) | uint64(s[at+1])<<8 | uint64(s[at+2])<<16 | uint64(s[at+3])<<24 |
-			uint64(s[at+4])<<32 | uint64(s[at+5])<<40 | uint64(s[at+6])<<48 | uint64(s[at+7])<<56
+		w := eight(s[at:])
 		if w&tops != 0 {
 			return strings.ToLower(s)
 		}
@@ -146,8 +146,7 @@ func lower(s string) string {
 		capital := (w + ones*(0x80-'A')) &^ (w + ones*(0x80-'Z'-1)) & tops
 		changed |= capital
 		w |= capital >> 2
-		out[at], out[at+1], out[at+2], out[at+3], out[at+4], out[at+5], out[at+6], out[at+7] =
-			byte(w), byte(w>>8), byte(w>>16), byte(w>>24), byte(w>>32), byte(w>>40), byte(w>>48), byte(w>>56)
+		binary.LittleEndian.PutUint64(out[at:], w)
 	}
 	if changed == 0 {
 		return s
