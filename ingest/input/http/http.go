@@ -98,7 +98,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		problem(w, http.StatusUnauthorized, "send a token: Authorization: Bearer …", nil)
+		problem(w, http.StatusUnauthorized, intake.Told(err, "send a token: Authorization: Bearer …"), nil)
 		return
 	}
 	defer visit.Leave()
