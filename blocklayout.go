@@ -48,6 +48,7 @@ const (
 type layouts struct {
 	list []layout
 	by   map[uint64]int // by a sum of the fields' names and kinds
+	near [64]uint8      // the same, by where some of the names lie in memory
 	laid int            // bytes of the records written by them
 }
 
@@ -57,6 +58,17 @@ func (l *layouts) of(e *Event) (number int, isNew bool) {
 	if len(e.Fields) == 0 || l.laid+len(e.Raw) > maxLaid {
 		return 0, false
 	}
+	near := &l.near[sumFields(e.Fields)%uint64(len(l.near))]
+	if n := int(*near); n > 0 && l.list[n-1].fits(e) {
+		l.laid += len(e.Raw)
+		return n, false
+	}
+	number, isNew = l.find(e)
+	*near = uint8(number) //nolint:gosec // there are 64 at most
+	return number, isNew
+}
+
+func (l *layouts) find(e *Event) (number int, isNew bool) {
 	sum := uint64(len(e.Fields))
 	for i := range e.Fields {
 		sum = sumName(sum, e.Fields[i].Name) + uint64(e.Fields[i].Kind)
@@ -100,7 +112,7 @@ func (l *layout) fits(e *Event) bool {
 		return false
 	}
 	for i := range l.fields {
-		if f := &e.Fields[i]; l.fields[i].name != f.Name || l.fields[i].kind != f.Kind {
+		if f := &e.Fields[i]; l.fields[i].kind != f.Kind || !same(l.fields[i].name, f.Name) {
 			return false
 		}
 	}
@@ -242,28 +254,46 @@ func stands(raw, text string) (n int, how byte) {
 		return len(text), asIs
 	}
 	at := 0
-	for i := 0; i < len(text); i++ {
-		// What needs no escape is compared at once.
-		end := i + strings.IndexByte(text[i:], '\\')
-		if end < i {
-			end = len(text)
+	for i := 0; i < len(text); {
+		k, special := 0, false
+		if len(text)-i >= 8 && len(raw)-at >= 8 {
+			x, y := eight(text[i:]), eight(raw[at:])
+			if k = firstEscaped(x); bits.TrailingZeros64(x^y)>>3 < k {
+				return -1, 0
+			}
+			special = k < 8
+		} else {
+			c := text[i]
+			if special = c == '\\' || c == '"'; !special {
+				if at >= len(raw) || raw[at] != c {
+					return -1, 0
+				}
+				k = 1
+			}
 		}
-		if q := strings.IndexByte(text[i:end], '"'); q >= 0 {
-			end = i + q
+		i, at = i+k, at+k
+		if special {
+			if len(raw)-at < 2 || raw[at] != '\\' || raw[at+1] != text[i] {
+				return -1, 0
+			}
+			i, at = i+1, at+2
 		}
-		if len(raw)-at < end-i || raw[at:at+end-i] != text[i:end] {
-			return -1, 0
-		}
-		at, i = at+end-i, end
-		if i == len(text) {
-			break
-		}
-		if len(raw)-at < 2 || raw[at] != '\\' || raw[at+1] != text[i] {
-			return -1, 0
-		}
-		at += 2
 	}
 	return at, escaped
+}
+
+// eight are the first eight bytes of a text.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// firstEscaped is which of eight bytes is the first backslash or quote, or 8.
+func firstEscaped(x uint64) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	slash, quote := x^ones*'\\', x^ones*'"'
+	return bits.TrailingZeros64(((slash-ones)&^slash|(quote-ones)&^quote)&tops) >> 3
 }
 
 func appendEscaped(dst []byte, text string) []byte {

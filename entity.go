@@ -80,76 +80,49 @@ func (d *Dataset) kind(name string) string {
 	return name
 }
 
-// Finder finds the entities of a dataset's events as the dataset does, in less
-// time. It may be used from many goroutines.
-type Finder struct {
-	kinds map[string]string // of the names that have one
-	// some has a bit for each length and last character of these names: most
-	// others are told from them by it.
-	some [64]uint64
-}
-
-// Finder makes the dataset's finder.
-func (d *Dataset) Finder() *Finder {
-	f := &Finder{kinds: map[string]string{}}
-	for _, kind := range EntityKinds() {
-		f.add(kind, d.kind(kind))
-	}
-	for name := range d.ECS {
-		f.add(name, d.kind(name))
-	}
-	return f
-}
-
-func (f *Finder) add(name, kind string) {
-	if name != "" && kind != "" {
-		f.kinds[name] = kind
-		f.some[len(name)&63] |= 1 << (name[len(name)-1] & 63)
-	}
-}
-
-// Kind is the entity kind of a field, or "".
-func (f *Finder) Kind(name string) string {
-	if name == "" || f.some[len(name)&63]&(1<<(name[len(name)-1]&63)) == 0 {
-		return ""
-	}
-	return f.kinds[name]
-}
-
-// Entities is Dataset.Entities.
-func (f *Finder) Entities(e *Event) []Entity { return entitiesOf(e, f.Kind) }
-
 func entitiesOf(e *Event, kind func(name string) string) []Entity {
-	out := make([]Entity, 0, 8)
-	program, process := "", false
+	c := collected{out: make([]Entity, 0, 8)}
 	for i := range e.Fields {
-		f := &e.Fields[i]
-		if f.Text == "" || f.Text == "-" || f.Kind == Null {
-			continue
-		}
-		name := kind(f.Name)
-		if name == "" {
-			continue
-		}
-		text := f.Text
-		switch name {
-		case EntityHash:
-			text = strings.ToLower(sha256In(text))
-		case EntityExecutable:
-			program = cmp.Or(program, text)
-		case EntityProcess:
-			process = true
-		}
-		if text != "" && !hasEntity(out, name, text) {
-			out = append(out, Entity{name, text})
+		if name := kind(e.Fields[i].Name); name != "" {
+			c.add(&e.Fields[i], name)
 		}
 	}
-	if program != "" && !process {
-		if name := lastPart(program); name != "" {
-			out = append(out, Entity{EntityProcess, name})
+	return c.end()
+}
+
+// collected are the entities of one event.
+type collected struct {
+	out     []Entity
+	program string
+	process bool
+}
+
+// add adds what a field of a kind names.
+func (c *collected) add(f *Field, kind string) {
+	text := f.Text
+	if text == "" || text == "-" || f.Kind == Null {
+		return
+	}
+	switch kind {
+	case EntityHash:
+		text = lower(sha256In(text))
+	case EntityExecutable:
+		c.program = cmp.Or(c.program, text)
+	case EntityProcess:
+		c.process = true
+	}
+	if text != "" && !hasEntity(c.out, kind, text) {
+		c.out = append(c.out, Entity{kind, text})
+	}
+}
+
+func (c *collected) end() []Entity {
+	if c.program != "" && !c.process {
+		if name := lastPart(c.program); name != "" {
+			c.out = append(c.out, Entity{EntityProcess, name})
 		}
 	}
-	return out
+	return c.out
 }
 
 // lastPart is what follows the last slash of a path, of either kind.

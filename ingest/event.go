@@ -32,34 +32,40 @@ type batch struct {
 	opened []holdfast.EventID
 }
 
+// call is what the records of one call of Put share.
+type call struct {
+	now time.Time
+	mem *slab // nil for few
+	ids ids
+}
+
 // batches makes the events of records, parted so that each part fits a block.
 // The same records give the same parts.
 func (in *Ingest) batches(records []holdfast.Record) []batch {
 	var out []batch
 	b := batch{events: make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents))}
-	var several []holdfast.Event
-	var mem *slab
+	c := call{now: in.o.Clock.Now()}
 	if len(records) >= slabLeast {
-		mem = &slab{}
+		c.mem = &slab{}
 	}
 	for i := range records {
-		one := several[:0]
-		if one = in.events(one, &records[i], mem); len(one) > 1 {
-			b.opened = append(b.opened, eventID(&records[i]))
+		at := len(b.events)
+		if b.events = in.events(b.events, &records[i], &c); len(b.events)-at > 1 {
+			b.opened = append(b.opened, c.ids.record(&records[i]))
 		}
-		for j := range one {
-			size := sizeOf(&one[j])
-			if len(b.events) >= holdfast.MaxBlockEvents || len(b.events) > 0 && b.bytes+size > maxBlockBytes {
+		for ; at < len(b.events); at++ {
+			size := sizeOf(&b.events[at])
+			if at >= holdfast.MaxBlockEvents || at > 0 && b.bytes+size > maxBlockBytes {
+				rest := batch{events: append(make([]holdfast.Event, 0, min(len(records), holdfast.MaxBlockEvents)), b.events[at:]...)}
+				b.events = b.events[:at:at]
 				out = append(out, b)
-				b = batch{}
+				b, at = rest, 0
 			}
-			b.events = append(b.events, one[j])
 			b.bytes += size
-			if one[j].Dataset == DeadLetter {
+			if b.events[at].Dataset == DeadLetter {
 				b.dead++
 			}
 		}
-		several = one
 	}
 	if len(b.events) > 0 {
 		out = append(out, b)
@@ -73,19 +79,6 @@ func sizeOf(e *holdfast.Event) int {
 		n += 4 + len(e.Fields[i].Name) + len(e.Fields[i].Text)
 	}
 	return n
-}
-
-// eventID covers the asset too: two hosts may have files of the same name, with
-// the same line at the same place.
-func eventID(r *holdfast.Record) holdfast.EventID {
-	return idOf(r, r.Raw[:min(len(r.Raw), input.MaxRecord)], 0)
-}
-
-func idOf(r *holdfast.Record, raw []byte, index int) holdfast.EventID {
-	if r.Once {
-		raw = nil
-	}
-	return holdfast.NewEventID(r.Asset+"\x00"+r.Source, r.Position, raw, index)
 }
 
 // blockID is stable for the same events in the same order.
@@ -102,44 +95,47 @@ func blockID(parts []batch) string {
 // events appends the events of a record, mostly one. It never fails: what cannot
 // be parsed is a dead letter. Of a record that holds several, each is kept with
 // the part of the record that is its own, and has an id of its own.
-func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record, mem *slab) []holdfast.Event {
+func (in *Ingest) events(out []holdfast.Event, r *holdfast.Record, c *call) []holdfast.Event {
 	raw := r.Raw[:min(len(r.Raw), input.MaxRecord)]
 	e := holdfast.Event{Source: r.Source, Asset: r.Asset, Raw: raw, Received: r.Received}
 	var trouble []string
-	if now := in.o.Clock.Now(); e.Received.Before(earliest()) || e.Received.After(now.Add(aheadMost)) {
+	if e.Received.Before(earliest()) || e.Received.After(c.now.Add(aheadMost)) {
 		if !e.Received.IsZero() {
 			trouble = append(trouble, "the receiver's clock said "+e.Received.UTC().Format(time.RFC3339)+" and was repaired")
 		}
-		e.Received = now
+		e.Received = c.now
 	}
 	if (r.Truncated || len(raw) < len(r.Raw)) && r.Part == 0 {
 		trouble = append(trouble, fmt.Sprintf("cut at %d bytes", len(raw)))
 	}
-	p, by, err := in.parseWhole(r, raw, e.Received, mem)
+	p, by, err := in.parseWhole(r, raw, e.Received, c.mem)
 	if err == nil && len(p.Parts) > 0 {
 		for i := range p.Parts {
-			one, part := e, &p.Parts[i]
-			one.Raw = part.Raw
-			one.ID = idOf(r, part.Raw, i)
+			part := &p.Parts[i]
 			var err error
 			if part.Err != nil {
 				err = &deadError{by, part.Err.Error()}
 			}
-			out = append(out, in.finish(one, r, part.Parsed, err, trouble[:len(trouble):len(trouble)]))
+			out = append(out, e)
+			one := &out[len(out)-1]
+			one.Raw, one.ID = part.Raw, c.ids.of(r, part.Raw, i)
+			in.finish(one, r, &part.Parsed, err, trouble[:len(trouble):len(trouble)])
 		}
 		return out
 	}
-	e.ID = eventID(r)
-	return append(out, in.finish(e, r, p, err, trouble))
+	e.ID = c.ids.record(r)
+	out = append(out, e)
+	in.finish(&out[len(out)-1], r, &p, err, trouble)
+	return out
 }
 
 // finish fills an event with what was found in its record.
-func (in *Ingest) finish(e holdfast.Event, r *holdfast.Record, p parser.Parsed, err error, trouble []string) holdfast.Event {
+func (in *Ingest) finish(e *holdfast.Event, r *holdfast.Record, p *parser.Parsed, err error, trouble []string) {
 	if err != nil {
 		var dead *deadError
 		if errors.As(err, &dead) {
 			trouble = append(trouble, dead.why)
-			p = parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
+			p = &parser.Parsed{Dataset: DeadLetter, Fields: deadFields(r, dead)}
 		}
 	}
 	if p.Trouble != "" {
@@ -150,16 +146,15 @@ func (in *Ingest) finish(e holdfast.Event, r *holdfast.Record, p parser.Parsed, 
 		clean(e.Fields)
 		trouble = append(trouble, "bytes that are no UTF-8")
 	}
-	trouble = in.setTime(&e, p.Time, trouble)
+	trouble = in.setTime(e, p.Time, trouble)
 	if e.Asset == "" && p.Host != "" && in.o.Asset != nil {
 		e.Asset = in.o.Asset(p.Host)
 	}
 	if in.o.Places != nil {
-		in.place(&e)
+		in.place(e)
 	}
-	e.Drill = in.drill(&e)
+	e.Drill = in.drill(e)
 	e.Trouble = strings.Join(trouble, "; ")
-	return e
 }
 
 // deadFields keep what it takes to parse the record again.
@@ -228,25 +223,24 @@ func (in *Ingest) parse(raw []byte, hint parser.Hint) (found parser.Parsed, by s
 		if wanted && hint.Dataset == "" {
 			continue
 		}
-		for i := range in.o.Parsers {
-			p := &in.o.Parsers[i]
+		for _, p := range in.parsers.For(raw) {
 			if hint.Dataset != "" && makes(p, hint.Dataset) != wanted {
 				continue
 			}
-			got, err := run(p, raw, hint)
+			err = run(p, raw, &hint, &found)
 			switch {
-			case errors.Is(err, parser.ErrOther):
-				continue
 			case err == nil:
-				err = got.Check()
+				err = found.Check()
+			case err == parser.ErrOther || errors.Is(err, parser.ErrOther): //nolint:errorlint // mostly it is just that
+				continue
 			}
 			if err != nil {
-				return got, p.Name, &deadError{p.Name, err.Error()}
+				return found, p.Name, &deadError{p.Name, err.Error()}
 			}
-			return got, p.Name, nil
+			return found, p.Name, nil
 		}
 	}
-	return found, "", &deadError{"", "no parser knows this kind of record"}
+	return parser.Parsed{}, "", &deadError{"", "no parser knows this kind of record"}
 }
 
 func makes(p *parser.Parser, dataset string) bool {
@@ -259,13 +253,14 @@ func makes(p *parser.Parser, dataset string) bool {
 }
 
 // run keeps a parser's fault to the one record that met it.
-func run(p *parser.Parser, raw []byte, hint parser.Hint) (got parser.Parsed, err error) {
+func run(p *parser.Parser, raw []byte, hint *parser.Hint, got *parser.Parsed) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the parser failed: %v", r)
 		}
 	}()
-	return p.Parse(raw, hint)
+	*got, err = p.Parse(raw, *hint)
+	return err
 }
 
 func clean(fields []holdfast.Field) {
@@ -284,9 +279,9 @@ func (in *Ingest) drill(e *holdfast.Event) string {
 	if finder == nil {
 		return ""
 	}
-	for i := range e.Fields {
-		f := &e.Fields[i]
-		if f.Text != "" && (f.Name == holdfast.EntityUser || finder.Kind(f.Name) == holdfast.EntityUser) {
+	var most [16]holdfast.Place
+	for _, p := range finder.Places(e.Fields, most[:]) {
+		if f := &e.Fields[p.Field]; f.Text != "" && p.Kind == holdfast.EntityUser {
 			if id := in.o.Drill(f.Text); id != "" {
 				return id
 			}

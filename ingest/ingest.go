@@ -51,6 +51,7 @@ type Options struct {
 // Ingest takes records in. It may be used from many goroutines.
 type Ingest struct {
 	o        Options
+	parsers  parser.ByForm
 	datasets map[string]holdfast.Dataset
 	finders  map[string]*holdfast.Finder // by dataset
 	health   *health
@@ -95,7 +96,7 @@ type Accepted struct {
 
 // New returns an Ingest that takes records until Close.
 func New(o Options) *Ingest {
-	in := &Ingest{o: o, datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues(), own: make(chan struct{}, ownBlocks)}
+	in := &Ingest{o: o, parsers: parser.NewByForm(o.Parsers), datasets: Datasets(o.Parsers), health: newHealth(o.Clock), refused: newRefused(), pending: newQueues(), own: make(chan struct{}, ownBlocks)}
 	in.finders = map[string]*holdfast.Finder{}
 	for name, d := range in.datasets {
 		in.finders[name] = d.Finder()

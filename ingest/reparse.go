@@ -29,7 +29,7 @@ func (in *Ingest) Reparse(dead *holdfast.Event) ([]holdfast.Event, error) {
 	out := in.events(nil, &holdfast.Record{
 		Source: dead.Source, Asset: dead.Asset, Dataset: dead.Text(deadWanted), Received: dead.Received, Raw: dead.Raw,
 		Truncated: strings.HasPrefix(dead.Trouble, "cut at "),
-	}, nil)
+	}, &call{now: in.o.Clock.Now()})
 	read := slices.IndexFunc(out, func(e holdfast.Event) bool { return e.Dataset != DeadLetter })
 	if read < 0 {
 		return nil, errors.New(out[0].Text("error"))

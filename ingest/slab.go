@@ -5,6 +5,7 @@ import (
 
 	"holdfast"
 	"holdfast/ingest/parser"
+	"holdfast/internal/intake"
 )
 
 // slab is memory for the fields of a batch's events and their texts. They lie side
@@ -30,7 +31,7 @@ func (s *slab) memory(size int) *parser.Memory {
 		s.fields = make([]holdfast.Field, 0, slabFields)
 	}
 	if cap(s.text)-len(s.text) < size+more {
-		s.text = make([]byte, 0, max(slabText, size+more))
+		s.text = intake.Memory(max(slabText, size+more))
 	}
 	s.into = parser.Memory{Fields: s.fields[len(s.fields):], Text: s.text[len(s.text):]}
 	return &s.into

@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,12 @@ type Flat struct {
 	// Members are those of the object read last, not of objects in it, until the
 	// next is read.
 	Members []Member
+	// Learns says that objects are laid out like ones before, mostly, so that it pays
+	// to remember how.
+	Learns bool
+	// Layout is that of the object read last, if Learns is set and one like it was
+	// read before; else nil.
+	Layout *Layout
 
 	json   jsonscan.Scanner
 	names  map[string]*flatName
@@ -27,6 +34,28 @@ type Flat struct {
 	own    Memory
 	fields []holdfast.Field
 	text   []byte
+
+	shapes  Shapes[*Layout]
+	escapes bool // keys may have escapes, and are wanted
+	began   int  // where the value of the last field begins
+	missed  int  // objects in a row whose layout was not known
+}
+
+// Layout is what objects have in common that differ in their values alone: the
+// names and kinds of their fields, and the bytes between the values.
+type Layout struct {
+	// Of is for whoever reads them: what follows from the layout alone.
+	Of any
+
+	members []laidMember
+}
+
+// laidMember is a member, and where its value stands: so many bytes behind the
+// end of a field's text, or behind the beginning of the object if that is -1.
+type laidMember struct {
+	key                 []byte
+	fromField, fromMore int
+	toField, toMore     int
 }
 
 // Member is a member of an object, and where its value stands.
@@ -58,10 +87,19 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 	// The texts must not move while fields point to them: an object's are never
 	// longer than the object.
 	f.fields, f.text, f.key, f.last = m.Fields[:0], slices.Grow(m.Text[:0], len(raw)+16), f.key[:0], nil
-	f.Members = f.Members[:0]
-	f.object(0)
-	if !s.End() && s.Err() == nil {
-		s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
+	f.Members, f.Layout = f.Members[:0], nil
+	if !f.Learns || !f.known() {
+		s.Reset(raw)
+		f.fields, f.text = m.Fields[:0], f.text[:0]
+		f.shapes.Begin()
+		f.escapes = f.Top && bytes.IndexByte(raw, '\\') >= 0
+		f.object(0)
+		if !s.End() && s.Err() == nil {
+			s.Fail(fmt.Errorf("%w: something follows the object", jsonscan.ErrDamaged))
+		}
+		if f.Learns && s.Err() == nil {
+			f.learn(raw)
+		}
 	}
 	m.Fields, m.Text = f.fields, f.text
 	if err := s.Err(); err != nil {
@@ -77,6 +115,55 @@ func (f *Flat) Object(raw []byte, into *Memory) ([]holdfast.Field, error) {
 		out[i].Text, at = all[at:end], end
 	}
 	return out, nil
+}
+
+// known reads an object that is laid out like one before.
+func (f *Flat) known() (ok bool) {
+	f.shapes.Track = f.Top
+	begin := f.json.At() // behind blanks
+	if f.fields, f.text, f.Layout, ok = f.shapes.Read(&f.json, f.fields, f.text); !ok {
+		f.Layout = nil
+		f.missed++
+		return false
+	}
+	f.missed = 0
+	end := func(field int) int {
+		if field < 0 {
+			return begin
+		}
+		return f.shapes.Ends[field]
+	}
+	for i := range f.Layout.members {
+		m := &f.Layout.members[i]
+		f.Members = append(f.Members, Member{m.key, end(m.fromField) + m.fromMore, end(m.toField) + m.toMore})
+	}
+	return true
+}
+
+// learn remembers how the object read last is laid out. Where they all differ, it
+// is not worth it for each.
+func (f *Flat) learn(raw []byte) {
+	if f.missed > 100 && f.missed%16 > 0 {
+		return
+	}
+	l := &Layout{}
+	field := -1 // the last one that ends before a place
+	until := func(at int) (from, more int) {
+		for field+1 < len(f.shapes.trace) && f.shapes.trace[field+1].to <= at {
+			field++
+		}
+		if field < 0 {
+			return field, at
+		}
+		return field, at - f.shapes.trace[field].to
+	}
+	for _, m := range f.Members {
+		at := laidMember{key: slices.Clone(m.Key)}
+		at.fromField, at.fromMore = until(m.From)
+		at.toField, at.toMore = until(m.To)
+		l.members = append(l.members, at)
+	}
+	f.shapes.Learn(raw, f.fields, l)
 }
 
 // name returns a name as one string that is the same each time. Fields mostly
@@ -110,6 +197,9 @@ func (f *Flat) object(depth int) {
 	at := len(f.key)
 	for ok := s.Open('{'); ok; ok = s.More('}') {
 		k := s.Key()
+		if f.escapes && depth == 0 {
+			k = slices.Clone(k) // the scanner uses its own memory again
+		}
 		if at+1+len(k) > MaxName {
 			s.Fail(fmt.Errorf("a field's name has %d bytes or more, %d are allowed", at+len(k), MaxName))
 			return
@@ -174,6 +264,7 @@ func (f *Flat) begin(kind holdfast.Kind) int {
 	default:
 		f.fields = append(f.fields, holdfast.Field{Name: f.name(f.key), Kind: kind})
 	}
+	f.began = f.json.At()
 	return len(f.text)
 }
 
@@ -181,5 +272,8 @@ func (f *Flat) end(start int) {
 	if n := len(f.fields); n > 0 && f.json.Err() == nil {
 		b := f.text[start:]
 		f.fields[n-1].Text = unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // what was appended is not written again
+		if f.Learns {
+			f.shapes.Mark(f.began, f.json.At())
+		}
 	}
 }

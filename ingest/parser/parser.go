@@ -44,7 +44,10 @@ type Parser struct {
 	Description string
 	References  []string // specification and section, or the source file whose messages it reads
 	Datasets    []holdfast.Dataset
-	Parse       func(raw []byte, hint Hint) (Parsed, error)
+	// Form is what records of this kind begin with, so that the parser need not be
+	// asked about others.
+	Form  Form
+	Parse func(raw []byte, hint Hint) (Parsed, error)
 }
 
 // Check reports what is wrong with p by this contract: too many fields, or one

@@ -18,6 +18,11 @@ import (
 // shape says beside its fields is of type T and must follow from what stands
 // between the values alone. It serves one goroutine.
 type Shapes[T any] struct {
+	// Ends are where the values of the object that Read read last end, if Track says
+	// that they are wanted.
+	Ends  []int
+	Track bool
+
 	nodes []shape[T]
 	size  int // bytes of all gaps
 	trace []mark
@@ -68,6 +73,7 @@ func (t *Shapes[T]) Read(s *jsonscan.Scanner, fields []holdfast.Field, text []by
 		return fields, text, says, false
 	}
 	at := &t.nodes[0]
+	t.Ends = t.Ends[:0]
 	for {
 		e := at.take(s)
 		if e == nil {
@@ -84,6 +90,9 @@ func (t *Shapes[T]) Read(s *jsonscan.Scanner, fields []holdfast.Field, text []by
 		}
 		b := text[start:]
 		fields = append(fields, holdfast.Field{Name: e.name, Kind: e.kind, Text: unsafe.String(unsafe.SliceData(b), len(b))}) //nolint:gosec // what was appended is not written again
+		if t.Track {
+			t.Ends = append(t.Ends, s.At())
+		}
 		at = &t.nodes[e.next]
 	}
 	for i := range at.ends {

@@ -28,7 +28,8 @@ const (
 	readTime = 2 * time.Minute
 )
 
-// Sink takes records; Put returns once they are durable.
+// Sink takes records; Put returns once they are durable. It keeps what is in them,
+// not the slice.
 type Sink interface {
 	Put(ctx context.Context, records []holdfast.Record) error
 }
@@ -43,6 +44,18 @@ type Sender struct {
 
 // ErrBusy says that too many requests are under way.
 var ErrBusy = errors.New("too many requests are under way")
+
+// ErrUnknown says that a token was sent, and nobody knows it.
+var ErrUnknown = errors.New("this token is not known; `holdfast inputs token NAME` makes one")
+
+// Told is what a sender hears who is not let in for lack of a valid token: that the
+// one it sent is not known, or else how to send one.
+func Told(err error, how string) string {
+	if errors.Is(err, ErrUnknown) {
+		return ErrUnknown.Error()
+	}
+	return how
+}
 
 // Options are what a gate is given.
 type Options struct {
@@ -65,9 +78,10 @@ type Options struct {
 // Gate lets senders in. It may be used from many goroutines.
 type Gate struct {
 	Options
-	meter meter
-	run   string
-	next  atomic.Uint64
+	meter   meter
+	run     string
+	next    atomic.Uint64
+	batches sync.Pool // of []holdfast.Record
 
 	mu  sync.Mutex
 	all int
@@ -91,7 +105,17 @@ type Visit struct {
 
 // Known says who a request comes from, without taking a place.
 func (g *Gate) Known(r *http.Request) (Sender, error) {
-	return g.Authorise(r.Context(), Secret(r.Header.Get("Authorization")))
+	return g.identify(r.Context(), r.Header.Get("Authorization"))
+}
+
+// identify names the sender of an Authorization header.
+func (g *Gate) identify(ctx context.Context, header string) (Sender, error) {
+	secret := Secret(header)
+	s, err := g.Authorise(ctx, secret)
+	if err != nil && secret != "" && !errors.Is(err, holdfast.ErrForbidden) {
+		err = fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return s, err
 }
 
 // Enter lets a request in, with the secret of its Authorization header.
@@ -106,7 +130,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Visit, error) {
 
 // EnterWith lets in what comes with an Authorization header.
 func (g *Gate) EnterWith(ctx context.Context, header string) (*Visit, error) {
-	s, err := g.Authorise(ctx, Secret(header))
+	s, err := g.identify(ctx, header)
 	if err != nil {
 		return nil, err
 	}

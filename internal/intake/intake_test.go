@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -244,6 +245,30 @@ func TestMessage(t *testing.T) {
 		}
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s: %s", c.text, d)
+		}
+	}
+}
+
+// TestUnknownToken: who sends a token that nobody knows is told so, and not that
+// there is none.
+func TestUnknownToken(t *testing.T) {
+	inside := errors.New("inside")
+	gate := intake.New(intake.Options{Authorise: func(_ context.Context, secret string) (intake.Sender, error) {
+		if secret == "reader" {
+			return intake.Sender{}, fmt.Errorf("no right: %w", holdfast.ErrForbidden)
+		}
+		return intake.Sender{}, inside
+	}})
+	for header, told := range map[string]string{
+		"": "send one", "Bearer": "send one", "Bearer reader": "send one",
+		"Bearer x": "this token is not known; `holdfast inputs token NAME` makes one",
+	} {
+		_, err := gate.EnterWith(t.Context(), header)
+		if got := intake.Told(err, "send one"); err == nil || got != told {
+			t.Errorf("%q: %q", header, got)
+		}
+		if errors.Is(err, holdfast.ErrForbidden) != strings.HasSuffix(header, "reader") {
+			t.Errorf("%q: %v", header, err)
 		}
 	}
 }

@@ -3,12 +3,17 @@ package intake
 import (
 	"bytes"
 	"io"
+	"strings"
+	"unsafe"
 )
 
 // Lines parts a text into its lines, long ones into pieces. Lines that come
 // together lie side by side in one piece of memory, which lives as long as one of
 // them is kept.
 type Lines struct {
+	// Reads is how often more of the text was read: lines between came together.
+	Reads int
+
 	r    io.Reader
 	max  int
 	text []byte // what was read; from here on
@@ -64,12 +69,13 @@ func (l *Lines) read() {
 		for l.size < 2*len(rest) {
 			l.size *= 2
 		}
-		l.text = append(make([]byte, 0, l.size), rest...)
+		l.text = append(Memory(l.size), rest...)
 		l.from, l.seen = 0, len(rest)
 		if l.size < mostLines {
 			l.size = min(4*l.size, mostLines)
 		}
 	}
+	l.Reads++
 	for range 100 {
 		n, err := l.r.Read(l.text[len(l.text):cap(l.text)])
 		l.text = l.text[:len(l.text)+n]
@@ -78,4 +84,14 @@ func (l *Lines) read() {
 		}
 	}
 	l.err = io.ErrNoProgress
+}
+
+// Memory is room for n bytes, whose content is not cleared before: it is to be
+// written first.
+func Memory(n int) []byte {
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteByte(0)
+	s := b.String()
+	return unsafe.Slice(unsafe.StringData(s), b.Cap())[:0] //nolint:gosec // nobody else has the string
 }

@@ -131,7 +131,7 @@ func refuseSender(w http.ResponseWriter, err error) {
 		refuse(w, http.StatusTooManyRequests, rejected, err.Error())
 	default:
 		w.Header().Set("WWW-Authenticate", `Basic realm="holdfast" charset="UTF-8"`)
-		refuse(w, http.StatusUnauthorized, "security_exception", "send a token, as the password of any user or as API key; `holdfast inputs token NAME` makes one")
+		refuse(w, http.StatusUnauthorized, "security_exception", intake.Told(err, "send a token, as the password of any user or as API key; `holdfast inputs token NAME` makes one"))
 	}
 }
 

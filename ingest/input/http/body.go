@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"time"
 
 	"holdfast/ingest/input"
 	"holdfast/internal/intake"
@@ -94,13 +95,17 @@ func first(r *bufio.Reader) byte {
 // lines takes the body line by line, long lines in pieces.
 func (t *taking) lines(ctx context.Context, r io.Reader) error {
 	lines := intake.NewLines(r, input.MaxRecord)
-	for n, part := 1, 0; ; {
+	var received time.Time
+	for n, part, reads := 1, 0, -1; ; {
 		raw, more, err := lines.Next()
+		if reads != lines.Reads {
+			reads, received = lines.Reads, t.clock.Now()
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		if len(bytes.TrimSpace(raw)) > 0 || part > 0 && len(raw) > 0 {
-			if err := t.line(ctx, n, part, raw, more); err != nil {
+			if err := t.line(ctx, received, n, part, raw, more); err != nil {
 				return err
 			}
 		}
@@ -128,7 +133,7 @@ func (t *taking) elements(ctx context.Context, r io.Reader) error {
 			return err
 		}
 		if len(raw) > 0 {
-			if err := t.line(ctx, n, part, raw, more); err != nil {
+			if err := t.line(ctx, t.clock.Now(), n, part, raw, more); err != nil {
 				return err
 			}
 		}

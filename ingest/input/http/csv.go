@@ -43,13 +43,13 @@ func (t *taking) rows(ctx context.Context, r io.Reader) error {
 			raw = t.object(n, columns, raw)
 		}
 		for ; len(raw) > input.MaxRecord; part++ {
-			if err := t.line(ctx, n, part, raw[:input.MaxRecord:input.MaxRecord], true); err != nil {
+			if err := t.line(ctx, t.clock.Now(), n, part, raw[:input.MaxRecord:input.MaxRecord], true); err != nil {
 				return err
 			}
 			raw = raw[input.MaxRecord:]
 		}
 		if len(raw) > 0 {
-			if err := t.line(ctx, n, part, raw, more); err != nil {
+			if err := t.line(ctx, t.clock.Now(), n, part, raw, more); err != nil {
 				return err
 			}
 		}

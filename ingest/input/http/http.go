@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 
@@ -97,7 +98,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		problem(w, http.StatusUnauthorized, "send a token: Authorization: Bearer …", nil)
+		problem(w, http.StatusUnauthorized, intake.Told(err, "send a token: Authorization: Bearer …"), nil)
 		return
 	}
 	defer visit.Leave()
@@ -155,6 +156,8 @@ type taking struct {
 	once    bool
 	json    bool
 	answer  Answer
+
+	position []byte // of the record before
 }
 
 func (t *taking) trouble(line int, what string) {
@@ -166,7 +169,7 @@ func (t *taking) trouble(line int, what string) {
 }
 
 // line takes one line, or a piece of one, which is the record's from now on.
-func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) error {
+func (t *taking) line(ctx context.Context, received time.Time, n, part int, raw []byte, more bool) error {
 	if t.answer.Received >= intake.MaxRecords {
 		return fmt.Errorf("more than %d lines: %w", intake.MaxRecords, holdfast.ErrTooLarge)
 	}
@@ -179,13 +182,13 @@ func (t *taking) line(ctx context.Context, n, part int, raw []byte, more bool) e
 	case t.json && fastjson.ValidateBytes(raw) != nil:
 		t.trouble(n, "no JSON; kept as it is, in the dataset deadletter")
 	}
-	position := t.key + ":" + strconv.Itoa(n)
+	t.position = strconv.AppendInt(append(append(t.position[:0], t.key...), ':'), int64(n), 10)
 	if part > 0 {
-		position += ":" + strconv.Itoa(part)
+		t.position = strconv.AppendInt(append(t.position, ':'), int64(part), 10)
 	}
 	return t.batch.Add(ctx, holdfast.Record{
-		Source: t.source, Position: position, Once: t.once, Dataset: t.dataset,
-		Received: t.clock.Now(), Raw: raw, Truncated: more, Part: part,
+		Source: t.source, Position: string(t.position), Once: t.once, Dataset: t.dataset,
+		Received: received, Raw: raw, Truncated: more, Part: part,
 	})
 }
 

@@ -48,5 +48,5 @@ func (t *taking) pushed(ctx context.Context, r *bufio.Reader) (rest io.Reader, e
 		raw = v.MarshalTo(nil)
 	}
 	t.key, t.once = "pubsub:"+subscription+":"+id, false
-	return nil, t.line(ctx, 1, 0, raw, false)
+	return nil, t.line(ctx, t.clock.Now(), 1, 0, raw, false)
 }

@@ -146,7 +146,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		f.refuse(w, http.StatusUnauthorized, codes.Unauthenticated, "send a token: Authorization: Bearer …")
+		f.refuse(w, http.StatusUnauthorized, codes.Unauthenticated, intake.Told(err, "send a token: Authorization: Bearer …"))
 		return
 	}
 	defer visit.Leave()

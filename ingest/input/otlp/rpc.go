@@ -64,7 +64,7 @@ func (h *handler) export(ctx context.Context, in *logs.LogsData) (*emptypb.Empty
 		_, st := failure(&intake.Later{Why: err.Error(), In: time.Second})
 		return nil, status.FromProto(st).Err()
 	case err != nil:
-		return nil, status.Error(codes.Unauthenticated, "send a token in the header authorization: Bearer …")
+		return nil, status.Error(codes.Unauthenticated, intake.Told(err, "send a token in the header authorization: Bearer …"))
 	}
 	defer visit.Leave()
 	out, err := h.take(ctx, visit, in)

@@ -20,6 +20,7 @@ func Parser() parser.Parser {
 			"https://github.com/linux-pam/linux-pam/blob/master/modules/pam_unix/pam_unix_passwd.c",
 		},
 		Datasets: []holdfast.Dataset{Dataset()},
+		Form:     parser.Line,
 		Parse:    parser.FromSyslog(Grammar()),
 	}
 }

@@ -29,6 +29,7 @@ func Parser() parser.Parser {
 			"https://nodejs.org/api/errors.html",
 		},
 		Datasets: Datasets(),
+		Form:     parser.Line,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			return parse(all, raw, hint)
 		},

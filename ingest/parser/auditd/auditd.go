@@ -26,6 +26,7 @@ func Parser() parser.Parser {
 			"The records of one event, one a line, become a started process, a new file or a connection.",
 		References: []string{"auditd.conf(5), log_format", "https://github.com/linux-audit/audit-documentation/wiki/SPEC-Audit-Event-Enrichment"},
 		Datasets:   Datasets(),
+		Form:       parser.Line,
 		Parse:      func(raw []byte, _ parser.Hint) (parser.Parsed, error) { return parse(raw) },
 	}
 }
@@ -58,7 +59,7 @@ const maxRecords = 1000
 func parse(raw []byte) (parser.Parsed, error) {
 	head := raw[:min(len(raw), 512)]
 	at := bytes.Index(head, []byte("msg=audit("))
-	if at < 0 || !bytes.Contains(head[:at], []byte("type=")) {
+	if at < 0 || raw[0] == '{' || !bytes.Contains(head[:at], []byte("type=")) {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	text := strings.TrimRight(string(raw), "\r\n ")

@@ -18,6 +18,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
+	marks := parser.NewMarks(`"flowTuples"`)
 	pool := new(fastjson.ParserPool)
 	return parser.Parser{
 		Name:  "azureflow",
@@ -32,8 +33,9 @@ func Parser() parser.Parser {
 			dataset("azure.nsgflow", "Azure network security group flow logs", "nsgflow"),
 			dataset("azure.vnetflow", "Azure virtual network flow logs", "vnetflow"),
 		},
+		Form: parser.Object,
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
-			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"flowTuples"`)) {
+			if len(raw) == 0 || raw[0] != '{' || !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			p := pool.Get()

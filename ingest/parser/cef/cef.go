@@ -23,6 +23,7 @@ func Parser() parser.Parser {
 			"The time is rt, else end, else start, else that of the head.",
 		References: []string{"ArcSight Common Event Format, version 26: header, extension dictionary, character encoding"},
 		Datasets:   Datasets(),
+		Form:       parser.Line,
 		Parse:      func(raw []byte, hint parser.Hint) (parser.Parsed, error) { return parse(raw, hint, index) },
 	}
 }

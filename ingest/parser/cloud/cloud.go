@@ -60,6 +60,7 @@ func Parser() parser.Parser {
 			"https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/",
 		},
 		Datasets: Datasets(),
+		Form:     parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			if p, ok := trails.read(raw, hint.Into); ok {
 				return p, nil

@@ -15,7 +15,7 @@ import (
 type trails struct{ pool sync.Pool }
 
 func newTrails() *trails {
-	return &trails{sync.Pool{New: func() any { return &parser.Flat{Top: true} }}}
+	return &trails{sync.Pool{New: func() any { return &parser.Flat{Top: true, Learns: true} }}}
 }
 
 // maxOpen bounds the brackets of a record that is read here, and so how deep it

@@ -28,6 +28,7 @@ func Parser() parser.Parser {
 			"https://www.postgresql.org/docs/current/runtime-config-logging.html", "https://dev.mysql.com/doc/refman/8.4/en/query-log.html",
 		},
 		Datasets: Datasets(),
+		Form:     parser.Line,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			p, err := fromSyslog(raw, hint)
 			if !errors.Is(err, parser.ErrOther) {

@@ -4,6 +4,7 @@
 package device
 
 import (
+	"bytes"
 	"strings"
 	"time"
 
@@ -78,14 +79,17 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	if len(raw) < 8 || len(raw) > 256<<10 {
 		return parser.Parsed{}, parser.ErrOther
 	}
+	if raw[0] == '{' {
+		begin := raw[:min(len(raw), 300)]
+		if bytes.Contains(begin, []byte(`"task"`)) && bytes.Contains(begin, []byte(`"level"`)) && bytes.Contains(begin, []byte(`"message"`)) {
+			return globalProtect(raw)
+		}
+		return parser.Parsed{}, parser.ErrOther
+	}
 	// What each line has is looked for before the line is copied.
 	head := string(raw[:min(len(raw), 300)])
 	percent := strings.IndexByte(head, '%')
 	switch {
-	case raw[0] == '{':
-		if strings.Contains(head, `"task"`) && strings.Contains(head, `"level"`) && strings.Contains(head, `"message"`) {
-			return globalProtect(raw)
-		}
 	case strings.Contains(head, "devname=") && strings.Contains(head, "logid="):
 		return fortigate(string(raw), strings.Index(head, "date="))
 	case strings.Contains(head, "/opt/panlogs/tmp/device_telemetry/"):

@@ -21,7 +21,7 @@ import (
 // Parser describes the parser. Inner are those that read what is within, in the
 // order in which they are asked.
 func Parser(inner ...parser.Parser) parser.Parser {
-	o := &opener{inner: inner, pool: sync.Pool{New: func() any { return new(parser.Flat) }}}
+	o := &opener{inner: parser.NewByForm(inner), pool: sync.Pool{New: func() any { return new(parser.Flat) }}}
 	return parser.Parser{
 		Name:  "envelope",
 		Title: "Records as shippers wrap them",
@@ -57,7 +57,7 @@ func dataset(name, title string) holdfast.Dataset {
 }
 
 type opener struct {
-	inner []parser.Parser
+	inner parser.ByForm
 	pool  sync.Pool
 }
 
@@ -161,8 +161,7 @@ func (o *opener) ask(line []byte, hint parser.Hint) (got parser.Parsed, ok bool,
 		if wanted && hint.Dataset == "" {
 			continue
 		}
-		for i := range o.inner {
-			p := &o.inner[i]
+		for _, p := range o.inner.For(line) {
 			if hint.Dataset != "" && makes(p, hint.Dataset) != wanted {
 				continue
 			}

@@ -3,7 +3,6 @@
 package esf
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +13,8 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := sync.Pool{New: func() any { return new(parser.Flat) }}
+	marks := parser.NewMarks(`"schema_version"`, `"event_type"`)
+	pool := sync.Pool{New: func() any { return &parser.Flat{Learns: true} }}
 	return parser.Parser{
 		Name:  "esf",
 		Title: "macOS Endpoint Security",
@@ -22,8 +22,9 @@ func Parser() parser.Parser {
 			"create a new file; all fields of the message stay under their own names.",
 		References: []string{"eslogger(1)", "https://developer.apple.com/documentation/endpointsecurity/es_message_t"},
 		Datasets:   Datasets(),
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if !bytes.Contains(raw, []byte(`"schema_version"`)) || !bytes.Contains(raw, []byte(`"event_type"`)) {
+			if !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)

@@ -4,7 +4,6 @@
 package journal
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 // Parser describes the parser. It makes syslog and the datasets of the
 // grammars, which are described by their own parsers.
 func Parser(grammars ...parser.Grammar) parser.Parser {
+	marks := parser.NewMarks(`"__REALTIME_TIMESTAMP"`)
 	pool := new(fastjson.ParserPool)
 	return parser.Parser{
 		Name:  "journal",
@@ -31,8 +31,9 @@ func Parser(grammars ...parser.Grammar) parser.Parser {
 			"systemd.journal-fields(7)",
 			"https://systemd.io/JOURNAL_EXPORT_FORMATS/ (Journal JSON Format)",
 		},
+		Form: parser.Object,
 		Parse: func(raw []byte, _ parser.Hint) (parser.Parsed, error) {
-			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"__REALTIME_TIMESTAMP"`)) {
+			if len(raw) == 0 || raw[0] != '{' || !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			p := pool.Get()

@@ -24,6 +24,7 @@ func Parser() parser.Parser {
 			"the time comes from @timestamp, timestamp, time, ts or eventTime.",
 		References: []string{"RFC 8259", "https://github.com/ndjson/ndjson-spec"},
 		Datasets:   []holdfast.Dataset{Dataset()},
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			p := pool.Get()
 			defer pool.Put(p)

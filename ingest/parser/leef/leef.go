@@ -22,6 +22,7 @@ func Parser() parser.Parser {
 			"well-known products have a dataset of their own. The time is devTime by its devTimeFormat, else that of the head.",
 		References: []string{"IBM QRadar Log Event Extended Format, version 2: event components, predefined attributes, custom date format"},
 		Datasets:   Datasets(),
+		Form:       parser.Line,
 		Parse:      func(raw []byte, hint parser.Hint) (parser.Parsed, error) { return parse(raw, hint, index) },
 	}
 }

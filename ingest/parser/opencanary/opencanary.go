@@ -3,7 +3,6 @@
 package opencanary
 
 import (
-	"bytes"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
+	marks := parser.NewMarks(`"logtype"`, `"node_id"`)
 	pool := sync.Pool{New: func() any { return new(parser.Flat) }}
 	return parser.Parser{
 		Name:        "opencanary",
@@ -26,8 +26,9 @@ func Parser() parser.Parser {
 				"src_port": "source.port", "dst_port": "destination.port", "logtype": "event.code", "logdata.USERNAME": holdfast.EntityUser,
 			},
 		}},
+		Form: parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"logtype"`)) || !bytes.Contains(raw, []byte(`"node_id"`)) {
+			if len(raw) == 0 || raw[0] != '{' || !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)

@@ -4,7 +4,6 @@
 package rpcfirewall
 
 import (
-	"bytes"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
+	marks := parser.NewMarks(`"RPCFW"`, `"InterfaceUuid"`)
 	pool := sync.Pool{New: func() any { return new(parser.Flat) }}
 	return parser.Parser{
 		Name:        "rpcfirewall",
@@ -27,8 +27,9 @@ func Parser() parser.Parser {
 				"Subject": holdfast.EntityUser, "EventID": "event.code", "InterfaceUuid": "rpc.interface",
 			},
 		}},
+		Form: parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(`"RPCFW"`)) || !bytes.Contains(raw, []byte(`"InterfaceUuid"`)) {
+			if len(raw) == 0 || raw[0] != '{' || !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)

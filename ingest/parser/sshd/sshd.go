@@ -21,6 +21,7 @@ func Parser() parser.Parser {
 			"https://github.com/openssh/openssh-portable/blob/master/auth2-pubkey.c (format_method_key)",
 		},
 		Datasets: []holdfast.Dataset{Dataset()},
+		Form:     parser.Line,
 		Parse:    parser.FromSyslog(Grammar()),
 	}
 }

@@ -22,6 +22,7 @@ func Parser() parser.Parser {
 			"https://github.com/shadow-maint/shadow/blob/master/src/su.c",
 		},
 		Datasets: []holdfast.Dataset{dataset("sudo"), dataset("su")},
+		Form:     parser.Line,
 		Parse:    parser.FromSyslog(Grammar()),
 	}
 }

@@ -2,7 +2,6 @@
 package suricata
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -15,7 +14,8 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := sync.Pool{New: func() any { return new(parser.Flat) }}
+	marks := parser.NewMarks(`"event_type"`, `"timestamp"`)
+	pool := sync.Pool{New: func() any { return &parser.Flat{Learns: true} }}
 	return parser.Parser{
 		Name:  "suricata",
 		Title: "Suricata",
@@ -23,8 +23,9 @@ func Parser() parser.Parser {
 			"the names of DNS questions stand in dns.rrname whatever the version of the output.",
 		References: []string{"https://docs.suricata.io/en/latest/output/eve/eve-json-format.html"},
 		Datasets:   Datasets(),
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
-			if !bytes.Contains(raw, []byte(`"event_type"`)) || !bytes.Contains(raw, []byte(`"timestamp"`)) {
+			if !marks.In(raw) {
 				return parser.Parsed{}, parser.ErrOther
 			}
 			f := pool.Get().(*parser.Flat)

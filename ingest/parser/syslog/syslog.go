@@ -22,6 +22,7 @@ func Parser() parser.Parser {
 		Description: "Lines of any program, as syslog daemons write them to files and send them; the message is kept whole.",
 		References:  []string{"RFC 5424, section 6", "RFC 3164, section 4", "RFC 5427, section 3"},
 		Datasets:    []holdfast.Dataset{Dataset()},
+		Form:        parser.Line,
 		Parse:       parse,
 	}
 }

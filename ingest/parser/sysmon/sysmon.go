@@ -22,6 +22,7 @@ func Parser() parser.Parser {
 		Description: "Events of Sysmon for Linux, in the XML that it writes to syslog; the data become fields under their own names.",
 		References:  []string{"https://github.com/microsoft/SysmonForLinux", "[MS-EVEN6] 2.2.13"},
 		Datasets:    Datasets(),
+		Form:        parser.Line,
 		Parse:       func(raw []byte, _ parser.Hint) (parser.Parsed, error) { return parse(raw) },
 	}
 }
@@ -56,7 +57,7 @@ func dataset(name, title, category string) holdfast.Dataset {
 
 func parse(raw []byte) (parser.Parsed, error) {
 	from := bytes.Index(raw[:min(len(raw), 512)], []byte("<Event"))
-	if from < 0 || !bytes.Contains(raw[from:min(len(raw), from+512)], []byte("Linux-Sysmon")) {
+	if from < 0 || raw[0] == '{' || !bytes.Contains(raw[from:min(len(raw), from+512)], []byte("Linux-Sysmon")) {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	var out parser.Parsed

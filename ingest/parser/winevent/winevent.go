@@ -24,6 +24,7 @@ func Parser() parser.Parser {
 			"without blanks; attributes of System are joined to their element's name (Provider_Name).",
 		References: []string{"[MS-EVEN6] 2.2.12", "Sigma specification 2.1, logsource"},
 		Datasets:   Datasets(),
+		Form:       parser.Object,
 		Parse: func(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			r := pool.Get().(*reader)
 			defer pool.Put(r)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"holdfast"
 	"holdfast/ingest/parser"
@@ -18,7 +19,7 @@ import (
 
 // Parser describes the parser.
 func Parser() parser.Parser {
-	pool := sync.Pool{New: func() any { return &reader{} }}
+	pool := sync.Pool{New: func() any { return &reader{flat: parser.Flat{Learns: true}} }}
 	return parser.Parser{
 		Name:  "zeek",
 		Title: "Zeek",
@@ -52,25 +53,104 @@ func (r *reader) object(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	if err != nil {
 		return parser.Parsed{}, err
 	}
-	kind, ok := kindOf(fields, hint.Source)
+	l := laidOf(r.flat.Layout, fields)
+	kind, ok := "", false
+	if l.path >= 0 && plain(fields[l.path].Text) {
+		kind, ok = fields[l.path].Text, true
+	} else {
+		kind, ok = kindOf(fields, hint.Source)
+	}
 	if !ok {
 		return parser.Parsed{}, parser.ErrOther
 	}
+	p := parser.Parsed{Dataset: datasetOf(kind)}
 	out := fields[:0]
-	for _, f := range fields {
-		switch {
-		case f.Kind == holdfast.Null:
+	for i, f := range fields {
+		switch what := l.what[i]; what {
+		case isNull:
 			continue
-		case isTime(f.Name):
-			f = clock(f)
-		case f.Kind == holdfast.Number:
+		case isTS, isOther:
+			at, ok := when(&f)
+			if !ok {
+				break
+			}
+			f = holdfast.Field{Name: f.Name, Text: stampInto(hint.Into, at)}
+			if what == isTS && at.Unix() >= yearNought {
+				p.Time = at.UTC()
+			}
+		case isNumber:
 			f.Text = number(f.Text)
-		case f.Kind == holdfast.String && numbers[f.Name] && number(f.Text) == f.Text && f.Text != "":
-			f.Kind = holdfast.Number
+		case isQuoted:
+			if number(f.Text) == f.Text && f.Text != "" {
+				f.Kind = holdfast.Number
+			}
+		case isHost:
+			if f.Kind == holdfast.Number {
+				f.Text = number(f.Text)
+			}
+			p.Host = f.Text
 		}
 		out = append(out, f)
 	}
-	return parsed(kind, out), nil
+	p.Fields = out
+	return p, nil
+}
+
+// what a field of an object is, by its name and kind.
+type what uint8
+
+const (
+	isPlain  what = iota
+	isNull        // unset
+	isTS          // the time of the event
+	isOther       // another time
+	isNumber      // as JSON has them
+	isQuoted      // a number that some writers put into quotes
+	isHost        // who wrote it
+)
+
+// laid is what follows from names and kinds alone.
+type laid struct {
+	what []what
+	path int // the field that names the type of log, or -1
+}
+
+// laidOf works it out, once for a layout that is known.
+func laidOf(of *parser.Layout, fields []holdfast.Field) *laid {
+	if of != nil && of.Of != nil {
+		return of.Of.(*laid) //nolint:forcetypeassert // nothing else is put there
+	}
+	l := &laid{what: make([]what, len(fields)), path: -1}
+	ts := false
+	for i := range fields {
+		f := &fields[i]
+		ts = ts || f.Name == "ts"
+		switch {
+		case f.Kind == holdfast.Null:
+			l.what[i] = isNull
+		case f.Name == "ts":
+			l.what[i] = isTS
+		case isTime(f.Name):
+			l.what[i] = isOther
+		case f.Kind == holdfast.Number:
+			l.what[i] = isNumber
+		case f.Kind == holdfast.String && numbers[f.Name]:
+			l.what[i] = isQuoted
+		}
+		if f.Name == "_system_name" && f.Kind != holdfast.Null {
+			l.what[i] = isHost
+		}
+		if f.Name == "_path" && f.Kind == holdfast.String && l.path < 0 {
+			l.path = i
+		}
+	}
+	if !ts {
+		l.path = -1
+	}
+	if of != nil {
+		of.Of = l
+	}
+	return l
 }
 
 func parsed(kind string, fields []holdfast.Field) parser.Parsed {
@@ -186,16 +266,50 @@ func set(names ...string) map[string]bool {
 
 // clock writes a time the one way: UTC, six places. What is no time stays.
 func clock(f holdfast.Field) holdfast.Field {
-	if t, err := time.Parse(time.RFC3339Nano, f.Text); err == nil {
-		return holdfast.Field{Name: f.Name, Text: stamp(t)}
-	}
-	if t, ok := epoch(f.Text); ok {
-		return holdfast.Field{Name: f.Name, Text: stamp(t)}
+	if t, ok := when(&f); ok {
+		return holdfast.Field{Name: f.Name, Text: stampInto(nil, t)}
 	}
 	return f
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+// when reads a time, to the microsecond.
+func when(f *holdfast.Field) (time.Time, bool) {
+	t, ok := time.Time{}, false
+	if f.Kind != holdfast.Number {
+		var err error
+		t, err = time.Parse(time.RFC3339Nano, f.Text)
+		ok = err == nil
+	}
+	if !ok {
+		t, ok = epoch(f.Text)
+	}
+	return time.Unix(t.Unix(), int64(t.Nanosecond()/1000*1000)), ok
+}
+
+// yearNought is when the times begin that RFC 3339 can write.
+const yearNought = -62167219200
+
+// stampInto writes a time into memory, if that is set and has room.
+func stampInto(m *parser.Memory, t time.Time) string {
+	const layout = "2006-01-02T15:04:05.000000Z"
+	if m == nil || cap(m.Text)-len(m.Text) < len(layout)+8 {
+		return string(appendStamp(make([]byte, 0, len(layout)+8), t))
+	}
+	from := len(m.Text)
+	m.Text = appendStamp(m.Text, t)
+	b := m.Text[from:]
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // what was appended is not written again
+}
+
+func appendStamp(b []byte, t time.Time) []byte {
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	b[len(b)-1] = '.' // instead of the Z
+	micros := t.Nanosecond() / 1000
+	for unit := 100_000; unit > 0; unit /= 10 {
+		b = append(b, '0'+byte(micros/unit%10))
+	}
+	return append(b, 'Z')
+}
 
 // epoch reads seconds since 1970 with up to nine places, exactly.
 func epoch(s string) (time.Time, bool) {

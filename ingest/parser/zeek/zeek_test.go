@@ -1,9 +1,12 @@
 package zeek_test
 
 import (
+	"bytes"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"holdfast/ingest/parser"
 	"holdfast/ingest/parser/zeek"
@@ -61,4 +64,41 @@ func TestKindByName(t *testing.T) {
 			t.Errorf("%s: %q, %v", source, got.Dataset, err)
 		}
 	}
+}
+
+// FuzzLayouts: a record is read the same whether its like was read before or not.
+func FuzzLayouts(f *testing.F) {
+	b, err := os.ReadFile("testdata/lines.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	lines := bytes.Split(b, []byte("\n"))
+	for _, s := range []string{
+		`{"_path":"conn","ts":1795399746.000001,"id.orig_p":"5353","id.resp_p":"x","_system_name":"a","x":1.50,"n":null}`,
+		`{"_path":"conn","ts":"2026-11-23T02:09:06.1+01:00","id.orig_p":"5353","_system_name":7.0,"_path":"dns"}`,
+		`{"_path":1,"_path":"dns","ts":"never","ts":null,"revoketime":-1.5,"first_seen":1e9,"last_seen":"0000-01-01T00:00:00+10:00"}`,
+		`{"_path":"not plain","ts":[1,2,"3.25"],"uid":"C","id.orig_h":"h"}`, `{"_path":"x","ts":"0000-01-01T00:00:00+10:00"}`, `{"ts":99999999999.123456789,"_path":"x"}`,
+	} {
+		lines = append(lines, []byte(s))
+	}
+	for _, l := range lines {
+		f.Add(l)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		seen, fresh := zeek.Parser(), zeek.Parser()
+		var m parser.Memory
+		for _, l := range append(lines[max(0, len(lines)-12):], raw) {
+			_, _ = seen.Parse(l, parser.Hint{Into: &m})
+		}
+		want, first := fresh.Parse(raw, parser.Hint{})
+		for _, into := range []*parser.Memory{&m, nil} {
+			got, second := seen.Parse(raw, parser.Hint{Into: into})
+			if (first == nil) != (second == nil) || first != nil && first.Error() != second.Error() {
+				t.Fatalf("%v, but the first time %v", second, first)
+			}
+			if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); first == nil && d != "" {
+				t.Fatal(d)
+			}
+		}
+	})
 }
