@@ -160,6 +160,7 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
+	w.known.expect(b.Events)
 	for i := range b.Events {
 		w.take(&b.Events[i], mended)
 	}
