@@ -57,8 +57,10 @@ func appendEscape(b []byte, c byte) []byte {
 
 // plainRun counts the bytes at the start of s that stand for themselves in a JSON
 // string: ASCII but for controls, DEL, and the characters " \ < > &. It looks at
-// eight at a time: a byte of a word is zero exactly where the byte looked for
-// stands, and the highest bit of (w-1)&^w&0x80 shows the first zero byte.
+// eight at a time: a byte of a word is zero where the byte looked for stands, and
+// taking one from it sets its highest bit, as taking a blank from a control does, and
+// adding one to DEL. What is carried changes bytes behind the first of these only, and
+// bytes beyond ASCII have that bit by themselves.
 func plainRun(s string) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -68,8 +70,7 @@ func plainRun(s string) int {
 		slash := w ^ ones*'\\'
 		angle := (w | ones*2) ^ ones*'>' // < and > differ in one bit
 		quote := (w | ones*4) ^ ones*'&' // " and & do
-		del := w ^ ones*0x7f
-		other := w | (w-ones*0x20)&^w | (slash-ones)&^slash | (angle-ones)&^angle | (quote-ones)&^quote | (del-ones)&^del
+		other := w | (w + ones) | (w - ones*0x20) | (slash - ones) | (angle - ones) | (quote - ones)
 		if other &= tops; other != 0 {
 			return i + bits.TrailingZeros64(other)>>3
 		}
