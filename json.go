@@ -151,6 +151,11 @@ func special(w uint64) uint64 {
 	return (w | (w + ones) | (w - ones*0x20) | (slash - ones) | (angle - ones) | (quote - ones)) & tops
 }
 
+// wholeNumber reports whether s is one of few digits, as most numbers are.
+func wholeNumber(s string) bool {
+	return s != "" && len(s) < 20 && (s[0] != '0' || len(s) == 1) && digits(s, 0) == len(s)
+}
+
 // jsonNumber reports whether s is a number by RFC 8259, section 6.
 func jsonNumber(s string) bool {
 	i := 0

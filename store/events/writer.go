@@ -160,9 +160,11 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
-	w.known.expect(b.Events)
-	for i := range b.Events {
-		w.take(&b.Events[i], mended)
+	for some := range slices.Chunk(b.Events, atOnce) {
+		w.known.expect(some)
+		for i := range some {
+			w.take(&some[i], mended)
+		}
 	}
 	if w.cur.full() {
 		w.failing = w.begin(ctx)
