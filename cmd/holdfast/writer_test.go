@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"slices"
 	"strconv"
 	"testing"
@@ -13,7 +14,6 @@ import (
 	"holdfast/ingest/parser/all"
 	"holdfast/internal/testkit/made"
 	"holdfast/internal/testkit/spent"
-	"log/slog"
 )
 
 // parsed keeps the blocks that ingest makes.
