@@ -275,7 +275,7 @@ func appendListsJSON(b []byte, fields []Field) []byte {
 func appendValueJSON(b []byte, f Field) []byte {
 	switch f.Kind {
 	case Number:
-		if jsonNumber(f.Text) && !endless(f.Text) {
+		if wholeNumber(f.Text) || jsonNumber(f.Text) && !endless(f.Text) {
 			return append(b, f.Text...)
 		}
 	case Bool:

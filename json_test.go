@@ -27,6 +27,14 @@ func FuzzJSONString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		out := holdfast.AppendJSONString(nil, s)
+		for room := range 2*len(s) + 20 { // how much there is changes nothing
+			if room += 2; room > 300 {
+				break
+			}
+			if again := holdfast.AppendJSONString(make([]byte, 2, room), s); !bytes.Equal(again[2:], out) {
+				t.Fatalf("%q is %q where there is room for %d bytes", out, again[2:], room-2)
+			}
+		}
 		var back string
 		if err := json.Unmarshal(out, &back); err != nil {
 			t.Fatalf("%q: %v", out, err)

@@ -5,13 +5,14 @@ import (
 	"unsafe"
 
 	"holdfast"
+	"holdfast/store/events/flat"
 )
 
 // batch is what was added to a writer since the segment before, and becomes the
 // next one.
 type batch struct {
-	rows   []row
-	text   arena
+	rows   *flat.Table[row]
+	memory memory // of their texts
 	bytes  int
 	blocks int
 	from   uint64 // the first block that no segment before covers
@@ -24,25 +25,36 @@ type batch struct {
 	what part
 }
 
-func newBatch() *batch { return &batch{ledger: map[part]*holdfast.LedgerRow{}} }
+func newBatch() *batch {
+	return &batch{rows: flat.NewTable[row](), ledger: map[part]*holdfast.LedgerRow{}}
+}
 
 // clear makes it ready to be added to. None of its rows' texts may be in use.
 func (b *batch) clear(from uint64) {
-	clear(b.rows)
+	b.rows.Clear()
 	clear(b.ledger)
-	b.text.clear()
-	*b = batch{rows: b.rows[:0], text: b.text, ledger: b.ledger, from: from}
+	b.memory.clear()
+	*b = batch{rows: b.rows, memory: b.memory, ledger: b.ledger, from: from}
 }
 
 // next is the first block that the segment after it covers.
 func (b *batch) next() uint64 {
-	if len(b.rows) > 0 {
+	if b.rows.Len() > 0 {
 		return b.last + 1
 	}
 	return b.from
 }
 
-func (b *batch) full() bool { return len(b.rows) >= flushRows || b.bytes >= flushBytes }
+// list is the rows as they came.
+func (b *batch) list() []row {
+	out := make([]row, b.rows.Len())
+	for i := range out {
+		out[i] = b.rows.Row(i)
+	}
+	return out
+}
+
+func (b *batch) full() bool { return b.rows.Len() >= flushRows || b.bytes >= flushBytes }
 
 func (b *batch) row(source string, at time.Time) *holdfast.LedgerRow {
 	hour := holdfast.Hour(at)
@@ -67,6 +79,15 @@ func (b *batch) commit() holdfast.Commit {
 		c.Ledger = append(c.Ledger, *l)
 	}
 	return c
+}
+
+// memory is where texts of rows lie that are made for them: the ids apart, because
+// they are looked at without the rest.
+type memory struct{ ids, fields arena }
+
+func (m *memory) clear() {
+	m.ids.clear()
+	m.fields.clear()
 }
 
 // arena keeps texts side by side in large pieces that are used again.

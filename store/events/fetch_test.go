@@ -123,7 +123,7 @@ func FuzzKept(f *testing.F) {
 		if both {
 			e.Fields = append(e.Fields, holdfast.Field{Name: query.KeptCommandLine, Text: one})
 		}
-		r := newRow(&e, nil, &arena{})
+		r := newRow(&e, nil, &memory{})
 		again := r
 		again.CommandLine = ""
 		if again.keep(); again.CommandLine != r.CommandLine {

@@ -20,7 +20,9 @@ func goldensThroughStore(t *testing.T, open opening) {
 	ctx := context.Background()
 	l := open(t, t.TempDir(), nil)
 	w := l.writer(t)
-	w.cur.rows = goldenRows(t)
+	for _, r := range goldenRows(t) {
+		w.cur.rows.Add(&r)
+	}
 	w.last, w.cur.last, w.cur.blocks = 1, 1, 1
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)

@@ -2,9 +2,10 @@ package events
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
+
+	"holdfast/store/events/flat"
 )
 
 const minute = int64(time.Minute / time.Microsecond)
@@ -27,55 +28,31 @@ func order(a, b *row) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Received, b.Received))
 }
 
-// kin is what rows have in common that stand together.
-type kin struct{ dataset, executable, user string }
-
-func (k kin) compare(o kin) int {
-	return cmp.Or(cmp.Compare(k.dataset, o.dataset), cmp.Compare(k.executable, o.executable), cmp.Compare(k.user, o.user))
-}
-
 // standing is where a row belongs, in numbers, which are compared faster than texts.
 type standing struct {
-	dataset, kin           uint32
-	minute, time, received int64
-	row                    uint32
+	dataset, executable, user int32 // the places of these texts among those that there are
+	row                       int32
+	minute, time, received    int64
 }
 
-// inOrder is the places of rows, in order; those that are equal stay as they came.
-func inOrder(rows []row) []standing {
-	seen := map[kin]uint32{}
-	out := make([]standing, len(rows))
-	for i := range rows {
-		r := &rows[i]
-		k := kin{r.Dataset, r.Executable, r.UserName}
-		n, ok := seen[k]
-		if !ok {
-			n = uint32(len(seen))
-			seen[k] = n
-		}
-		out[i] = standing{kin: n, minute: r.Time / minute, time: r.Time, received: r.Received, row: uint32(i)}
+// inOrder is the numbers of rows, in order; those that are equal stay as they came.
+func inOrder(rows *flat.Table[row]) []int32 {
+	dataset, executable, user := ranks(rows, "dataset"), ranks(rows, "process_executable"), ranks(rows, "user_name")
+	times, received := rows.Numbers("time"), rows.Numbers("received")
+	at := make([]standing, rows.Len())
+	for i := range at {
+		at[i] = standing{dataset(i), executable(i), user(i), int32(i), times[i] / minute, times[i], received[i]}
 	}
-	rank := make([]standing, len(seen)) // by the number in seen
-	dataset, before := uint32(0), ""
-	for i, k := range slices.SortedFunc(maps.Keys(seen), kin.compare) {
-		if i > 0 && k.dataset != before {
-			dataset++
-		}
-		before = k.dataset
-		rank[seen[k]] = standing{dataset: dataset, kin: uint32(i)}
-	}
-	for i := range out {
-		r := rank[out[i].kin]
-		out[i].dataset, out[i].kin = r.dataset, r.kin
-	}
-	slices.SortFunc(out, func(a, b standing) int {
+	slices.SortFunc(at, func(a, b standing) int {
 		switch {
 		case a.dataset != b.dataset:
 			return cmp.Compare(a.dataset, b.dataset)
 		case a.minute != b.minute:
 			return cmp.Compare(a.minute, b.minute)
-		case a.kin != b.kin:
-			return cmp.Compare(a.kin, b.kin)
+		case a.executable != b.executable:
+			return cmp.Compare(a.executable, b.executable)
+		case a.user != b.user:
+			return cmp.Compare(a.user, b.user)
 		case a.time != b.time:
 			return cmp.Compare(a.time, b.time)
 		case a.received != b.received:
@@ -83,14 +60,30 @@ func inOrder(rows []row) []standing {
 		}
 		return cmp.Compare(a.row, b.row)
 	})
+	out := make([]int32, len(at))
+	for i := range at {
+		out[i] = at[i].row
+	}
 	return out
+}
+
+// ranks gives each row the place that its text in a column has among all of them.
+func ranks(rows *flat.Table[row], column string) func(row int) int32 {
+	words, index := rows.Words(column)
+	order := make([]int32, len(words))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(words[a], words[b]) })
+	rank := make([]int32, len(words))
+	for i, n := range order {
+		rank[n] = int32(i)
+	}
+	return func(row int) int32 { return rank[index[row]] }
 }
 
 // sortRows puts rows in order; those that are equal stay as they came.
 func sortRows(rows []row) []row {
-	out := make([]row, len(rows))
-	for to, from := range inOrder(rows) {
-		out[to] = rows[from.row]
-	}
-	return out
+	slices.SortStableFunc(rows, func(a, b row) int { return order(&a, &b) })
+	return rows
 }

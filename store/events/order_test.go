@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"holdfast/store/events/flat"
 )
 
 // TestInOrder holds the order by numbers against that by texts, which merging
@@ -18,12 +20,15 @@ func TestInOrder(t *testing.T) {
 			Time: int64(r.IntN(4)-2)*minute + int64(r.IntN(3)), Received: int64(r.IntN(2)), Position: int64(i),
 		}
 	}
-	got := sortRows(rows)
-	want := slices.Clone(rows)
-	slices.SortStableFunc(want, func(a, b row) int { return order(&a, &b) })
+	table := flat.NewTable[row]()
+	for i := range rows {
+		table.Add(&rows[i])
+	}
+	got := inOrder(table)
+	want := sortRows(slices.Clone(rows))
 	for i := range want {
-		if got[i].Position != want[i].Position {
-			t.Fatalf("place %d: %+v, not %+v", i, got[i], want[i])
+		if g := table.Row(int(got[i])); g.Position != want[i].Position || order(&g, &want[i]) != 0 {
+			t.Fatalf("place %d: %+v, not %+v", i, g, want[i])
 		}
 	}
 }

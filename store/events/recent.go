@@ -13,7 +13,8 @@ type recent struct {
 	ids   []holdfast.EventID // a ring, once it is full
 	most  int
 	next  int      // where the oldest stands, once it is full
-	slots []uint64 // open addresses: half of a hash, and one more than the place in ids; 0 is free
+	slots []uint64 // open addresses: a tag, and one more than the place in ids; 0 is free
+	seen  uint64   // what expect saw, so that it has to look
 }
 
 func newRecent(most int) *recent {
@@ -46,14 +47,32 @@ func (r *recent) has(id holdfast.EventID) bool {
 	return known
 }
 
-func home(id holdfast.EventID) uint64 { return binary.LittleEndian.Uint64(id[:8]) }
+// tag is the part of a hash that stands in a slot. The slot where an id is looked for
+// first is one of its bits, so that ids themselves are only looked at to be sure.
+func tag(id holdfast.EventID) uint64 { return uint64(binary.LittleEndian.Uint32(id[:4])) }
 
-func tag(id holdfast.EventID) uint64 { return uint64(binary.LittleEndian.Uint32(id[8:12])) }
+// atOnce is how many ids are expected together: what is fetched for them stays near
+// the processor until they are added.
+const atOnce = 64
+
+// expect has the processor fetch the slots of ids that will be added, and of those
+// that are forgotten for them, all at the same time.
+func (r *recent) expect(list []holdfast.Event) {
+	mask := uint64(len(r.slots) - 1)
+	for i := range list {
+		r.seen ^= r.slots[tag(list[i].ID)&mask]
+	}
+	if len(r.ids) == r.most {
+		for _, id := range r.ids[r.next:min(r.next+len(list), r.most)] {
+			r.seen ^= r.slots[tag(id)&mask]
+		}
+	}
+}
 
 // find is the slot of an id, or the one where it would be.
 func (r *recent) find(id holdfast.EventID) (at uint64, known bool) {
 	mask := uint64(len(r.slots) - 1)
-	for at = home(id) & mask; r.slots[at] != 0; at = (at + 1) & mask {
+	for at = tag(id) & mask; r.slots[at] != 0; at = (at + 1) & mask {
 		if s := r.slots[at]; s>>32 == tag(id) && r.ids[uint32(s)-1] == id {
 			return at, true
 		}
@@ -70,7 +89,7 @@ func (r *recent) forget(id holdfast.EventID) {
 		return
 	}
 	for at := (free + 1) & mask; r.slots[at] != 0; at = (at + 1) & mask {
-		from := home(r.ids[uint32(r.slots[at])-1]) & mask
+		from := r.slots[at] >> 32 & mask
 		if (at-from)&mask >= (at-free)&mask {
 			r.slots[free], free = r.slots[at], at
 		}

@@ -128,18 +128,18 @@ var relation = []column{
 var blooms = []string{"id", "user_name", "source_ip", "destination_ip", "file_hash_sha256", "url_domain"}
 
 // newRow makes the row of an event that nobody changes. The row's texts are the
-// event's own, or lie in the arena.
-func newRow(e *holdfast.Event, entities []holdfast.Entity, a *arena) row {
+// event's own, or lie in the memory.
+func newRow(e *holdfast.Event, entities []holdfast.Entity, m *memory) row {
 	r := row{
 		Time: clamp(e.Time), Received: clamp(e.Received), Dataset: e.Dataset, Source: utf8Text(e.Source), Asset: e.Asset,
 		Trouble: utf8Text(e.Trouble), Drill: e.Drill, CommandLine: keptOf(e, query.KeptCommandLine),
 	}
-	p := a.room(32 + 1024 + 2*len(e.Raw))
+	p := m.ids.room(2 * len(e.ID))
 	from := len(p)
-	p = hex.AppendEncode(p, e.ID[:])
-	p = e.AppendFieldsJSON(p)
-	both := a.keep(p, from)
-	r.ID, r.Fields = both[:32], both[32:]
+	r.ID = m.ids.keep(hex.AppendEncode(p, e.ID[:]), from)
+	p = m.fields.room(1024 + 2*len(e.Raw))
+	from = len(p)
+	r.Fields = m.fields.keep(e.AppendFieldsJSON(p), from)
 	if utf8.Valid(e.Raw) {
 		r.Raw = text(e.Raw)
 	} else {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -89,16 +90,16 @@ func (x *file) abandon() {
 }
 
 // writeSegment writes rows to a new segment, in order.
-func writeSegment(dir string, seg holdfast.Segment, rows []row, enc *encoders) (holdfast.Segment, error) {
+func writeSegment(dir string, seg holdfast.Segment, rows *flat.Table[row], enc *encoders) (holdfast.Segment, error) {
 	x, err := createFile(dir, seg, enc)
 	if err != nil {
 		return seg, err
 	}
-	for _, at := range inOrder(rows) {
-		if err := x.add(&rows[at.row]); err != nil {
-			x.abandon()
-			return seg, err
-		}
+	order := inOrder(rows)
+	x.tally.table(rows, order)
+	if err := x.w.WriteTable(rows, order); err != nil {
+		x.abandon()
+		return seg, fmt.Errorf("segment %s: %w", seg.ID, err)
 	}
 	return x.finish()
 }
@@ -132,6 +133,38 @@ func (t *tally) add(r *row) {
 	t.last.Raw += uint64(r.rawLen())
 }
 
+// table counts the rows of a table, fastest in an order in which those of a dataset
+// stand together.
+func (t *tally) table(rows *flat.Table[row], order []int32) {
+	if len(order) == 0 {
+		return
+	}
+	ids, times, received := rows.Texts("id"), rows.Numbers("time"), rows.Numbers("received")
+	raw, rawBytes := rows.Texts("raw"), rows.Texts("raw_bytes")
+	sources, source := rows.Words("source")
+	datasets, dataset := rows.Words("dataset")
+	if t.n == 0 {
+		t.begin(times[0], ids[0])
+	}
+	t.n += uint64(len(order))
+	var last *holdfast.SegmentPart
+	var of, in int32
+	var from int64
+	for _, i := range order {
+		t.lo, t.hi, t.min, t.max = min(t.lo, times[i]), max(t.hi, times[i]), min(t.min, ids[i]), max(t.max, ids[i])
+		if last == nil || source[i] != of || dataset[i] != in || received[i] < from || received[i] >= from+hour {
+			of, in, from = source[i], dataset[i], hourOf(received[i])
+			last = t.part(part{sources[of], datasets[in], from})
+		}
+		n := len(rawBytes[i])
+		if n == 0 {
+			n = len(raw[i])
+		}
+		last.Events++
+		last.Raw += uint64(n)
+	}
+}
+
 func (t *tally) begin(at int64, id string) {
 	t.lo, t.hi, t.min, t.max = at, at, id, id
 	t.parts = map[part]*holdfast.SegmentPart{}
@@ -139,7 +172,8 @@ func (t *tally) begin(at int64, id string) {
 
 func (t *tally) part(key part) *holdfast.SegmentPart {
 	p := t.parts[key]
-	if p == nil {
+	if p == nil { // the texts may be of memory that is used again
+		key.source, key.dataset = strings.Clone(key.source), strings.Clone(key.dataset)
 		p = &holdfast.SegmentPart{Source: key.source, Dataset: key.dataset, Hour: time.UnixMicro(key.hour).UTC()}
 		t.parts[key] = p
 	}

@@ -160,8 +160,11 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
-	for i := range b.Events {
-		w.take(&b.Events[i], mended)
+	for some := range slices.Chunk(b.Events, atOnce) {
+		w.known.expect(some)
+		for i := range some {
+			w.take(&some[i], mended)
+		}
 	}
 	if w.cur.full() {
 		w.failing = w.begin(ctx)
@@ -228,9 +231,9 @@ func (w *Writer) take(e *holdfast.Event, mended map[holdfast.EventID]bool) {
 	if e.Received.After(l.Last) {
 		l.Last = e.Received
 	}
-	r := newRow(e, w.entities(e), &w.cur.text)
+	r := newRow(e, w.entities(e), &w.cur.memory)
 	r.Position = int64(w.last)
-	w.cur.rows = append(w.cur.rows, r)
+	w.cur.rows.Add(&r)
 	w.cur.bytes += len(e.Raw) + 512
 }
 
@@ -395,7 +398,7 @@ func (w *Writer) write(b *batch) (c holdfast.Commit, err error) {
 	day := now.Format(time.DateOnly)
 	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, b.from, b.last) + w.suffix, Day: day, First: b.from, Last: b.last, Made: now}
 	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
-	if len(b.rows) > 0 {
+	if b.rows.Len() > 0 {
 		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders); err != nil {
 			return c, err
 		}
@@ -412,8 +415,8 @@ func (w *Writer) beginFar(ctx context.Context) error {
 		w.failing = err
 		return err
 	}
-	if len(b.rows) > 0 {
-		c.Segment.Sum = sumOf(b.rows)
+	if b.rows.Len() > 0 {
+		c.Segment.Sum = sumOf(b.list())
 		w.begun = &c
 		b.clear(b.next())
 		return w.carry(ctx)

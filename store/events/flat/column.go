@@ -35,6 +35,7 @@ type column struct {
 	encoding format.Encoding
 	filter   bool
 	words    *words // the dictionary, or nil
+	own      *words // the same, unless it is a table's
 
 	// What the page under way has: texts side by side from head on and their
 	// lengths, numbers, or numbers of words.
@@ -62,7 +63,7 @@ func (c *column) clear() {
 	c.numbers, c.index = c.numbers[:0], c.index[:0]
 	c.packed, c.pages, c.hashes, c.min, c.max = c.packed[:0], c.pages[:0], c.hashes[:0], c.min[:0], c.max[:0]
 	c.rows, c.plain, c.bytes, c.any, c.empty, c.long = 0, 0, 0, false, false, false
-	if c.words != nil {
+	if c.words = c.own; c.words != nil {
 		c.words.clear()
 	}
 }
@@ -217,11 +218,12 @@ type words struct {
 	hashes []uint64
 	table  []int32 // by hash: the number and one, or 0
 	last   int32
+	empty  int32 // the number of the empty text and one, or 0
 }
 
 func (d *words) clear() {
 	clear(d.table)
-	d.data, d.ends, d.hashes, d.last = d.data[:0], d.ends[:0], d.hashes[:0], 0
+	d.data, d.ends, d.hashes, d.last, d.empty = d.data[:0], d.ends[:0], d.hashes[:0], 0, 0
 }
 
 func (d *words) at(n int32) string {
@@ -234,6 +236,9 @@ func (d *words) at(n int32) string {
 }
 
 func (d *words) number(s string) int32 {
+	if s == "" && d.empty > 0 {
+		return d.empty - 1
+	}
 	if len(d.ends) > 0 && s == d.at(d.last) {
 		return d.last
 	}
@@ -251,6 +256,9 @@ func (d *words) number(s string) int32 {
 	}
 	d.last = int32(len(d.ends))
 	d.table[slot] = d.last + 1
+	if s == "" {
+		d.empty = d.last + 1
+	}
 	d.data = append(binary.LittleEndian.AppendUint32(d.data, uint32(len(s))), s...)
 	d.ends, d.hashes = append(d.ends, uint32(len(d.data))), append(d.hashes, hash)
 	return d.last

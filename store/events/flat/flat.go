@@ -78,7 +78,8 @@ func New[T any](by string, pack func(dst, src []byte) []byte, filters ...string)
 			c.clearData()
 		}
 		if slices.Contains(strings.Split(tags, ","), "dict") {
-			c.encoding, c.words = format.RLEDictionary, &words{}
+			c.encoding, c.own = format.RLEDictionary, &words{}
+			c.words = c.own
 		}
 		w.columns = append(w.columns, c)
 	}

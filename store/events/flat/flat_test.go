@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,6 +214,75 @@ func TestAppended(t *testing.T) {
 	w.Reset(io.Discard)
 	if err := w.Append(of); err == nil {
 		t.Error("a file of other columns was taken")
+	}
+}
+
+// TestTable has the library read what was gathered by column and written in another
+// order, between rows that were not; a table is used again, by several writers and
+// after a write that failed.
+func TestTable(t *testing.T) {
+	table, w := flat.NewTable[thing](), writer(t)
+	for seed, n := range []int{1, 0, 3000, 110_000, 7} {
+		rows := things(uint64(seed), n)
+		table.Clear()
+		for i := range rows {
+			table.Add(&rows[i])
+		}
+		order := make([]int32, n)
+		for i, at := range rand.New(rand.NewPCG(uint64(n), 2)).Perm(n) {
+			order[i] = int32(at)
+		}
+		if len(order) > 10 {
+			order = order[:len(order)-len(order)/10]
+		}
+		before, after := things(1, 5), things(2, 9)
+		want := slices.Clone(before)
+		for _, at := range order {
+			want = append(want, rows[at])
+			r := table.Row(int(at))
+			if x := rows[at]; r.ID != x.ID || r.At != x.At || r.Kind != x.Kind || r.User != x.User || r.Text != x.Text || !bytes.Equal(r.Bytes, x.Bytes) {
+				t.Fatalf("row %d is %+v, not %+v", at, r, x)
+			}
+		}
+		want = append(want, after...)
+
+		if n > 0 {
+			w.Reset(&broken{})
+			if err := errors.Join(w.WriteTable(table, order), w.Close()); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+		}
+		for _, w := range []*flat.Writer[thing]{w, writer(t)} {
+			var to bytes.Buffer
+			w.Reset(&to)
+			for i := range before {
+				if err := w.Write(&before[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.WriteTable(table, order); err != nil {
+				t.Fatal(err)
+			}
+			for i := range after {
+				if err := w.Write(&after[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := closed(t, w, &to)
+			same(t, f, want)
+			if n > 0 {
+				checkRow(t, f.RowGroups()[1], 0, &rows[order[0]])
+			}
+		}
+		if table.Len() != n || len(table.Numbers("at")) != n || len(table.Texts("text")) != n {
+			t.Fatalf("%d rows of %d, %d, %d", table.Len(), n, len(table.Numbers("at")), len(table.Texts("text")))
+		}
+		words, index := table.Words("user")
+		for i := range rows {
+			if words[index[i]] != rows[i].User {
+				t.Fatalf("row %d has the user %q, not %q", i, words[index[i]], rows[i].User)
+			}
+		}
 	}
 }
 
