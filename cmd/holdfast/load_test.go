@@ -126,11 +126,17 @@ type loaded struct {
 
 func newLoaded(b *testing.B, rules string) *loaded {
 	b.Helper()
+	return startLoaded(b, filepath.Join(b.TempDir(), "data"), rules)
+}
+
+// startLoaded starts the server on a folder of data.
+func startLoaded(b *testing.B, data, rules string) *loaded {
+	b.Helper()
 	bin, err := programs()
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: filepath.Join(b.TempDir(), "data")}
+	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: data}
 	args := []string{"up", "--data", s.data, "--no-agent", "--listen", ports.Address(b), "--agents", ports.Address(b)}
 	if rules != "shipped" {
 		args = append(args, "--own-rules")
@@ -249,8 +255,8 @@ func (s *loaded) post(ctx context.Context, client *http.Client, body []byte) err
 	return fmt.Errorf("not taken after 1,000 tries")
 }
 
-// found waits until a search finds all events.
-func (s *loaded) found(want int) {
+// found waits until a search finds all events, and returns how many it found.
+func (s *loaded) found(want int) int {
 	s.tb.Helper()
 	for range 1000 {
 		out, err := exec.CommandContext(s.tb.Context(), s.bin, "--data", s.data, "query", "--json", "--last", "24h", `source:"http:bench" | summarize n=count()`).Output()
@@ -262,11 +268,12 @@ func (s *loaded) found(want int) {
 			s.tb.Fatalf("%v: %s", err, out)
 		}
 		if got.N >= want {
-			return
+			return got.N
 		}
 		time.Sleep(300 * time.Millisecond) // a search takes from what it waits for
 	}
 	s.tb.Fatal("not all events are found")
+	return 0
 }
 
 // spent is the processors' time of the server.
