@@ -69,7 +69,8 @@ func BenchmarkServer(b *testing.B) {
 // BenchmarkAck measures how long a request of 100 records takes to be acknowledged
 // while 10,000 records a second come, or HOLDFAST_RATE, evenly and whether or not
 // earlier ones are answered: from when it was due, not from when there was a
-// connection for it. Run it with -benchtime 2000x or more.
+// connection for it. searched is without rules, on the week of BenchmarkSearch, one
+// search after the other. Run it with -benchtime 2000x or more.
 func BenchmarkAck(b *testing.B) {
 	rate := 10_000
 	if said := os.Getenv("HOLDFAST_RATE"); said != "" {
@@ -78,10 +79,17 @@ func BenchmarkAck(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for _, rules := range []string{"none", "core"} {
+	for _, rules := range []string{"none", "core", "searched"} {
 		b.Run(rules, func(b *testing.B) {
 			const each = 100
-			s := newLoaded(b, rules)
+			var s *loaded
+			if rules == "searched" {
+				var searches []string
+				s, searches = newSearched(b)
+				defer s.keepAsking(searches)()
+			} else {
+				s = newLoaded(b, rules)
+			}
 			bodies := madeBodies(64, each)
 			every := time.Second * each / time.Duration(rate)
 			var mu sync.Mutex

@@ -135,6 +135,18 @@ func (s *loaded) rounds(n int, searches []string, over func() (from, to time.Tim
 	return out
 }
 
+// keepAsking asks the searches again and again until it is told to stop.
+func (s *loaded) keepAsking(searches []string) (stop func()) {
+	var over atomic.Bool
+	var all sync.WaitGroup
+	all.Go(func() {
+		for !over.Load() {
+			s.round(searches, weekRange)
+		}
+	})
+	return func() { over.Store(true); all.Wait() }
+}
+
 // sending is clients that send until end.
 type sending struct {
 	acked atomic.Int64 // events

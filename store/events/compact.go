@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/turn"
 )
 
 const (
@@ -276,7 +277,9 @@ type rows interface {
 
 // write makes a segment of rows, no faster than it may.
 func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (holdfast.Segment, error) {
-	f, err := createFile(s.dir, seg, newEncoders())
+	t := s.turns.Begin(turn.Upkeep)
+	defer t.End()
+	f, err := createFile(s.dir, seg, newEncoders(), t)
 	if err != nil {
 		return seg, err
 	}
@@ -311,6 +314,8 @@ func (w *way) on(ctx context.Context) error {
 	w.s.progress.BytesWritten += w.f.count.n - w.counted
 	w.s.mu.Unlock()
 	w.rows, w.counted = w.f.tally.n, w.f.count.n
+	w.f.turn.End()
+	defer w.f.turn.Again()
 	return errors.Join(ctx.Err(), w.pace.wait(ctx, w.f.count.n))
 }
 

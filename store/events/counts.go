@@ -18,6 +18,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/internal/turn"
 	"holdfast/query"
 )
 
@@ -168,6 +169,8 @@ func (s *Store) count(ctx context.Context, g holdfast.Segment) error {
 	}
 	defer db.Close()
 	run := func(text string) (int64, error) {
+		t := s.turns.Begin(turn.Upkeep)
+		defer t.End()
 		r, err := db.ExecContext(ctx, text)
 		if err != nil {
 			return 0, queryError(ctx, err)

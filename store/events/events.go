@@ -26,6 +26,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/clock"
+	"holdfast/internal/turn"
 )
 
 // Manifest says which segments there are.
@@ -64,6 +65,8 @@ type Options struct {
 	// Step is called between the steps that change files and manifest, so that
 	// tests can end the process there. May be nil.
 	Step func(point string)
+	// Turns are taken by what writes while a search runs. May be nil.
+	Turns *turn.Turns
 }
 
 // Store keeps events. It may be used from many goroutines.
@@ -81,6 +84,8 @@ type Store struct {
 
 	rate int
 	step func(string)
+
+	turns *turn.Turns
 
 	house sync.Mutex // held by what replaces segments
 
@@ -111,7 +116,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}

@@ -40,6 +40,8 @@ type spot struct {
 // they lie, by the columns that are asked about, and only the pages that have
 // them are read of all the columns.
 func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Column) error, row func([]any) error) (truncated bool, err error) {
+	done := s.turns.Search()
+	defer func() { done() }()
 	r, err := s.relations(ctx, st)
 	if err != nil {
 		return false, err
@@ -68,10 +70,13 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 	}
 	for n := firstFetched; len(places) > 0; n = fetchedEach {
 		n = min(n, len(places))
+		done()
+		done = s.turns.Search()
 		found, err := s.fetch(ctx, r.tables, places[:n])
 		if err != nil {
 			return false, err
 		}
+		done() // who reads may take his time
 		for _, vals := range found {
 			if err := row(vals); err != nil {
 				return false, err

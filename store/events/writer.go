@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/turn"
 )
 
 const (
@@ -160,9 +161,11 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
+	t := w.store.turns.Begin(turn.Stored)
 	for i := range b.Events {
 		w.take(&b.Events[i], mended)
 	}
+	t.End()
 	if w.cur.full() {
 		w.failing = w.begin(ctx)
 	}
@@ -396,7 +399,7 @@ func (w *Writer) write(b *batch) (c holdfast.Commit, err error) {
 	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, b.from, b.last) + w.suffix, Day: day, First: b.from, Last: b.last, Made: now}
 	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
 	if len(b.rows) > 0 {
-		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders); err != nil {
+		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders, w.store.turns); err != nil {
 			return c, err
 		}
 	}
