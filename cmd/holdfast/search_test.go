@@ -264,7 +264,7 @@ func (w *week) compile(b *testing.B, text string, plain bool) query.Statement {
 		b.Fatal(err)
 	}
 	st, err := query.CompileWith(q, query.Options{
-		Range: query.Range{From: weekEnd.AddDate(0, 0, -8), To: weekEnd}, MaxRows: 200, Plain: plain, Dialect: w.store.Dialect(),
+		Range: query.Range{From: weekEnd.AddDate(0, 0, -8), To: weekEnd}, MaxRows: 200, Plain: plain, Narrow: true, Dialect: w.store.Dialect(),
 		Names: func(name string) []string { return holdfast.NativeNames(w.ingest.Datasets(), name) },
 	})
 	if err != nil {
@@ -279,7 +279,7 @@ func (w *week) compile(b *testing.B, text string, plain bool) query.Statement {
 func (w *week) ask(b *testing.B, text string, plain bool) events.Result {
 	b.Helper()
 	st := w.compile(b, text, plain)
-	r, err := w.store.Query(b.Context(), events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: weekEnd.AddDate(0, 0, -8), To: weekEnd, MaxRows: 200})
+	r, err := w.store.Query(b.Context(), events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Newest: st.Newest, From: st.Range.From, To: st.Range.To, MaxRows: 200})
 	if err != nil {
 		b.Fatal(err)
 	}

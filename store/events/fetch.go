@@ -42,21 +42,13 @@ type spot struct {
 func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Column) error, row func([]any) error) (truncated bool, err error) {
 	done := s.turns.Search()
 	defer func() { done() }()
-	r, err := s.relations(ctx, st)
+	find := s.spots
+	if st.Newest > 0 && st.Arrived == nil {
+		find = s.newest
+	}
+	places, tables, err := find(ctx, st)
 	if err != nil {
 		return false, err
-	}
-	text := r.with + st.Find
-	if err := s.onlySelect(ctx, text); err != nil {
-		return false, err
-	}
-	rows, err := s.db.QueryContext(ctx, text, st.FindArgs...)
-	if err != nil {
-		return false, queryError(ctx, err)
-	}
-	places, err := spotsOf(rows)
-	if err != nil {
-		return false, queryError(ctx, err)
 	}
 	if truncated = len(places) > st.MaxRows; truncated {
 		places = places[:st.MaxRows]
@@ -72,7 +64,7 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 		n = min(n, len(places))
 		done()
 		done = s.turns.Search()
-		found, err := s.fetch(ctx, r.tables, places[:n])
+		found, err := s.fetch(ctx, tables, places[:n])
 		if err != nil {
 			return false, err
 		}
@@ -85,6 +77,27 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 		places = places[n:]
 	}
 	return truncated, nil
+}
+
+// spots finds where the events of a search lie, and in which tables.
+func (s *Store) spots(ctx context.Context, st Statement) ([]spot, []table, error) {
+	r, err := s.relations(ctx, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := r.with + st.Find
+	if err := s.onlySelect(ctx, text); err != nil {
+		return nil, nil, err
+	}
+	rows, err := s.db.QueryContext(ctx, text, st.FindArgs...)
+	if err != nil {
+		return nil, nil, queryError(ctx, err)
+	}
+	places, err := spotsOf(rows)
+	if err != nil {
+		return nil, nil, queryError(ctx, err)
+	}
+	return places, r.tables, nil
 }
 
 func spotsOf(rows *sql.Rows) ([]spot, error) {
