@@ -32,6 +32,8 @@ const (
 	// dayOver is how long after a day's end its last segments are put together.
 	dayOver     = 10 * time.Minute
 	defaultRate = 32 << 20
+	// countAnyway is after how long a segment is counted even while somebody searches.
+	countAnyway = time.Minute
 	mergeBatch  = 256
 )
 
@@ -58,6 +60,7 @@ func (s *Store) Compaction() Compaction {
 func (s *Store) Compact(ctx context.Context) {
 	t := time.NewTicker(compactEvery)
 	defer t.Stop()
+	counted := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -72,7 +75,8 @@ func (s *Store) Compact(ctx context.Context) {
 					break
 				}
 			}
-			if s.Searching() == 0 {
+			if now := time.Now(); s.Searching() == 0 || now.Sub(counted) >= countAnyway {
+				counted = now
 				if _, err := s.CountOnce(ctx); err != nil && ctx.Err() == nil {
 					s.log.Warn("counting a segment", "error", err)
 				}

@@ -71,8 +71,14 @@ func (l *lab) countFiles(t *testing.T) []string {
 func (l *lab) sameCounts(t *testing.T, when string) {
 	t.Helper()
 	for _, span := range [][2]time.Time{
-		{noon.AddDate(-3000, 0, 0), noon.AddDate(1, 0, 0)}, {noon, noon.Add(800 * time.Second)}, {noon.Add(130 * time.Second), noon.Add(700 * time.Second)}, {noon.Add(time.Hour), noon.Add(2 * time.Hour)},
-		{noon.Add(61*time.Second + 1000), noon.Add(659999999 * time.Microsecond)}, {noon.Add(70 * time.Second), noon.Add(100 * time.Second)}, {noon.Add(120 * time.Second), noon.Add(420 * time.Second)}, {noon.Add(59 * time.Second), noon.Add(181 * time.Second)},
+		{noon.AddDate(-3000, 0, 0), noon.AddDate(1, 0, 0)},
+		{noon, noon.Add(800 * time.Second)},
+		{noon.Add(130 * time.Second), noon.Add(700 * time.Second)},
+		{noon.Add(time.Hour), noon.Add(2 * time.Hour)},
+		{noon.Add(61*time.Second + 1000), noon.Add(659999999 * time.Microsecond)},
+		{noon.Add(70 * time.Second), noon.Add(100 * time.Second)},
+		{noon.Add(120 * time.Second), noon.Add(420 * time.Second)},
+		{noon.Add(59 * time.Second), noon.Add(181 * time.Second)},
 	} {
 		for _, text := range []string{
 			`events | count`, `events | summarize n=count() by asset | order by n desc, asset asc`, `events | summarize n=count() by at=bin(time, 1m) | order by at asc`,
