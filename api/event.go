@@ -119,7 +119,7 @@ func (a *API) histogram(ctx context.Context, in *search) (Histogram, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: r.From, To: r.To, MaxRows: 2000})
+	res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: st.Range.From, To: st.Range.To, MaxRows: 2000})
 	if err != nil {
 		return Histogram{}, err
 	}

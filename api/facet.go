@@ -98,8 +98,8 @@ func (a *API) counting(text string, from, to time.Time) (*query.Query, query.Opt
 	return q, o, nil
 }
 
-func (a *API) ask(ctx context.Context, st query.Statement, o query.Options, rows int) (events.Result, error) {
-	return a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: o.Range.From, To: o.Range.To, MaxRows: rows})
+func (a *API) ask(ctx context.Context, st query.Statement, rows int) (events.Result, error) {
+	return a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Newest: st.Newest, From: st.Range.From, To: st.Range.To, MaxRows: rows})
 }
 
 func (a *API) fields(ctx context.Context, in *facetsOf) (out Facets, err error) {
@@ -114,7 +114,7 @@ func (a *API) fields(ctx context.Context, in *facetsOf) (out Facets, err error) 
 	if err != nil {
 		return out, err
 	}
-	res, err := a.ask(ctx, st, o, 1)
+	res, err := a.ask(ctx, st, 1)
 	if err != nil {
 		return out, err
 	}
@@ -135,7 +135,7 @@ func (a *API) fields(ctx context.Context, in *facetsOf) (out Facets, err error) 
 	if st, err = query.FacetFields(q, out.Total <= maxExact, o); err != nil {
 		return out, err
 	}
-	if res, err = a.ask(ctx, st, o, query.MaxFacets); err != nil {
+	if res, err = a.ask(ctx, st, query.MaxFacets); err != nil {
 		return out, err
 	}
 	out.More = res.Truncated
@@ -178,7 +178,7 @@ func (a *API) values(ctx context.Context, in *facetOf) (out FacetValues, err err
 	if err != nil {
 		return out, err
 	}
-	res, err := a.ask(ctx, st, o, 1)
+	res, err := a.ask(ctx, st, 1)
 	if err != nil {
 		return out, err
 	}
@@ -189,7 +189,7 @@ func (a *API) values(ctx context.Context, in *facetOf) (out FacetValues, err err
 	if st, err = query.FacetValues(q, f, o); err != nil {
 		return out, err
 	}
-	if res, err = a.ask(ctx, st, o, f.Limit); err != nil {
+	if res, err = a.ask(ctx, st, f.Limit); err != nil {
 		return out, err
 	}
 	for _, row := range res.Rows {

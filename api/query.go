@@ -93,7 +93,7 @@ func (a *API) query() {
 		if err != nil {
 			return nil, err
 		}
-		x := Explained{SQL: c.SQL, Args: make([]string, len(c.Args)), Plan: c.Plan, Rewrites: filled(c.Rewrites), Hints: filled(c.Hints), From: c.span.From, To: c.span.To}
+		x := Explained{SQL: c.SQL, Args: make([]string, len(c.Args)), Plan: c.Plan, Rewrites: filled(c.Rewrites), Hints: filled(c.Hints), From: c.Range.From, To: c.Range.To}
 		for i, v := range c.Args {
 			x.Args[i] = fmt.Sprint(v)
 		}
@@ -129,12 +129,12 @@ func (a *API) query() {
 // compiled is a search, ready for the store.
 type compiled struct {
 	query.Statement
-	span  query.Range
+	span  query.Range // that was asked for
 	limit int
 }
 
 func (c compiled) statement() events.Statement {
-	return events.Statement{SQL: c.SQL, Args: c.Args, Find: c.Find, FindArgs: c.FindArgs, Own: c.Raw, From: c.span.From, To: c.span.To, MaxRows: c.limit}
+	return events.Statement{SQL: c.SQL, Args: c.Args, Find: c.Find, FindArgs: c.FindArgs, Newest: c.Newest, Own: c.Raw, From: c.Range.From, To: c.Range.To, MaxRows: c.limit}
 }
 
 // compile reads a search. Where no start is given, it is the earliest time that
@@ -158,7 +158,7 @@ func (a *API) compile(ctx context.Context, text string, from, to time.Time, limi
 }
 
 func (a *API) options(from, to time.Time) query.Options {
-	o := query.Options{Range: a.queryRange(from, to), Names: a.nativeNames}
+	o := query.Options{Range: a.queryRange(from, to), Names: a.nativeNames, Narrow: true}
 	if d, ok := a.Events.(dialect); ok {
 		o.Dialect = d.Dialect()
 	}

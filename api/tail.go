@@ -59,7 +59,7 @@ func (a *API) tailed(ctx context.Context, in *tailing) (out Tailed, err error) {
 	if err != nil {
 		return out, err
 	}
-	res, err := a.ask(ctx, st, o, limit)
+	res, err := a.ask(ctx, st, limit)
 	if err != nil {
 		return out, err
 	}
@@ -69,7 +69,7 @@ func (a *API) tailed(ctx context.Context, in *tailing) (out Tailed, err error) {
 		if st, err = query.Arrived(q, query.Moment(after), true, o); err != nil {
 			return out, err
 		}
-		if res, err = a.ask(ctx, st, o, 1); err != nil {
+		if res, err = a.ask(ctx, st, 1); err != nil {
 			return out, err
 		}
 		if len(res.Rows) == 1 {

@@ -133,7 +133,7 @@ func (a *API) starts(ctx context.Context, host, by string, from, to time.Time) (
 	if err != nil {
 		return nil, false, err
 	}
-	res, err := a.ask(ctx, st, o, treeStarts)
+	res, err := a.ask(ctx, st, treeStarts)
 	if err != nil {
 		return nil, false, err
 	}

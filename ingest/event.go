@@ -11,6 +11,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/input"
 	"holdfast/ingest/parser"
+	"holdfast/internal/turn"
 )
 
 // DeadLetter is the dataset of records that could not be parsed.
@@ -21,6 +22,9 @@ const OriginalTime = "event.original_time"
 
 // aheadMost is how far a source's clock may be ahead and still be believed.
 const aheadMost = 24 * time.Hour
+
+// turnRecords are parsed in one turn.
+const turnRecords = 100
 
 // batch is events that stay together in one block.
 type batch struct {
@@ -48,7 +52,12 @@ func (in *Ingest) batches(records []holdfast.Record) []batch {
 	if len(records) >= slabLeast {
 		c.mem = &slab{}
 	}
+	t := in.o.Turns.Begin(turn.Intake)
+	defer t.End()
 	for i := range records {
+		if i%turnRecords == turnRecords-1 {
+			t.Next()
+		}
 		at := len(b.events)
 		if b.events = in.events(b.events, &records[i], &c); len(b.events)-at > 1 {
 			b.opened = append(b.opened, c.ids.record(&records[i]))

@@ -16,6 +16,7 @@ import (
 	"holdfast"
 	"holdfast/ingest/parser"
 	"holdfast/internal/clock"
+	"holdfast/internal/turn"
 )
 
 // Publisher makes blocks durable.
@@ -46,6 +47,8 @@ type Options struct {
 	Places func(fields []holdfast.Field, of, address string) []holdfast.Field
 	Clock  clock.Clock
 	Log    *slog.Logger
+	// Turns are taken by what parses while a search runs. May be nil.
+	Turns *turn.Turns
 }
 
 // Ingest takes records in. It may be used from many goroutines.

@@ -21,6 +21,13 @@ type Statement struct {
 	// no whole events, or the store cannot fetch them by that.
 	Find     string
 	FindArgs []any
+	// Newest is how many rows these are at most, where they are the newest of the
+	// range that the conditions hold for, so that Find may be asked span by span, the
+	// newest first; 0 where they are others.
+	Newest int
+	// Range is the one that is asked for, or with Options.Narrow the part of it that
+	// the query looks at.
+	Range Range
 	// Events says that the rows are whole events, with the columns of EventColumns.
 	Events bool
 	// Raw is the SELECT of a query that starts with sql. It is not ours: whoever
@@ -45,6 +52,9 @@ type Options struct {
 	Names func(name string) []string
 	// Known are the fields seen; when set, others are named in Hints.
 	Known []string
+	// Narrow lets a query's own bounds of time be the range: whoever runs the
+	// statement does so over its Range.
+	Narrow bool
 	// Plain leaves the plan as it was written.
 	Plain bool
 }
@@ -86,6 +96,9 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 	top := &relation{op: "limit", in: []*relation{rel}, keys: keys, n: int64(o.MaxRows) + 1}
 	pl := planner{dialect: o.Dialect}
 	if !o.Plain {
+		if o.Narrow && b.scans == 1 && pl.narrow(top, &o.Range) {
+			pl.note("the bounds of time are the range, so what lies outside is not looked at")
+		}
 		top = pl.plan(top)
 	}
 	if b.column {
@@ -97,17 +110,20 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 		return Statement{}, &Error{What: "this query becomes too long", Suggest: "use fewer steps, unions or names given by let"}
 	}
 	finder := printer{dialect: o.Dialect, span: o.Range}
-	find := ""
+	find, newest := "", 0
 	if sc.events() && !o.Plain {
 		if find = finder.find(top); finder.tooLong {
 			find = ""
 		}
 		if find != "" {
+			if newest = newestOf(top); newest > 0 {
+				pl.note("the newest part of the range is looked at first, and the rest only where that has too few")
+			}
 			pl.note("where the events lie is found first, by the columns that are asked about; then those alone are fetched")
 		}
 	}
 	return Statement{
-		Find: find, FindArgs: finder.args,
+		Find: find, FindArgs: finder.args, Newest: newest, Range: o.Range,
 		SQL: sql, Args: p.args, Events: sc.whole && len(sc.cols) == len(columns), Columns: sc.names(), Render: q.Render,
 		Rewrites: pl.notes, Plan: describe(top), Hints: append(slices.Clip(q.hints), b.hints...),
 	}, nil
@@ -116,7 +132,7 @@ func CompileWith(q *Query, o Options) (Statement, error) {
 func compileSQL(q *Query, o Options) (Statement, error) {
 	p, _ := cutWord(trimLeft(q.SQL), "sql")
 	return Statement{
-		SQL: "SELECT * FROM (\n" + p + "\n) LIMIT " + fmt.Sprint(o.MaxRows+1), Raw: p,
+		SQL: "SELECT * FROM (\n" + p + "\n) LIMIT " + fmt.Sprint(o.MaxRows+1), Raw: p, Range: o.Range,
 		Plan: "sql, as written, over the events of the time range\n",
 	}, nil
 }

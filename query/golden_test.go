@@ -93,7 +93,7 @@ func compileGolden(t testing.TB, g golden, d Dialect, plain bool) Statement {
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", g.name, err, g.query)
 	}
-	st, err := CompileWith(q, Options{Range: goldenRange, MaxRows: 1000, Dialect: d, Plain: plain})
+	st, err := CompileWith(q, Options{Range: goldenRange, MaxRows: 1000, Dialect: d, Plain: plain, Narrow: true})
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", g.name, err, g.query)
 	}

@@ -69,13 +69,21 @@ func BenchmarkServer(b *testing.B) {
 // BenchmarkAck measures how long a request of 100 records takes to be acknowledged
 // while 10,000 records a second come, or HOLDFAST_RATE, evenly and whether or not
 // earlier ones are answered: from when it was due, not from when there was a
-// connection for it. Run it with -benchtime 2000x or more.
+// connection for it. searched is without rules, on the week of BenchmarkSearch, one
+// search after the other. Run it with -benchtime 2000x or more.
 func BenchmarkAck(b *testing.B) {
 	rate := rateOr(b, 10_000)
-	for _, rules := range []string{"none", "core"} {
+	for _, rules := range []string{"none", "core", "searched"} {
 		b.Run(rules, func(b *testing.B) {
 			const each = 100
-			s := newLoaded(b, rules)
+			var s *loaded
+			if rules == "searched" {
+				var searches []string
+				s, searches = newSearched(b)
+				defer s.keepAsking(searches)()
+			} else {
+				s = newLoaded(b, rules)
+			}
 			f := flood{to: s, bodies: madeBodies(64, each), each: each, rate: rate}
 			b.ResetTimer()
 			if err := f.run(b.Context(), b.N); err != nil {
@@ -158,11 +166,17 @@ type loaded struct {
 
 func newLoaded(b *testing.B, rules string) *loaded {
 	b.Helper()
+	return startLoaded(b, filepath.Join(b.TempDir(), "data"), rules)
+}
+
+// startLoaded starts the server on a folder of data.
+func startLoaded(b *testing.B, data, rules string) *loaded {
+	b.Helper()
 	bin, err := programs()
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: filepath.Join(b.TempDir(), "data")}
+	s := &loaded{tb: b, bin: filepath.Join(bin, "holdfast"), data: data}
 	args := []string{"up", "--data", s.data, "--no-agent", "--listen", ports.Address(b), "--agents", ports.Address(b)}
 	if rules != "shipped" {
 		args = append(args, "--own-rules")
@@ -281,8 +295,8 @@ func (s *loaded) post(ctx context.Context, client *http.Client, body []byte) err
 	return fmt.Errorf("not taken after 1,000 tries")
 }
 
-// found waits until a search finds all events.
-func (s *loaded) found(want int) {
+// found waits until a search finds all events, and returns how many it found.
+func (s *loaded) found(want int) int {
 	s.tb.Helper()
 	for range 1000 {
 		out, err := exec.CommandContext(s.tb.Context(), s.bin, "--data", s.data, "query", "--json", "--last", "24h", `source:"http:bench" | summarize n=count()`).Output()
@@ -294,11 +308,12 @@ func (s *loaded) found(want int) {
 			s.tb.Fatalf("%v: %s", err, out)
 		}
 		if got.N >= want {
-			return
+			return got.N
 		}
 		time.Sleep(300 * time.Millisecond) // a search takes from what it waits for
 	}
 	s.tb.Fatal("not all events are found")
+	return 0
 }
 
 // spent is the processors' time of the server.

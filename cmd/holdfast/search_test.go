@@ -182,9 +182,7 @@ func aWeek(b *testing.B) *week {
 // says more where other work goes on.
 func BenchmarkSearch(b *testing.B) {
 	w := aWeek(b)
-	one := w.ask(b, `events | where file.hash.sha256 != "" | summarize n = count() by file.hash.sha256 | where n == 1 | take 1 | project file.hash.sha256`, false)
-	two := w.ask(b, `events | where destination.ip != "" and host.name == "ws-042.corp.example" | take 1 | project source.ip, destination.ip`, false)
-	hash, src, dst := one.Rows[0][0], two.Rows[0][0], two.Rows[0][1]
+	hash, src, dst := w.needles(b)
 	for _, c := range []struct{ name, q string }{
 		{"needle", fmt.Sprintf(`file.hash.sha256:%s`, hash)},
 		{"needle address", fmt.Sprintf(`events | where destination.ip == %q`, dst)},
@@ -234,6 +232,31 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// goals are the searches that have a goal.
+func (w *week) goals(b *testing.B) []string {
+	b.Helper()
+	hash, src, dst := w.needles(b)
+	return []string{
+		fmt.Sprintf(`file.hash.sha256:%s`, hash),
+		fmt.Sprintf(`events | where source.ip == "%s" or destination.ip == "%s"`, dst, dst),
+		fmt.Sprintf(`events | where source.ip == "%s" or destination.ip == "%s"`, src, src),
+		`events | where CommandLine contains "inventory-7a" | summarize count() by host.name`,
+		`events | where host.name == "ws-042.corp.example" | order by time desc | take 100`,
+		`events | summarize count() by bin(time, 1h)`,
+		`events | summarize n=count() by user.name | top 10 by n`,
+		`events | summarize dcount(source.ip)`,
+	}
+}
+
+// needles are a hash that one event has, and a host's address and one that it
+// has spoken to.
+func (w *week) needles(b *testing.B) (hash, src, dst any) {
+	b.Helper()
+	one := w.ask(b, `events | where file.hash.sha256 != "" | summarize n = count() by file.hash.sha256 | where n == 1 | take 1 | project file.hash.sha256`, false)
+	two := w.ask(b, `events | where destination.ip != "" and host.name == "ws-042.corp.example" | take 1 | project source.ip, destination.ip`, false)
+	return one.Rows[0][0], two.Rows[0][0], two.Rows[0][1]
+}
+
 func (w *week) compile(b *testing.B, text string, plain bool) query.Statement {
 	b.Helper()
 	q, err := query.Parse(text, weekEnd)
@@ -241,7 +264,7 @@ func (w *week) compile(b *testing.B, text string, plain bool) query.Statement {
 		b.Fatal(err)
 	}
 	st, err := query.CompileWith(q, query.Options{
-		Range: query.Range{From: weekEnd.AddDate(0, 0, -8), To: weekEnd}, MaxRows: 200, Plain: plain, Dialect: w.store.Dialect(),
+		Range: query.Range{From: weekEnd.AddDate(0, 0, -8), To: weekEnd}, MaxRows: 200, Plain: plain, Narrow: true, Dialect: w.store.Dialect(),
 		Names: func(name string) []string { return holdfast.NativeNames(w.ingest.Datasets(), name) },
 	})
 	if err != nil {
@@ -256,7 +279,7 @@ func (w *week) compile(b *testing.B, text string, plain bool) query.Statement {
 func (w *week) ask(b *testing.B, text string, plain bool) events.Result {
 	b.Helper()
 	st := w.compile(b, text, plain)
-	r, err := w.store.Query(b.Context(), events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: weekEnd.AddDate(0, 0, -8), To: weekEnd, MaxRows: 200})
+	r, err := w.store.Query(b.Context(), events.Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Newest: st.Newest, From: st.Range.From, To: st.Range.To, MaxRows: 200})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"holdfast/ingest/geoip"
 	"holdfast/internal/clock"
 	"holdfast/internal/host"
+	"holdfast/internal/turn"
 	actions "holdfast/respond/action/all"
 	"holdfast/spine"
 	"holdfast/store/bus"
@@ -86,6 +87,7 @@ type house struct {
 	cfg   config
 	log   *slog.Logger
 	clock clock.Clock
+	turns *turn.Turns
 	close []func() error
 
 	state    *state.DB

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"holdfast"
 	"holdfast/agent/port"
@@ -22,6 +23,7 @@ import (
 	"holdfast/ingest/geoip"
 	parsers "holdfast/ingest/parser/all"
 	"holdfast/internal/host"
+	"holdfast/internal/turn"
 	"holdfast/respond"
 	"holdfast/spine"
 	"holdfast/store/bus"
@@ -43,6 +45,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	if err := h.joinCluster(ctx); err != nil {
 		return err
 	}
+	h.turns = turn.New(runtime.NumCPU() / 2)
 	where, far := in("events"), ""
 	switch {
 	case events.IsClickHouse(h.cfg.Events):
@@ -50,7 +53,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	case h.cfg.Events != "":
 		where = h.cfg.Events
 	}
-	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Clock: h.clock, Log: h.log}); err != nil {
+	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Clock: h.clock, Log: h.log, Turns: h.turns}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.events.Close)
@@ -133,7 +136,7 @@ func (h *house) stages(ctx context.Context) error {
 		at = h.places.Append
 	}
 	h.ingest = ingest.New(ingest.Options{
-		Parsers: parsers.All(), Bus: h.bus, Clock: h.clock, Log: h.log,
+		Parsers: parsers.All(), Bus: h.bus, Clock: h.clock, Log: h.log, Turns: h.turns,
 		Drill: func(text string) string { return h.spine.Marker(text) }, // nothing comes in before the spine is there
 		Asset: func(name string) string { return h.spine.AssetOf(name) }, Places: at,
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/turn"
 )
 
 const (
@@ -31,6 +32,8 @@ const (
 	// dayOver is how long after a day's end its last segments are put together.
 	dayOver     = 10 * time.Minute
 	defaultRate = 32 << 20
+	// countAnyway is after how long a segment is counted even while somebody searches.
+	countAnyway = time.Minute
 	mergeBatch  = 256
 )
 
@@ -57,6 +60,7 @@ func (s *Store) Compaction() Compaction {
 func (s *Store) Compact(ctx context.Context) {
 	t := time.NewTicker(compactEvery)
 	defer t.Stop()
+	counted := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -71,7 +75,8 @@ func (s *Store) Compact(ctx context.Context) {
 					break
 				}
 			}
-			if s.Searching() == 0 {
+			if now := time.Now(); s.Searching() == 0 || now.Sub(counted) >= countAnyway {
+				counted = now
 				if _, err := s.CountOnce(ctx); err != nil && ctx.Err() == nil {
 					s.log.Warn("counting a segment", "error", err)
 				}
@@ -276,7 +281,9 @@ type rows interface {
 
 // write makes a segment of rows, no faster than it may.
 func (s *Store) write(ctx context.Context, seg holdfast.Segment, from rows) (holdfast.Segment, error) {
-	f, err := createFile(s.dir, seg, newEncoders())
+	t := s.turns.Begin(turn.Upkeep)
+	defer t.End()
+	f, err := createFile(s.dir, seg, newEncoders(), t)
 	if err != nil {
 		return seg, err
 	}
@@ -311,6 +318,8 @@ func (w *way) on(ctx context.Context) error {
 	w.s.progress.BytesWritten += w.f.count.n - w.counted
 	w.s.mu.Unlock()
 	w.rows, w.counted = w.f.tally.n, w.f.count.n
+	w.f.turn.End()
+	defer w.f.turn.Again()
 	return errors.Join(ctx.Err(), w.pace.wait(ctx, w.f.count.n))
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/internal/turn"
 	"holdfast/query"
 )
 
@@ -168,6 +169,8 @@ func (s *Store) count(ctx context.Context, g holdfast.Segment) error {
 	}
 	defer db.Close()
 	run := func(text string) (int64, error) {
+		t := s.turns.Begin(turn.Upkeep)
+		defer t.End()
 		r, err := db.ExecContext(ctx, text)
 		if err != nil {
 			return 0, queryError(ctx, err)
@@ -227,39 +230,68 @@ func valuesOf(of string) string {
 }
 
 // countsRelation is the SELECT that makes counts: of whole segments as they were
-// counted, of all others from their events.
+// counted; of those that the range cuts too, where they are of minutes, but for the
+// minutes that it cuts; of all others from their events.
 func (s *Store) countsRelation(of string, segs []holdfast.Segment, st Statement) string {
-	var files []string
-	var rest []holdfast.Segment
-	for i := range segs {
-		g := &segs[i]
-		if st.Arrived == nil && whole(g, st) {
-			if c := s.countsOf(g); slices.Contains(c.kept, of) {
-				files = append(files, literal(c.path))
-				continue
-			}
-		}
-		rest = append(rest, *g)
-	}
 	columns := strings.Split(of, ", ")
 	last := columns[len(columns)-1]
+	inner := minutesOf(st)
+	var files, cut []string
+	var rest, first, end []holdfast.Segment // first and end have a minute that is cut
+	for i := range segs {
+		g := &segs[i]
+		var c counts
+		if st.Arrived == nil {
+			c = s.countsOf(g)
+		}
+		kept := slices.Contains(c.kept, of)
+		switch {
+		case kept && whole(g, st):
+			files = append(files, literal(c.path))
+		case kept && last == "time" && inner.From.Before(inner.To):
+			cut = append(cut, literal(c.path))
+			if g.Oldest.Before(inner.From) {
+				first = append(first, *g)
+			}
+			if !g.Newest.Before(inner.To) {
+				end = append(end, *g)
+			}
+		default:
+			rest = append(rest, *g)
+		}
+	}
+	tables := within(rest, st)
+	tables = append(tables, tablesOf(first, bounded(Statement{From: st.From, To: inner.From}))...)
+	tables = append(tables, tablesOf(end, bounded(Statement{From: inner.To, To: st.To}))...)
 	var parts []string
-	if len(rest) > 0 || len(files) == 0 {
+	if len(tables) > 0 || len(files)+len(cut) == 0 {
 		arrived := ""
 		if st.Arrived != nil {
 			arrived = st.Arrived.where()
 		}
-		parts = append(parts, `SELECT "`+strings.Join(columns, `", "`)+`", 1::BIGINT AS `+query.Counted+" FROM ("+s.relationOf(within(rest, st), arrived)+")")
+		parts = append(parts, `SELECT "`+strings.Join(columns, `", "`)+`", 1::BIGINT AS `+query.Counted+" FROM ("+s.relationOf(tables, arrived)+")")
 	}
-	if len(files) > 0 {
-		value := "value"
-		if last == "time" {
-			value = "minute"
+	value := "value"
+	if last == "time" {
+		value = "minute"
+	}
+	columns[len(columns)-1] = value + ` AS "` + last + `"`
+	read := func(files []string, also string) {
+		if len(files) > 0 {
+			parts = append(parts, "SELECT "+strings.Join(columns, ", ")+", "+query.Counted+" FROM read_parquet(["+strings.Join(files, ", ")+`]) WHERE "of" = `+literal(of)+also)
 		}
-		columns[len(columns)-1] = value + ` AS "` + last + `"`
-		parts = append(parts, "SELECT "+strings.Join(columns, ", ")+", "+query.Counted+" FROM read_parquet(["+strings.Join(files, ", ")+`]) WHERE "of" = `+literal(of))
 	}
+	read(files, "")
+	read(cut, " AND minute >= TIMESTAMP "+literal(stamp(inner.From))+" AND minute < TIMESTAMP "+literal(stamp(inner.To)))
 	return strings.Join(parts, " UNION ALL ")
+}
+
+// minutesOf are the whole minutes of a range that has two ends, nothing of another.
+func minutesOf(st Statement) query.Range {
+	if st.From.IsZero() || st.To.IsZero() {
+		return query.Range{}
+	}
+	return query.Range{From: st.From.Add(time.Minute - 1).Truncate(time.Minute).UTC(), To: st.To.Truncate(time.Minute).UTC()}
 }
 
 // whole tells whether all of a segment's events are of the statement's range.

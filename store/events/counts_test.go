@@ -71,7 +71,14 @@ func (l *lab) countFiles(t *testing.T) []string {
 func (l *lab) sameCounts(t *testing.T, when string) {
 	t.Helper()
 	for _, span := range [][2]time.Time{
-		{noon.AddDate(-3000, 0, 0), noon.AddDate(1, 0, 0)}, {noon, noon.Add(800 * time.Second)}, {noon.Add(130 * time.Second), noon.Add(700 * time.Second)}, {noon.Add(time.Hour), noon.Add(2 * time.Hour)},
+		{noon.AddDate(-3000, 0, 0), noon.AddDate(1, 0, 0)},
+		{noon, noon.Add(800 * time.Second)},
+		{noon.Add(130 * time.Second), noon.Add(700 * time.Second)},
+		{noon.Add(time.Hour), noon.Add(2 * time.Hour)},
+		{noon.Add(61*time.Second + 1000), noon.Add(659999999 * time.Microsecond)},
+		{noon.Add(70 * time.Second), noon.Add(100 * time.Second)},
+		{noon.Add(120 * time.Second), noon.Add(420 * time.Second)},
+		{noon.Add(59 * time.Second), noon.Add(181 * time.Second)},
 	} {
 		for _, text := range []string{
 			`events | count`, `events | summarize n=count() by asset | order by n desc, asset asc`, `events | summarize n=count() by at=bin(time, 1m) | order by at asc`,
@@ -174,4 +181,86 @@ func TestDamagedCountsAreNotBelieved(t *testing.T) {
 		}
 	}
 	l.sameCounts(t, "gone")
+}
+
+// TestHeldWhereCounted: what a hold keeps stays where a segment has counts, nothing
+// else does, and what is found from counts afterwards is what is left.
+func TestHeldWhereCounted(t *testing.T) {
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		hold  holdfast.Hold
+		stays func(n, i int) bool // the n-th event of all, the i-th of its segment
+	}{
+		"nothing":          {holdfast.Hold{Dataset: "x"}, func(int, int) bool { return false }},
+		"a search":         {holdfast.Hold{Query: "source.ip:192.0.2.4"}, func(n, _ int) bool { return n%250 == 4 }},
+		"a part":           {holdfast.Hold{From: noon.Add(150 * time.Second), To: noon.Add(450 * time.Second)}, func(n, i int) bool { return n >= 150 && n < 450 }},
+		"a counted search": {holdfast.Hold{Query: `events | where asset in ((events | where asset != "" | summarize n=count() by asset | where n > 60 | project asset))`}, func(_, i int) bool { return i%3 != 0 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := countable(t)
+			l.clock.Advance(48 * time.Hour)
+			if files := l.countAll(t); len(files) != 4 {
+				t.Fatal(files)
+			}
+			c.hold.Name, c.hold.Created = "case", noon
+			if err := l.state.LegalHolds().Put(ctx, c.hold); err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for n := range 800 {
+				if i := n % 200; i%2 == 1 || c.stays(n, i) {
+					want = append(want, event(n).ID.String())
+				}
+			}
+			out, err := l.store.Retain(ctx, Retain{
+				Rules: []holdfast.Retention{{Dataset: "zeek.*", Age: holdfast.Duration(time.Hour)}}, Holds: l.state.LiveHolds,
+				Search: func(ctx context.Context, h holdfast.Hold, g holdfast.Segment) (map[holdfast.EventID]bool, error) {
+					q, err := query.Parse(h.Query, noon)
+					if err != nil {
+						return nil, err
+					}
+					st, err := query.CompileWith(q, query.Options{Range: query.Range{From: noon.AddDate(-3000, 0, 0), To: noon.AddDate(1, 0, 0)}, MaxRows: 1 << 30, Dialect: l.store.Dialect()})
+					if err != nil {
+						return nil, err
+					}
+					return l.store.SegmentIDs(ctx, g, Statement{SQL: st.SQL, Args: st.Args})
+				},
+			})
+			if err != nil || len(out.Troubles) > 0 || out.Events != uint64(800-len(want)) {
+				t.Fatalf("%+v %v", out, err)
+			}
+			left := func(when string) {
+				t.Helper()
+				res, err := l.store.Query(ctx, Statement{SQL: "SELECT id FROM events ORDER BY id", MaxRows: 1000})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]string, len(res.Rows))
+				for i, r := range res.Rows {
+					got[i] = r[0].(string)
+				}
+				slices.Sort(want)
+				if d := cmp.Diff(want, got); d != "" {
+					t.Errorf("%s (-want +got)\n%s", when, d)
+				}
+				l.sameCounts(t, when)
+			}
+			left("dropped")
+			l.countAll(t)
+			left("dropped and counted")
+			segs, err := l.state.Segments(ctx, time.Time{}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.store.merge(ctx, segs); err != nil {
+				t.Fatal(err)
+			}
+			l.countAll(t)
+			left("put together and counted")
+			l = reopened(t, l)
+			l.store.counts = 1
+			left("after a start")
+			l.holds(t)
+		})
+	}
 }

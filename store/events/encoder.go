@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 
+	"holdfast/internal/turn"
 	"holdfast/internal/zstd"
 	"holdfast/store/events/flat"
 )
@@ -13,29 +14,41 @@ type encoders struct {
 	pack *zstd.Packer
 
 	mu   sync.Mutex
-	idle *flat.Writer[row]
+	idle *encoder
+}
+
+// encoder is one, and whose turn it works in.
+type encoder struct {
+	*flat.Writer[row]
+	turn *turn.Turn
 }
 
 func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Fast)} }
 
-func (e *encoders) get(to io.Writer) (*flat.Writer[row], error) {
+func (e *encoders) get(to io.Writer, t *turn.Turn) (*encoder, error) {
 	e.mu.Lock()
 	w := e.idle
 	e.idle = nil
 	e.mu.Unlock()
 	if w == nil {
+		w = &encoder{}
+		pack := func(dst, src []byte) []byte {
+			w.turn.Next()
+			return e.pack.Append(dst, src)
+		}
 		var err error
-		if w, err = flat.New[row]("holdfast version 1", e.pack.Append, blooms...); err != nil {
+		if w.Writer, err = flat.New[row]("holdfast version 1", pack, blooms...); err != nil {
 			return nil, err
 		}
 	}
+	w.turn = t
 	w.Reset(to)
 	return w, nil
 }
 
 // give takes back one whose file is whole. Those of a file that is not are left to
 // the garbage collector.
-func (e *encoders) give(w *flat.Writer[row]) {
+func (e *encoders) give(w *encoder) {
 	e.mu.Lock()
 	e.idle = w
 	e.mu.Unlock()

@@ -26,6 +26,7 @@ import (
 
 	"holdfast"
 	"holdfast/internal/clock"
+	"holdfast/internal/turn"
 )
 
 // Manifest says which segments there are.
@@ -64,6 +65,8 @@ type Options struct {
 	// Step is called between the steps that change files and manifest, so that
 	// tests can end the process there. May be nil.
 	Step func(point string)
+	// Turns are taken by what writes while a search runs. May be nil.
+	Turns *turn.Turns
 }
 
 // Store keeps events. It may be used from many goroutines.
@@ -82,6 +85,8 @@ type Store struct {
 	rate int
 	step func(string)
 
+	turns *turn.Turns
+
 	house sync.Mutex // held by what replaces segments
 
 	mu       sync.Mutex
@@ -90,6 +95,7 @@ type Store struct {
 	counted  map[string]counts // by the segment's SHA-256
 
 	counts uint64 // the least of a segment that is counted
+	looked uint64 // about how many events are looked at first for the newest
 }
 
 // doomed is a file that compaction has replaced and that a search may still
@@ -111,7 +117,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}
@@ -212,6 +218,9 @@ type Statement struct {
 	// Find is a SELECT of query.Places for the same rows, "" for none.
 	Find     string
 	FindArgs []any
+	// Newest is how many rows Find gives at most, where these are the newest of the
+	// range and it may be asked span by span; 0 where they are others.
+	Newest   int
 	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int

@@ -20,6 +20,7 @@ func (s *Store) Parquet(ctx context.Context, st Statement, w io.Writer) error {
 	if s.far != nil {
 		return s.far.parquet(ctx, st, w)
 	}
+	defer s.turns.Search()()
 	text, err := s.text(ctx, st)
 	if err != nil {
 		return err

@@ -40,21 +40,15 @@ type spot struct {
 // they lie, by the columns that are asked about, and only the pages that have
 // them are read of all the columns.
 func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Column) error, row func([]any) error) (truncated bool, err error) {
-	r, err := s.relations(ctx, st)
+	done := s.turns.Search()
+	defer func() { done() }()
+	find := s.spots
+	if st.Newest > 0 && st.Arrived == nil {
+		find = s.newest
+	}
+	places, tables, err := find(ctx, st)
 	if err != nil {
 		return false, err
-	}
-	text := r.with + st.Find
-	if err := s.onlySelect(ctx, text); err != nil {
-		return false, err
-	}
-	rows, err := s.db.QueryContext(ctx, text, st.FindArgs...)
-	if err != nil {
-		return false, queryError(ctx, err)
-	}
-	places, err := spotsOf(rows)
-	if err != nil {
-		return false, queryError(ctx, err)
 	}
 	if truncated = len(places) > st.MaxRows; truncated {
 		places = places[:st.MaxRows]
@@ -68,10 +62,13 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 	}
 	for n := firstFetched; len(places) > 0; n = fetchedEach {
 		n = min(n, len(places))
-		found, err := s.fetch(ctx, r.tables, places[:n])
+		done()
+		done = s.turns.Search()
+		found, err := s.fetch(ctx, tables, places[:n])
 		if err != nil {
 			return false, err
 		}
+		done() // who reads may take his time
 		for _, vals := range found {
 			if err := row(vals); err != nil {
 				return false, err
@@ -80,6 +77,27 @@ func (s *Store) streamFound(ctx context.Context, st Statement, head func([]Colum
 		places = places[n:]
 	}
 	return truncated, nil
+}
+
+// spots finds where the events of a search lie, and in which tables.
+func (s *Store) spots(ctx context.Context, st Statement) ([]spot, []table, error) {
+	r, err := s.relations(ctx, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := r.with + st.Find
+	if err := s.onlySelect(ctx, text); err != nil {
+		return nil, nil, err
+	}
+	rows, err := s.db.QueryContext(ctx, text, st.FindArgs...)
+	if err != nil {
+		return nil, nil, queryError(ctx, err)
+	}
+	places, err := spotsOf(rows)
+	if err != nil {
+		return nil, nil, queryError(ctx, err)
+	}
+	return places, r.tables, nil
 }
 
 func spotsOf(rows *sql.Rows) ([]spot, error) {

@@ -36,6 +36,7 @@ var oddLines = [][]holdfast.Field{
 func TestFoundAsWritten(t *testing.T) {
 	ctx := context.Background()
 	l := open(t, t.TempDir())
+	l.store.looked = 20
 	w := l.writer(t)
 	for seq := range 4 {
 		b := block(100*seq, 100)
@@ -58,6 +59,11 @@ func TestFoundAsWritten(t *testing.T) {
 				`events | summarize n=count() by CommandLine | order by n desc, CommandLine asc`, `events | project id, CommandLine, n | where CommandLine != "" | order by id asc`,
 				`events | where CommandLine contains "x" | join kind=inner (events | where CommandLine != "" | project id, again=CommandLine) on id | project id, again | order by id asc`,
 				`events | summarize n=count() by at=bin(time, 7s) | order by at asc`, `union (events | where CommandLine contains "one"), (events | where n == 5) | project time, CommandLine | order by time asc`,
+				`events | where raw contains "192.0.2.7"`, `events | where raw contains "192.0.2.7" | order by time desc | take 3`, `events | where n == 77 | order by time desc, id asc | take 5`,
+				`events | order by time desc | take 250 | where n == 5`, `events | where time in ((events | where n == 3 | project time))`,
+				`events | where time >= datetime(2026-03-01T12:01:40Z) and time < datetime(2026-03-01T12:04:00Z) and n < 7`, `events | where time > datetime(2026-03-01T12:01:40Z) | where time <= datetime(2026-03-01T12:04:00Z) | count`,
+				`events | where n < 50 | where time between (datetime(2026-03-01T12:02:00.0000001Z) .. 70s) | summarize n=count() by at=bin(time, 1m) | order by at asc`, `events | where time > datetime(2027-01-01) | count`,
+				`events | where n == 5 or time > datetime(2026-03-01T12:05:00Z) | count`, `events | where not(time > datetime(2026-03-01T12:05:00Z)) | count`, `union (events | where time > datetime(2026-03-01T12:05:00Z)), (events | where n == 5) | count`,
 				`file.hash.sha256:ABC`, `events | where id in ((events | where CommandLine has "two" | project id))`,
 			} {
 				want, got := l.both(t, text, r)
@@ -87,7 +93,7 @@ func (l *lab) both(t *testing.T, text string, r query.Range) (want, got []string
 		t.Fatalf("%s: %v", text, err)
 	}
 	for i, out := range []*[]string{&want, &got} {
-		o := query.Options{Range: r, MaxRows: 250, Dialect: query.DuckDB(), Plain: true}
+		o := query.Options{Range: r, MaxRows: 250, Dialect: query.DuckDB(), Plain: true, Narrow: true}
 		if i == 1 {
 			o.Dialect, o.Plain = l.store.Dialect(), false
 		}
@@ -95,7 +101,7 @@ func (l *lab) both(t *testing.T, text string, r query.Range) (want, got []string
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		res, err := l.store.Query(context.Background(), Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, From: r.From, To: r.To, MaxRows: 250})
+		res, err := l.store.Query(context.Background(), Statement{SQL: st.SQL, Args: st.Args, Find: st.Find, FindArgs: st.FindArgs, Newest: st.Newest, From: st.Range.From, To: st.Range.To, MaxRows: 250})
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", text, err, st.SQL)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"holdfast"
+	"holdfast/internal/turn"
 )
 
 // joinable reports whether segments may be put together as they lie: they are
@@ -27,7 +28,9 @@ func joinable(list []holdfast.Segment) bool {
 // without unpacking them. A file other than the manifest says is not taken, as what
 // is wrong with it would look right afterwards.
 func (s *Store) join(ctx context.Context, list []holdfast.Segment, seg holdfast.Segment) (holdfast.Segment, error) {
-	f, err := createFile(s.dir, seg, newEncoders())
+	t := s.turns.Begin(turn.Upkeep)
+	defer t.End()
+	f, err := createFile(s.dir, seg, newEncoders(), t)
 	if err != nil {
 		return seg, err
 	}

@@ -51,9 +51,9 @@ func (r *recent) has(id holdfast.EventID) bool {
 // first is one of its bits, so that ids themselves are only looked at to be sure.
 func tag(id holdfast.EventID) uint64 { return uint64(binary.LittleEndian.Uint32(id[:4])) }
 
-// atOnce is how many ids are expected together: what is fetched for them stays near
+// expected is how many ids are expected together: what is fetched for them stays near
 // the processor until they are added.
-const atOnce = 64
+const expected = 64
 
 // expect has the processor fetch the slots of ids that will be added, and of those
 // that are forgotten for them, all at the same time.

@@ -18,8 +18,12 @@ import (
 
 	"holdfast"
 	"holdfast/internal/host"
+	"holdfast/internal/turn"
 	"holdfast/store/events/flat"
 )
+
+// turnRows are written in one turn.
+const turnRows = 64
 
 // file is a segment that is being written: whole and synced when it gets its
 // name.
@@ -29,14 +33,16 @@ type file struct {
 	f         *os.File
 	sum       hash.Hash
 	count     *counter
-	w         *flat.Writer[row]
+	w         *encoder
 	encoders  *encoders
 	tally     tally
+	turn      *turn.Turn
 }
 
-func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) {
+// createFile begins a file, whose work takes the turns of t until finish or abandon.
+func createFile(dir string, seg holdfast.Segment, enc *encoders, t *turn.Turn) (*file, error) {
 	seg.Form = holdfast.SegmentForm
-	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New(), encoders: enc}
+	x := &file{seg: seg, full: filepath.Join(dir, filepath.FromSlash(seg.Path)), sum: sha256.New(), encoders: enc, turn: t}
 	if err := os.MkdirAll(filepath.Dir(x.full), 0o700); err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
@@ -46,7 +52,7 @@ func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) 
 		return nil, fmt.Errorf("segment: %w", err)
 	}
 	x.count = &counter{w: io.MultiWriter(x.f, x.sum)}
-	if x.w, err = enc.get(x.count); err != nil {
+	if x.w, err = enc.get(x.count, t); err != nil {
 		x.abandon()
 		return nil, fmt.Errorf("segment: %w", err)
 	}
@@ -54,7 +60,9 @@ func createFile(dir string, seg holdfast.Segment, enc *encoders) (*file, error) 
 }
 
 func (x *file) add(r *row) error {
-	x.tally.add(r)
+	if x.tally.add(r); x.tally.n%turnRows == 0 {
+		x.turn.Next()
+	}
 	if err := x.w.Write(r); err != nil {
 		return fmt.Errorf("segment %s: %w", x.seg.ID, err)
 	}
@@ -65,6 +73,7 @@ func (x *file) add(r *row) error {
 func (x *file) finish() (holdfast.Segment, error) {
 	defer os.Remove(x.tmp)
 	err := x.w.Close()
+	x.turn.End()
 	if err == nil {
 		err = x.f.Sync()
 	}
@@ -85,13 +94,16 @@ func (x *file) finish() (holdfast.Segment, error) {
 
 // abandon leaves nothing behind.
 func (x *file) abandon() {
+	x.turn.End()
 	x.f.Close()
 	os.Remove(x.tmp)
 }
 
 // writeSegment writes rows to a new segment, in order.
-func writeSegment(dir string, seg holdfast.Segment, rows *flat.Table[row], enc *encoders) (holdfast.Segment, error) {
-	x, err := createFile(dir, seg, enc)
+func writeSegment(dir string, seg holdfast.Segment, rows *flat.Table[row], enc *encoders, turns *turn.Turns) (holdfast.Segment, error) {
+	t := turns.Begin(turn.Stored)
+	defer t.End()
+	x, err := createFile(dir, seg, enc, t)
 	if err != nil {
 		return seg, err
 	}

@@ -34,11 +34,14 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 	if st.Find != "" && st.MaxRows <= mostFetched {
 		return s.streamFound(ctx, st, head, row)
 	}
+	done := s.turns.Search()
+	defer done()
 	text, err := s.text(ctx, st)
 	if err != nil {
 		return false, err
 	}
 	rows, err := s.db.QueryContext(ctx, text, st.Args...)
+	done() // the answer is there; who reads it may take his time
 	if err != nil {
 		return false, queryError(ctx, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/internal/turn"
 )
 
 const (
@@ -160,12 +161,14 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 		l.Received += c.Received
 		l.Rejected += c.Rejected
 	}
-	for some := range slices.Chunk(b.Events, atOnce) {
+	t := w.store.turns.Begin(turn.Stored)
+	for some := range slices.Chunk(b.Events, expected) {
 		w.known.expect(some)
 		for i := range some {
 			w.take(&some[i], mended)
 		}
 	}
+	t.End()
 	if w.cur.full() {
 		w.failing = w.begin(ctx)
 	}
@@ -399,7 +402,7 @@ func (w *Writer) write(b *batch) (c holdfast.Commit, err error) {
 	c.Segment = holdfast.Segment{ID: fmt.Sprintf("%s-%016d-%016d", day, b.from, b.last) + w.suffix, Day: day, First: b.from, Last: b.last, Made: now}
 	c.Segment.Path = day + "/" + c.Segment.ID + ".parquet"
 	if b.rows.Len() > 0 {
-		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders); err != nil {
+		if c.Segment, err = writeSegment(w.store.dir, c.Segment, b.rows, w.store.encoders, w.store.turns); err != nil {
 			return c, err
 		}
 	}
