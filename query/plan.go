@@ -43,7 +43,7 @@ func (pl *planner) walk(r *relation, depth int) {
 	}
 	if cond, n := firmly(r.cond, 0); n > 0 {
 		r.cond = cond
-		pl.note("a part that has no case, or in each, is looked for first, before a text is made small")
+		pl.note("what has no case is looked for first, before a text is made small")
 	}
 	if pl.split(r) {
 		pl.note("or over several columns is a search of its own for each, put together")

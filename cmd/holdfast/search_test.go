@@ -200,9 +200,11 @@ func BenchmarkSearch(b *testing.B) {
 		{"last 100 of a host", `events | where host.name == "ws-042.corp.example" | order by time desc | take 100`},
 		{"newest 200", ``},
 		{"newest 200 of a text", `inventory-7a`},
+		{"newest 200 of a frequent text", `powershell`},
 		{"newest of a dataset", `dataset:zeek.conn`},
 		{"histogram", `events | summarize count() by bin(time, 1h)`},
 		{"histogram of a dataset", `events | where dataset == "zeek.conn" | summarize count() by bin(time, 1h)`},
+		{"histogram of 36 hours", `events | where time > ago(36h) | summarize count() by bin(time, 1h)`},
 		{"top 10", `events | summarize n=count() by user.name | top 10 by n`},
 		{"distinct over 7 days", `events | summarize dcount(source.ip)`},
 	} {
