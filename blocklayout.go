@@ -64,7 +64,7 @@ func (l *layouts) of(e *Event) (number int, isNew bool) {
 		return n, false
 	}
 	number, isNew = l.find(e)
-	*near = uint8(number) //nolint:gosec // there are 64 at most
+	*near = uint8(number)
 	return number, isNew
 }
 
@@ -255,7 +255,8 @@ func stands(raw, text string) (n int, how byte) {
 	}
 	at := 0
 	for i := 0; i < len(text); {
-		k, special := 0, false
+		var k int
+		var special bool
 		if len(text)-i >= 8 && len(raw)-at >= 8 {
 			x, y := eight(text[i:]), eight(raw[at:])
 			if k = firstEscaped(x); bits.TrailingZeros64(x^y)>>3 < k {

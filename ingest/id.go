@@ -47,7 +47,7 @@ func (d *ids) of(r *holdfast.Record, raw []byte, index int) holdfast.EventID {
 	}
 	var id holdfast.EventID
 	binary.LittleEndian.PutUint64(id[:8], mix(binary.LittleEndian.Uint64(d.base[:8])^n))
-	binary.LittleEndian.PutUint64(id[8:], mix(binary.LittleEndian.Uint64(d.base[8:])+bits.RotateLeft64(n, 32)+uint64(index))) //nolint:gosec // a number
+	binary.LittleEndian.PutUint64(id[8:], mix(binary.LittleEndian.Uint64(d.base[8:])+bits.RotateLeft64(n, 32)+uint64(index)))
 	return id
 }
 

@@ -54,7 +54,8 @@ func (r *reader) object(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		return parser.Parsed{}, err
 	}
 	l := laidOf(r.flat.Layout, fields)
-	kind, ok := "", false
+	var kind string
+	var ok bool
 	if l.path >= 0 && plain(fields[l.path].Text) {
 		kind, ok = fields[l.path].Text, true
 	} else {
