@@ -16,7 +16,7 @@ type encoders struct {
 	idle *flat.Writer[row]
 }
 
-func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Fast)} }
+func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Alike)} }
 
 func (e *encoders) get(to io.Writer) (*flat.Writer[row], error) {
 	e.mu.Lock()
