@@ -8,7 +8,7 @@ type packer struct{ enc *zstd.Encoder }
 
 func newPacker(level Level) packer {
 	speed := zstd.SpeedFastest
-	if level > Fast {
+	if level == Small {
 		speed = zstd.SpeedBetterCompression
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))

@@ -5,13 +5,14 @@ package zstd
 
 import "slices"
 
-// Level says how hard to try. The numbers are those of the library in C.
+// Level says how hard to try.
 type Level int
 
 // The levels in use.
 const (
-	Fast  Level = 1 // for what somebody waits for
-	Small Level = 6 // for what is written once and kept
+	Fast  Level = iota // for what somebody waits for
+	Alike              // the same where what is alike stands side by side: faster still
+	Small              // for what is written once and kept
 )
 
 // Packer packs at one level. It may be used from many goroutines.

@@ -26,7 +26,7 @@ func TestEveryReaderReadsIt(t *testing.T) {
 		noise[i] = byte(r.Uint32())
 	}
 	for _, plain := range [][]byte{nil, []byte("a"), []byte(strings.Repeat("Failed password for root ", 100_000)), noise, make([]byte, 1<<20)} {
-		for _, level := range []zstd.Level{zstd.Fast, zstd.Small} {
+		for _, level := range []zstd.Level{zstd.Fast, zstd.Alike, zstd.Small} {
 			p := zstd.New(level)
 			for _, dst := range [][]byte{nil, []byte("before"), append(make([]byte, 0, 4<<20), "before"...)} {
 				var all sync.WaitGroup

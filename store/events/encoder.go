@@ -23,7 +23,7 @@ type encoder struct {
 	turn *turn.Turn
 }
 
-func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Fast)} }
+func newEncoders() *encoders { return &encoders{pack: zstd.New(zstd.Alike)} }
 
 func (e *encoders) get(to io.Writer, t *turn.Turn) (*encoder, error) {
 	e.mu.Lock()
