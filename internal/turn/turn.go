@@ -1,7 +1,8 @@
 // Package turn has work that nobody looks at give way to what somebody waits for:
 // while a search runs, what takes in, writes and puts together takes turns on a
-// part of the processors. Without a search nobody waits. How long a piece of work
-// is, is left to those who do it: about a millisecond.
+// part of the processors, and each turn rests for half as long as it took. Without a
+// search nobody waits. How long a piece of work is, is left to those who do it: about
+// a millisecond.
 package turn
 
 import (
@@ -31,6 +32,9 @@ const (
 	// is for whoever waits for one that is held up by a disk, and where so little of
 	// the processors is left that one turn after the other does not do.
 	longest = 50 * time.Millisecond
+	// mostRest is how long a turn rests at most. Half as long as it took is for what
+	// is done without turns: packing for the bus, the kernel, and those who send.
+	mostRest = 5 * time.Millisecond
 	// saved is how much time a kind of work has ahead of the others at most, for not
 	// having had any.
 	saved = 20 * time.Millisecond
@@ -117,14 +121,22 @@ func (x *Turn) End() {
 	x.of.hand()
 }
 
-// give gives the turn back, to nobody yet.
+// give gives the turn back, to nobody yet: while a search runs, it rests first.
 func (x *Turn) give() {
 	t := x.of
 	x.has = false
-	t.taken--
-	if t.searches > 0 {
-		t.used[x.work] += time.Since(x.since) / shares[x.work]
+	if t.searches == 0 {
+		t.taken--
+		return
 	}
+	took := time.Since(x.since)
+	t.used[x.work] += took / shares[x.work]
+	time.AfterFunc(min(took/2, mostRest), func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.taken--
+		t.hand()
+	})
 }
 
 // wait returns when there is a turn. The lock is held before and not afterwards.

@@ -73,8 +73,9 @@ func TestOneAtATime(t *testing.T) {
 	for _, x := range held {
 		x.End()
 	}
-	if turns.taken != 0 || turns.searches != 0 {
-		t.Errorf("%d turns are taken, %d searches run", turns.taken, turns.searches)
+	rested(t, turns)
+	if turns.searches != 0 {
+		t.Errorf("%d searches run", turns.searches)
 	}
 }
 
@@ -87,9 +88,47 @@ func TestWaitEnds(t *testing.T) {
 		turns.Begin(Intake).End()
 	}
 	stuck.End()
-	if turns.taken != 0 || slices.ContainsFunc(turns.waiting[:], func(w []*Turn) bool { return len(w) > 0 }) {
-		t.Errorf("%d taken, %v wait", turns.taken, turns.waiting)
+	rested(t, turns)
+	if slices.ContainsFunc(turns.waiting[:], func(w []*Turn) bool { return len(w) > 0 }) {
+		t.Errorf("%v wait", turns.waiting)
 	}
+}
+
+// TestRests: a turn that was given back rests before the next one has it, if a search
+// runs.
+func TestRests(t *testing.T) {
+	turns := New(1)
+	x := turns.Begin(Intake)
+	x.End()
+	if turns.taken != 0 {
+		t.Errorf("%d taken without a search", turns.taken)
+	}
+	defer turns.Search()()
+	x.Again()
+	x.since = time.Now().Add(-time.Hour)
+	x.End()
+	turns.mu.Lock()
+	taken := turns.taken
+	turns.mu.Unlock()
+	if taken != 1 {
+		t.Errorf("%d taken right after one that took an hour", taken)
+	}
+	rested(t, turns)
+}
+
+// rested waits until no turn is taken any more.
+func rested(t *testing.T, turns *Turns) {
+	t.Helper()
+	for range 5000 {
+		turns.mu.Lock()
+		taken := turns.taken
+		turns.mu.Unlock()
+		if taken == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("turns are taken for good")
 }
 
 // TestShares: each kind of work goes on, and most of it is writing.
