@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -58,8 +59,13 @@ func (a *API) guard(r route) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		user, token, err := a.Accounts.Identify(c.Context(), secret)
-		if err != nil {
+		switch {
+		case errors.Is(err, account.ErrLogin):
 			a.refuse(c, http.StatusUnauthorized, "the session or token is not valid any more; log in again")
+			return
+		case err != nil:
+			a.Log.Warn("who asks", "error", err)
+			a.refuse(c, http.StatusServiceUnavailable, "who asks cannot be looked up just now; try again")
 			return
 		}
 		who := authz.Principal{Name: user.Name, Roles: user.Roles, Input: token.Kind == holdfast.TokenInput}
@@ -141,12 +147,16 @@ func (a *API) can(u holdfast.User) map[string]bool {
 }
 
 // Authorise identifies the token of a sender of events, for the ways in.
-func Authorise(acc *account.Accounts, policy *authz.Policy) func(ctx context.Context, secret string) (intake.Sender, error) {
+func Authorise(acc *account.Accounts, policy *authz.Policy, log *slog.Logger) func(ctx context.Context, secret string) (intake.Sender, error) {
 	return func(ctx context.Context, secret string) (intake.Sender, error) {
 		if secret == "" {
 			return intake.Sender{}, account.ErrLogin
 		}
 		user, token, err := acc.Identify(ctx, secret)
+		if err != nil && !errors.Is(err, account.ErrLogin) {
+			log.Warn("who sends", "error", err)
+			return intake.Sender{}, intake.ErrAway
+		}
 		if err != nil {
 			return intake.Sender{}, err
 		}

@@ -103,9 +103,13 @@ func (a *Accounts) IssueWith(ctx context.Context, like holdfast.Token, ttl time.
 	return secret, t, a.book.PutToken(ctx, t)
 }
 
-// Identify returns the user of a session or API token.
+// Identify returns the user of a session or API token, or ErrLogin. Any other error
+// says that it could not be looked up: the token may well be valid.
 func (a *Accounts) Identify(ctx context.Context, secret string) (holdfast.User, holdfast.Token, error) {
 	t, err := a.book.Token(ctx, HashToken(secret))
+	if away(err) {
+		return holdfast.User{}, t, fmt.Errorf("looking a token up: %w", err)
+	}
 	if err != nil || !a.clock.Now().Before(t.Expires) {
 		return holdfast.User{}, t, ErrLogin
 	}
@@ -117,11 +121,17 @@ func (a *Accounts) Identify(ctx context.Context, secret string) (holdfast.User, 
 		return holdfast.User{}, t, ErrLogin
 	}
 	u, err := a.book.User(ctx, t.User)
+	if away(err) {
+		return holdfast.User{}, t, fmt.Errorf("looking a user up: %w", err)
+	}
 	if err != nil || u.Disabled {
 		return holdfast.User{}, t, ErrLogin
 	}
 	return u, t, nil
 }
+
+// away reports whether an error of the book says nothing about what was looked up.
+func away(err error) bool { return err != nil && !errors.Is(err, holdfast.ErrNotFound) }
 
 // Link trades a one-time login token for a session.
 func (a *Accounts) Link(ctx context.Context, secret string) (session string, u holdfast.User, err error) {
@@ -129,6 +139,9 @@ func (a *Accounts) Link(ctx context.Context, secret string) (session string, u h
 		return "", u, err
 	}
 	t, err := a.book.TakeToken(ctx, HashToken(secret))
+	if away(err) {
+		return "", u, fmt.Errorf("looking a token up: %w", err)
+	}
 	if err != nil || t.Kind != holdfast.TokenLogin || !a.clock.Now().Before(t.Expires) {
 		a.failed("link")
 		return "", u, ErrLogin
@@ -146,6 +159,9 @@ func (a *Accounts) Password(ctx context.Context, user, password string) (session
 		return "", u, err
 	}
 	u, err = a.book.User(ctx, user)
+	if away(err) {
+		return "", u, fmt.Errorf("looking a user up: %w", err)
+	}
 	phc := u.Password
 	known := err == nil && !u.Disabled && phc != ""
 	if !known {

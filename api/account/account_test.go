@@ -16,12 +16,16 @@ type book struct {
 	mu     sync.Mutex
 	users  map[string]holdfast.User
 	tokens map[string]holdfast.Token
+	away   error
 }
 
 func (b *book) User(_ context.Context, n string) (holdfast.User, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u, ok := b.users[n]
+	if b.away != nil {
+		return u, b.away
+	}
 	if !ok {
 		return u, holdfast.ErrNotFound
 	}
@@ -39,6 +43,9 @@ func (b *book) Token(_ context.Context, h string) (holdfast.Token, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t, ok := b.tokens[h]
+	if b.away != nil {
+		return t, b.away
+	}
 	if !ok {
 		return t, holdfast.ErrNotFound
 	}
@@ -69,6 +76,25 @@ func accounts(t *testing.T) (*Accounts, *book, *clock.Fixed) {
 		t.Fatal(err)
 	}
 	return a, b, c
+}
+
+// TestBookAway: while tokens and users cannot be looked up, none is called wrong.
+func TestBookAway(t *testing.T) {
+	a, b, _ := accounts(t)
+	ctx := t.Context()
+	if _, _, err := a.Identify(ctx, "nobody's"); !errors.Is(err, ErrLogin) {
+		t.Errorf("a token that nobody has: %v", err)
+	}
+	b.away = errors.New("disk I/O error")
+	if _, _, err := a.Identify(ctx, "x"); !errors.Is(err, b.away) || errors.Is(err, ErrLogin) {
+		t.Errorf("a token that cannot be looked up: %v", err)
+	}
+	if _, _, err := a.Link(ctx, "x"); !errors.Is(err, b.away) || errors.Is(err, ErrLogin) {
+		t.Errorf("a link that cannot be looked up: %v", err)
+	}
+	if _, _, err := a.Password(ctx, "alice", "x"); !errors.Is(err, b.away) || errors.Is(err, ErrLogin) {
+		t.Errorf("a user that cannot be looked up: %v", err)
+	}
 }
 
 func TestLinkOnceThenPassword(t *testing.T) {

@@ -107,7 +107,7 @@ func (h *house) gate(ctx context.Context, policy *authz.Policy) (*intake.Gate, e
 		return nil, err
 	}
 	gate := intake.New(intake.Options{
-		Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy), AckKey: []byte(key),
+		Sink: h.ingest, Refused: h.ingest.Refuse, Room: h.bus.Room, Authorise: api.Authorise(h.accounts, policy, h.log), AckKey: []byte(key),
 		Clock: h.clock, Log: h.log.With("input", "http"),
 	})
 	switch text, err := h.state.Setting(ctx, h.sentSetting()); {

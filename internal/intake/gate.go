@@ -45,6 +45,16 @@ type Sender struct {
 // ErrBusy says that too many requests are under way.
 var ErrBusy = errors.New("too many requests are under way")
 
+// ErrAway says that it cannot be looked up just now who sends. It is an ErrBusy too:
+// the same request is to be sent again, and no token is called wrong meanwhile.
+var ErrAway error = away{}
+
+type away struct{}
+
+func (away) Error() string { return "who sends cannot be looked up just now; send it again" }
+
+func (away) Is(target error) bool { return target == ErrBusy }
+
 // ErrUnknown says that a token was sent, and nobody knows it.
 var ErrUnknown = errors.New("this token is not known; `holdfast inputs token NAME` makes one")
 
@@ -65,8 +75,8 @@ type Options struct {
 	// Room returns an error when nothing more can be taken. May be nil.
 	Room func() error
 	// Authorise names the sender of a secret, or gives an error that wraps
-	// holdfast.ErrForbidden for one that may not send; any other error means
-	// that the secret is not valid.
+	// holdfast.ErrForbidden for one that may not send, or ErrAway while it cannot
+	// be looked up; any other error means that the secret is not valid.
 	Authorise func(ctx context.Context, secret string) (Sender, error)
 	// AckKey proves what was acknowledged, and should outlive the process. One that
 	// does not is made if there is none.
@@ -112,7 +122,7 @@ func (g *Gate) Known(r *http.Request) (Sender, error) {
 func (g *Gate) identify(ctx context.Context, header string) (Sender, error) {
 	secret := Secret(header)
 	s, err := g.Authorise(ctx, secret)
-	if err != nil && secret != "" && !errors.Is(err, holdfast.ErrForbidden) {
+	if err != nil && secret != "" && !errors.Is(err, holdfast.ErrForbidden) && !errors.Is(err, ErrBusy) {
 		err = fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return s, err

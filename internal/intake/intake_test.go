@@ -257,8 +257,14 @@ func TestUnknownToken(t *testing.T) {
 		if secret == "reader" {
 			return intake.Sender{}, fmt.Errorf("no right: %w", holdfast.ErrForbidden)
 		}
+		if secret == "away" {
+			return intake.Sender{}, intake.ErrAway
+		}
 		return intake.Sender{}, inside
 	}})
+	if _, err := gate.EnterWith(t.Context(), "Bearer away"); !errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrUnknown) {
+		t.Errorf("a token that cannot be looked up: %v", err)
+	}
 	for header, told := range map[string]string{
 		"": "send one", "Bearer": "send one", "Bearer reader": "send one",
 		"Bearer x": "this token is not known; `holdfast inputs token NAME` makes one",
