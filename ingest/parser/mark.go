@@ -47,7 +47,8 @@ func (m *Mark) In(raw []byte) bool {
 // Marks are texts that all stand in each record of a kind.
 type Marks []Mark
 
-// NewMarks makes marks of texts, the rarest first.
+// NewMarks makes marks of texts, which are looked for in this order: the rarest
+// should stand first.
 func NewMarks(texts ...string) Marks {
 	var out Marks
 	for _, t := range texts {
