@@ -7,8 +7,7 @@ import (
 	"holdfast"
 )
 
-// recent knows the ids of the events that came last. An id is of a hash, so any of
-// its bytes serve as one.
+// recent knows the ids of the events that came last.
 type recent struct {
 	ids   []holdfast.EventID // a ring, once it is full
 	most  int
@@ -47,9 +46,13 @@ func (r *recent) has(id holdfast.EventID) bool {
 	return known
 }
 
-// tag is the part of a hash that stands in a slot. The slot where an id is looked for
-// first is one of its bits, so that ids themselves are only looked at to be sure.
-func tag(id holdfast.EventID) uint64 { return uint64(binary.LittleEndian.Uint32(id[:4])) }
+// tag is what stands of an id in a slot. The slot where an id is looked for first is
+// some of its bits, so that ids themselves are only looked at to be sure. Ids of one
+// request are a hash whose last bits alone differ, by what is counted, so these are
+// spread (by the golden ratio: Knuth, The Art of Computer Programming 3, 6.4).
+func tag(id holdfast.EventID) uint64 {
+	return uint64(binary.LittleEndian.Uint32(id[:4]) + binary.BigEndian.Uint32(id[12:])*0x9e3779b1)
+}
 
 // expected is how many ids are expected together: what is fetched for them stays near
 // the processor until they are added.

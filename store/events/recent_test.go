@@ -43,3 +43,28 @@ func TestRecentAgainstModel(t *testing.T) {
 		}
 	}
 }
+
+// TestRecentSpreadsRequests adds ids as requests of a thousand records have them,
+// and wants each found near where it is looked for first.
+func TestRecentSpreadsRequests(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	known := newRecent(100_000)
+	for range 100 {
+		var id holdfast.EventID
+		binary.LittleEndian.PutUint64(id[:8], r.Uint64())
+		base := r.Uint64()
+		for n := range uint64(1000) {
+			binary.BigEndian.PutUint64(id[8:], base^n)
+			known.add(id)
+		}
+	}
+	mask, steps := uint64(len(known.slots)-1), uint64(0)
+	for at, s := range known.slots {
+		if s != 0 {
+			steps += (uint64(at) - s>>32) & mask
+		}
+	}
+	if each := float64(steps) / float64(len(known.ids)); len(known.ids) != 100_000 || each > 2 {
+		t.Errorf("%d ids, %.1f steps to each", len(known.ids), each)
+	}
+}
