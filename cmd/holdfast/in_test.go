@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -112,7 +113,7 @@ func BenchmarkIn(b *testing.B) {
 						continue
 					}
 					bytesOf += len(raw)
-					batch = append(batch, holdfast.Record{Source: "http:bench", Position: "req-0123456789abcdef:1:1", Once: true, Received: at, Raw: bytes.Clone(raw)})
+					batch = append(batch, holdfast.Record{Source: "http:bench", Position: fmt.Sprintf("req-%d:%d", len(batches), len(batch)), Once: true, Received: at, Raw: bytes.Clone(raw)})
 				}
 				batches = append(batches, batch)
 			}
