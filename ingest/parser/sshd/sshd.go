@@ -93,7 +93,7 @@ func read(message string) found {
 	if action, fields, ok := parser.PAM(message); ok {
 		return pam(action, fields)
 	}
-	s := message
+	s := strings.TrimRight(message, " \t\r\n") // what a relay added: sshd ends no message so
 	for _, level := range [...]string{"error: ", "fatal: "} {
 		s = strings.TrimPrefix(s, level)
 	}

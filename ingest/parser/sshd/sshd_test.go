@@ -73,6 +73,28 @@ func TestNamesCannotForgeAddresses(t *testing.T) {
 	})
 }
 
+// TestBlanksAtTheEnd: what a relay adds behind a message changes nothing of what it
+// says.
+func TestBlanksAtTheEnd(t *testing.T) {
+	for _, message := range []string{
+		"Failed password for root from 192.0.2.7 port 50122 ssh2",
+		"Failed publickey for root from 192.0.2.7 port 50122 ssh2: ED25519 SHA256:true",
+		"Invalid user x from 192.0.2.7 port 50122",
+		"Connection closed by authenticating user root 192.0.2.7 port 50122 [preauth]",
+	} {
+		want := read(t, message)
+		for _, blank := range []string{" ", "\t", " \r"} {
+			got := read(t, message+blank)
+			for _, name := range []string{"action", "user", "src_ip", "src_port", "method", "preauth", "key"} {
+				w, _ := want.Get(name)
+				if g, _ := got.Get(name); g != w {
+					t.Errorf("%q: %s is %v, want %v", message+blank, name, g, w)
+				}
+			}
+		}
+	}
+}
+
 // TestRealServer reads what a real sshd on loopback says of real logins.
 func TestRealServer(t *testing.T) {
 	for _, program := range []string{"/usr/sbin/sshd", "ssh", "sshpass", "ssh-keygen", "unshare"} {
