@@ -64,7 +64,9 @@ func (a *API) guard(r route) func(huma.Context, func(huma.Context)) {
 			a.refuse(c, http.StatusUnauthorized, "the session or token is not valid any more; log in again")
 			return
 		case err != nil:
-			a.Log.Warn("who asks", "error", err)
+			if c.Context().Err() == nil { // else nobody waits for the answer
+				a.Log.Warn("whose request it is cannot be looked up", "error", err)
+			}
 			a.refuse(c, http.StatusServiceUnavailable, "who asks cannot be looked up just now; try again")
 			return
 		}
