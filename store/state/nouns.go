@@ -54,6 +54,7 @@ func (s store) Incidents() Collection[holdfast.Incident] {
 			return n
 		},
 		revised: true,
+		long:    true,
 		keys:    []string{"status", "drill", "live"},
 		values: func(i *holdfast.Incident) []string {
 			return []string{i.Status, i.Drill, strconv.FormatBool(i.Status != holdfast.IncidentClosed)}

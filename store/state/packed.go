@@ -15,8 +15,9 @@ import (
 // of them twice, to its log and to its file. PostgreSQL packs long texts by itself.
 
 const (
-	// shortBody is less than what is worth packing: it saves no page.
-	shortBody = 1 << 10
+	// shortBody is less than what is worth packing: it has room in one page. Of such
+	// there are many in a storm, where packing them would cost more than it saves.
+	shortBody = 4 << 10
 	// longestPacked is the most that a packed body may unpack to. A longer one is
 	// kept as it is, so that none is kept that is not read again.
 	longestPacked = 64 << 20

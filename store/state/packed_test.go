@@ -49,6 +49,16 @@ func longBodies(t *testing.T, open place) {
 			t.Errorf("%s: %v %s", a.ID, err, cmp.Diff(a, got))
 		}
 	}
+	in := holdfast.Incident{ID: "inc-1", Status: holdfast.IncidentOpen, Updated: at, Tasks: []holdfast.IncidentTask{}}
+	for n := range 100 {
+		in.Timeline = append(in.Timeline, holdfast.Moment{At: at, Kind: "alert", Ref: fmt.Sprint("alt-", n), Say: "Password guessing (high): 5 events"})
+	}
+	if err := db.Incidents().Put(ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := db.IncidentsSince(ctx, 0); err != nil || !cmp.Equal(got, []holdfast.Incident{in}) {
+		t.Errorf("%v %s", err, cmp.Diff([]holdfast.Incident{in}, got))
+	}
 	stages, err := db.StagesOf(ctx, []string{"alt-0", "alt-1", "alt-2", "alt-none"})
 	if diff := cmp.Diff(map[string]int{"alt-0": 0, "alt-1": 2, "alt-2": 2}, stages); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
