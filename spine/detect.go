@@ -25,6 +25,10 @@ const (
 	// reaches it. So many take a few tenths of a second, which is how long others
 	// wait for their turn to write.
 	alertsAtOnce = 2000
+	// growthEvery is how long alerts wait at most that have only grown, where the ones
+	// before have just been kept. In a flood every block makes some grow, and each is
+	// written with all that it shows.
+	growthEvery = time.Second
 	// stagesKnown is how many alerts the duty knows to be kept without asking. Only
 	// what is live in correlation comes again, and that is less.
 	stagesKnown = 20_000
@@ -39,15 +43,19 @@ type detecting struct {
 	lease state.Lease
 	kept  uint64 // the newest block whose alerts were kept before
 
-	// Of the one who keeps.
-	stories stories
-	stages  map[string]int // of alerts that are kept
+	stories stories // of the one who keeps
 
 	more, room chan struct{} // have room for one
 
 	mu      sync.Mutex // held while a block is looked at
 	pending batch
-	flying  bool // a batch is being kept
+	flying  bool           // a batch is being kept
+	calm    bool           // none was kept lately
+	stages  map[string]int // of alerts that are kept; the one who keeps changes it, and reads it without the lock
+}
+
+func newDetecting(s *Spine, l state.Lease) *detecting {
+	return &detecting{s: s, lease: l, stages: map[string]int{}, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 // batch is what several blocks cause.
@@ -55,6 +63,7 @@ type batch struct {
 	alerts []holdfast.Alert
 	at     map[string]int // by id
 	seq    uint64         // the newest block that was looked at
+	due    bool           // somebody waits for one of the alerts, or they have waited long enough
 }
 
 // add takes in alerts, in place of what they were before.
@@ -79,7 +88,7 @@ func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
 	if err != nil {
 		return err
 	}
-	d := &detecting{s: s, lease: l, stages: map[string]int{}, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	d := newDetecting(s, l)
 	d.pending.seq = seq
 	if d.kept, _, err = s.State.Position(ctx, alertsPosition); err != nil {
 		return err
@@ -105,6 +114,9 @@ func (s *Spine) detectDuty(ctx context.Context, l state.Lease) error {
 	g.Go(func() error {
 		return s.every(ctx, 500*time.Millisecond, d.keepPlace)
 	})
+	g.Go(func() error {
+		return s.every(ctx, growthEvery, d.keepGrowth)
+	})
 	err = g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -126,11 +138,35 @@ func (d *detecting) look(ctx context.Context, seq uint64, b *holdfast.Block) err
 	d.pending.seq = seq
 	if seq > d.kept {
 		d.pending.add(alerts)
+		full := len(d.pending.alerts) >= alertsAtOnce
+		d.pending.due = d.pending.due || full || d.calm && len(alerts) > 0 || slices.ContainsFunc(alerts, d.urgent)
 	}
 	if len(d.pending.alerts) == 0 && !d.flying {
 		d.s.setDetected(seq)
 	}
-	give(d.more)
+	if d.pending.due {
+		give(d.more)
+	}
+	return nil
+}
+
+// urgent reports whether an alert is to be kept at once: a new one, one at a new
+// stage, and one that a drill waits for. What has only grown says no more than how
+// much.
+func (d *detecting) urgent(a holdfast.Alert) bool {
+	stages, kept := d.stages[a.ID]
+	return !kept || stages < len(a.Stages) || a.Drill != ""
+}
+
+// keepGrowth has alerts kept that have only grown. They go sooner along with one that
+// is urgent.
+func (d *detecting) keepGrowth(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.calm = len(d.pending.alerts) == 0 && !d.flying; !d.calm {
+		d.pending.due = len(d.pending.alerts) > 0
+		give(d.more)
+	}
 	return nil
 }
 
@@ -165,39 +201,44 @@ func (d *detecting) keepAll(ctx context.Context) error {
 			return ctx.Err()
 		case <-d.more:
 		}
-		b, snapshot, err := d.take()
-		if err != nil {
+		if err := d.keepDue(ctx); err != nil {
 			return err
-		}
-		if len(b.alerts) == 0 {
-			continue
-		}
-		var incidents []holdfast.Incident
-		for {
-			if incidents, err = d.keep(ctx, b, snapshot); err == nil {
-				break
-			}
-			d.stories = stories{} // it is not known how far they are true
-			d.s.Log.Warn("alerts wait to be kept", "alerts", len(b.alerts), "error", err)
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-		d.landed(b, snapshot)
-		for _, x := range sights(b.alerts, incidents) {
-			d.s.Drills.Saw(x)
 		}
 	}
 }
 
-// take takes what is pending, with the state of correlations as of its last block
-// if that is due.
+// keepDue keeps what is pending if it is due, and tries until it can be kept.
+func (d *detecting) keepDue(ctx context.Context) error {
+	b, snapshot, err := d.take()
+	if err != nil || len(b.alerts) == 0 {
+		return err
+	}
+	var incidents []holdfast.Incident
+	for {
+		if incidents, err = d.keep(ctx, b, snapshot); err == nil {
+			break
+		}
+		d.stories = stories{} // it is not known how far they are true
+		d.s.Log.Warn("alerts wait to be kept", "alerts", len(b.alerts), "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	d.landed(b, snapshot)
+	for _, x := range sights(b.alerts, incidents) {
+		d.s.Drills.Saw(x)
+	}
+	return nil
+}
+
+// take takes what is pending once it is due, with the state of correlations as of
+// its last block if that is due too.
 func (d *detecting) take() (b batch, snapshot []byte, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.pending.alerts) == 0 {
+	if !d.pending.due {
 		return b, nil, nil
 	}
 	if d.s.snapshotDue() {
@@ -205,7 +246,7 @@ func (d *detecting) take() (b batch, snapshot []byte, err error) {
 			return b, nil, err
 		}
 	}
-	b, d.pending, d.flying = d.pending, batch{seq: d.pending.seq}, true
+	b, d.pending, d.flying, d.calm = d.pending, batch{seq: d.pending.seq}, true, false
 	give(d.room)
 	return b, snapshot, nil
 }
@@ -233,17 +274,17 @@ func (d *detecting) keep(ctx context.Context, b batch, snapshot []byte) (inciden
 
 // landed takes down that a batch is kept.
 func (d *detecting) landed(b batch, snapshot []byte) {
+	if snapshot != nil {
+		d.s.snapshotKept(len(snapshot))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.stages) > stagesKnown {
 		clear(d.stages)
 	}
 	for i := range b.alerts {
 		d.stages[b.alerts[i].ID] = len(b.alerts[i].Stages)
 	}
-	if snapshot != nil {
-		d.s.snapshotKept(len(snapshot))
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.flying = false
 	if len(d.pending.alerts) == 0 {
 		b.seq = d.pending.seq

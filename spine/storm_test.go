@@ -103,17 +103,16 @@ func (s *storm) block(tb testing.TB, n int) uint64 {
 	b := &holdfast.Block{ID: fmt.Sprint("b", s.n)}
 	for range n {
 		s.n++
-		e := holdfast.Event{Time: s.Clock.Now(), Received: s.Clock.Now(), Source: "s", Dataset: "linux.sshd"}
+		asset := ""
 		from, user, action := fmt.Sprintf("2001:db8::%x", s.n*7919%stormSources), fmt.Sprint("u", s.n*31%9973), "login_failed"
 		switch {
 		case s.n%2 == 1:
 			action = "login"
 		case s.n%100 == 0:
-			action, user, e.Asset = "login_root", "root", "ast-1"
+			action, user, asset = "login_root", "root", "ast-1"
 		}
-		e.Raw = fmt.Appendf(nil, "sshd[%d]: %s of %s from %s port 22 ssh2: a line that is about as long as what comes from a real host", s.n, action, user, from)
-		e.ID = holdfast.NewEventID("s", fmt.Sprint(s.n), e.Raw, 0)
-		e.Fields = []holdfast.Field{{Name: "action", Text: action}, {Name: "user", Text: user}, {Name: "src_ip", Text: from}}
+		e := s.event(action, user, from)
+		e.Asset = asset
 		b.Events = append(b.Events, e)
 	}
 	seq, _, err := s.bus.Publish(context.Background(), b)
@@ -121,6 +120,15 @@ func (s *storm) block(tb testing.TB, n int) uint64 {
 		tb.Fatal(err)
 	}
 	return seq
+}
+
+// event is one of its own with some values.
+func (s *storm) event(action, user, from string) holdfast.Event {
+	e := holdfast.Event{Time: s.Clock.Now(), Received: s.Clock.Now(), Source: "s", Dataset: "linux.sshd"}
+	e.Raw = fmt.Appendf(nil, "sshd[%d]: %s of %s from %s port 22 ssh2: a line that is about as long as what comes from a real host", s.n, action, user, from)
+	e.ID = holdfast.NewEventID("s", fmt.Sprint(s.n), e.Raw, 0)
+	e.Fields = []holdfast.Field{{Name: "action", Text: action}, {Name: "user", Text: user}, {Name: "src_ip", Text: from}}
+	return e
 }
 
 // filled opens an incident for every address.

@@ -33,6 +33,7 @@ type noun[T any] struct {
 	values      func(*T) []string
 	secret      func(*T) *string // what its JSON leaves out; nil for none
 	revised     bool             // it has a column "rev", which grows with every change to the table
+	long        bool             // its bodies are packed where the engine does not do so itself
 }
 
 // Collection keeps one kind of noun.
@@ -67,13 +68,23 @@ func (c Collection[T]) put(ctx context.Context, tx *Tx, list []T) error {
 		cols = append(cols, "secret")
 	}
 	args := make([]any, 0, len(list)*len(cols))
+	var room []byte
 	for i := range list {
 		t := &list[i]
 		body, err := json.Marshal(t)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.n.name, err)
 		}
-		args = append(args, c.n.id(t), c.n.sort(t), string(body))
+		var short []byte
+		if c.n.long && tx.run.packs() {
+			short, room = packed(body, room)
+		}
+		args = append(args, c.n.id(t), c.n.sort(t))
+		if short != nil {
+			args = append(args, short)
+		} else {
+			args = append(args, string(body))
+		}
 		for _, v := range c.n.values(t) {
 			args = append(args, v)
 		}
@@ -185,7 +196,8 @@ func (c Collection[T]) rows(ctx context.Context, rest string, args ...any) ([]T,
 	var out []T
 	for rows.Next() {
 		var t T
-		var body, secret string
+		var body []byte
+		var secret string
 		into := []any{&body}
 		if c.n.secret != nil {
 			into = append(into, &secret)
@@ -193,8 +205,8 @@ func (c Collection[T]) rows(ctx context.Context, rest string, args ...any) ([]T,
 		if err := rows.Scan(into...); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.n.table, err)
 		}
-		if err := json.Unmarshal([]byte(body), &t); err != nil {
-			return nil, fmt.Errorf("%s: a row is damaged: %w", c.n.table, err)
+		if err := readBody(body, &t); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.n.table, err)
 		}
 		if c.n.secret != nil {
 			*c.n.secret(&t) = secret

@@ -65,6 +65,7 @@ func TestConformance(t *testing.T) {
 			{"many at once", manyAtOnce},
 			{"what changed since", changedSince},
 			{"changes are told", changesAreTold},
+			{"long bodies", longBodies},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				empty(t, open)

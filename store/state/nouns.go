@@ -36,6 +36,7 @@ func (s store) Alerts() Collection[holdfast.Alert] {
 		id: func(a *holdfast.Alert) string { return a.ID }, sort: func(a *holdfast.Alert) int64 { return micros(a.Raised) },
 		keys:   []string{"status", "rule", "incident", "drill", "asset"},
 		values: func(a *holdfast.Alert) []string { return []string{a.Status, a.Rule, a.Incident, a.Drill, a.Asset} },
+		long:   true,
 	}}
 }
 
@@ -53,6 +54,7 @@ func (s store) Incidents() Collection[holdfast.Incident] {
 			return n
 		},
 		revised: true,
+		long:    true,
 		keys:    []string{"status", "drill", "live"},
 		values: func(i *holdfast.Incident) []string {
 			return []string{i.Status, i.Drill, strconv.FormatBool(i.Status != holdfast.IncidentClosed)}

@@ -69,14 +69,21 @@ type runner interface {
 	now(ctx context.Context) (int64, error)
 	// rowsAtOnce is how many rows a statement had best have, a power of two.
 	rowsAtOnce() int
+	// packs reports whether long bodies are to be packed before they are kept.
+	packs() bool
 }
 
 type change struct{ noun, id string }
 
+// pragmas keep what a commit says over a loss of power. What SQLite notes to take
+// back half a statement stays in memory: in files it would be as much again as what
+// the statements change.
+const pragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
+
 // Open opens the state in a file, makes it if it is missing, and brings it to
 // the newest migration.
 func Open(ctx context.Context, path string, c clock.Clock) (*DB, error) {
-	dsn := "file:" + filepath.ToSlash(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	dsn := "file:" + filepath.ToSlash(path) + pragmas
 	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -255,6 +262,9 @@ func (db *DB) rowsAtOnce() int {
 	return 8
 }
 
+// packs is not for PostgreSQL, which packs long texts itself.
+func (db *DB) packs() bool { return db.pg == nil }
+
 type inside struct {
 	t  *sql.Tx
 	tx *Tx
@@ -280,6 +290,8 @@ func (i inside) now(ctx context.Context) (int64, error) {
 }
 
 func (i inside) rowsAtOnce() int { return i.db.rowsAtOnce() }
+
+func (i inside) packs() bool { return i.db.packs() }
 
 // full marks "no room" of either engine as ErrFull.
 func full(err error) error {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"holdfast"
@@ -35,19 +34,19 @@ func (s store) IncidentsRevision(ctx context.Context) (rev uint64, err error) {
 // IncidentOf gives the incident of each of some alerts, "" where it has none.
 // Alerts that are not kept are left out.
 func (s store) IncidentOf(ctx context.Context, alerts []string) (map[string]string, error) {
-	return byID(ctx, s, "incident", alerts, func(text string) (string, error) { return text, nil })
+	return byID(ctx, s, "incident", alerts, func(text []byte) (string, error) { return string(text), nil })
 }
 
 // StagesOf gives how many stages each of some alerts went through, as it is kept.
 func (s store) StagesOf(ctx context.Context, alerts []string) (map[string]int, error) {
-	return byID(ctx, s, "body", alerts, func(body string) (int, error) {
+	return byID(ctx, s, "body", alerts, func(body []byte) (int, error) {
 		var a struct{ Stages []struct{} }
-		err := json.Unmarshal([]byte(body), &a)
+		err := readBody(body, &a)
 		return len(a.Stages), err
 	})
 }
 
-func byID[T any](ctx context.Context, s store, column string, ids []string, read func(string) (T, error)) (map[string]T, error) {
+func byID[T any](ctx context.Context, s store, column string, ids []string, read func([]byte) (T, error)) (map[string]T, error) {
 	out := make(map[string]T, len(ids))
 	for part := range parts(ids, s.run.rowsAtOnce()) {
 		if err := readByID(ctx, s, column, part, read, out); err != nil {
@@ -57,7 +56,7 @@ func byID[T any](ctx context.Context, s store, column string, ids []string, read
 	return out, nil
 }
 
-func readByID[T any](ctx context.Context, s store, column string, ids []string, read func(string) (T, error), into map[string]T) error {
+func readByID[T any](ctx context.Context, s store, column string, ids []string, read func([]byte) (T, error), into map[string]T) error {
 	args := make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id
@@ -68,7 +67,8 @@ func readByID[T any](ctx context.Context, s store, column string, ids []string, 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, text string
+		var id string
+		var text []byte
 		if err := rows.Scan(&id, &text); err != nil {
 			return err
 		}
