@@ -23,3 +23,17 @@ func TestNothingIsKeptOfFiles(t *testing.T) {
 		t.Errorf("%d bytes of files are kept", kept)
 	}
 }
+
+// TestLargeSearchLeavesNothing holds that the memory of a large search is not kept
+// beside what the next one takes.
+func TestLargeSearchLeavesNothing(t *testing.T) {
+	l := filled(t, 20_000)
+	for range 2 {
+		if _, err := l.store.Query(context.Background(), Statement{SQL: `SELECT count(DISTINCT repeat(raw, 50)) FROM events`, MaxRows: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if n := spare(); n > mostSpare {
+			t.Errorf("%d bytes are kept", n)
+		}
+	}
+}
