@@ -256,7 +256,7 @@ func (a *app) scanned(ctx context.Context, o scan.Options, format string, outs [
 		start := time.Now()
 		o.Progress = func(p scan.Progress) { a.scanProgress(p, time.Since(start)) }
 	}
-	roomy(scan.GCPercent)
+	roomy(scan.GCPercent, 1<<30)
 	started := a.clock.Now()
 	sum, err := scan.Run(ctx, o)
 	if o.Progress != nil {

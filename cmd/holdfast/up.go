@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -36,17 +35,6 @@ import (
 // gcPercent is how much the heap of a server may grow before it is collected: to
 // three times what is live, which is a tenth less work under full load.
 const gcPercent = 200
-
-// roomy lets the heap grow by so many percent of what is live before it is
-// collected, but to a gibibyte only. GOGC and GOMEMLIMIT say otherwise.
-func roomy(percent int) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(1 << 30)
-	}
-}
 
 func (a *app) up() *cobra.Command {
 	cfg := defaultConfig()
@@ -84,11 +72,12 @@ agent reads:
 
 // house is everything that `up` opens, closed in the reverse order.
 type house struct {
-	cfg   config
-	log   *slog.Logger
-	clock clock.Clock
-	turns *turn.Turns
-	close []func() error
+	cfg    config
+	memory shares
+	log    *slog.Logger
+	clock  clock.Clock
+	turns  *turn.Turns
+	close  []func() error
 
 	state    *state.DB
 	bus      *bus.Bus
@@ -106,7 +95,8 @@ type house struct {
 }
 
 func (a *app) serve(ctx context.Context, cfg config) (err error) {
-	roomy(gcPercent)
+	memory := sharesOf(host.Memory())
+	roomy(gcPercent, memory.heap)
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("the data folder: %w; choose another with --data", err)
 	}
@@ -118,7 +108,7 @@ func (a *app) serve(ctx context.Context, cfg config) (err error) {
 		return fmt.Errorf("another Holdfast runs on %s: %w", cfg.Data, err)
 	}
 	defer func() { err = errors.Join(err, l.Unlock()) }()
-	h := &house{cfg: cfg, clock: clock.System{}, log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: cfg.level()}))}
+	h := &house{cfg: cfg, memory: memory, clock: clock.System{}, log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: cfg.level()}))}
 	defer func() {
 		for i := len(h.close) - 1; i >= 0; i-- {
 			err = errors.Join(err, h.close[i]())

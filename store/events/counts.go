@@ -167,6 +167,7 @@ func (s *Store) count(ctx context.Context, g holdfast.Segment) error {
 	if err != nil {
 		return queryError(ctx, err)
 	}
+	defer ended()
 	defer db.Close()
 	run := func(text string) (int64, error) {
 		t := s.turns.Begin(turn.Upkeep)

@@ -17,6 +17,7 @@ func (s *Store) Parquet(ctx context.Context, st Statement, w io.Writer) error {
 		return errBusy()
 	}
 	defer s.asked.Add(-1)
+	defer ended()
 	if s.far != nil {
 		return s.far.parquet(ctx, st, w)
 	}

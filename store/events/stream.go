@@ -28,6 +28,7 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 		return false, errBusy()
 	}
 	defer s.asked.Add(-1)
+	defer ended()
 	if s.far != nil {
 		return s.far.stream(ctx, st, head, row)
 	}
