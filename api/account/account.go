@@ -147,6 +147,9 @@ func (a *Accounts) Link(ctx context.Context, secret string) (session string, u h
 		return "", u, ErrLogin
 	}
 	u, err = a.book.User(ctx, t.User)
+	if away(err) {
+		return "", u, fmt.Errorf("looking a user up: %w", err)
+	}
 	if err != nil || u.Disabled {
 		return "", u, ErrLogin
 	}

@@ -17,14 +17,16 @@ type book struct {
 	users  map[string]holdfast.User
 	tokens map[string]holdfast.Token
 	away   error
+
+	usersAway error // only of users
 }
 
 func (b *book) User(_ context.Context, n string) (holdfast.User, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u, ok := b.users[n]
-	if b.away != nil {
-		return u, b.away
+	if err := errors.Join(b.away, b.usersAway); err != nil {
+		return u, err
 	}
 	if !ok {
 		return u, holdfast.ErrNotFound
@@ -84,6 +86,14 @@ func TestBookAway(t *testing.T) {
 	ctx := t.Context()
 	if _, _, err := a.Identify(ctx, "nobody's"); !errors.Is(err, ErrLogin) {
 		t.Errorf("a token that nobody has: %v", err)
+	}
+	link, _, err := a.Issue(ctx, holdfast.TokenLogin, "alice", "", LoginTTL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.usersAway = errors.New("disk I/O error")
+	if _, _, err := a.Link(ctx, link); !errors.Is(err, b.usersAway) || errors.Is(err, ErrLogin) {
+		t.Errorf("a link whose user cannot be looked up: %v", err)
 	}
 	b.away = errors.New("disk I/O error")
 	if _, _, err := a.Identify(ctx, "x"); !errors.Is(err, b.away) || errors.Is(err, ErrLogin) {
