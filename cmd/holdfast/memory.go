@@ -28,7 +28,7 @@ func sharesOf(total uint64) shares {
 		return shares{heapMost, searchMost}
 	}
 	return shares{
-		heap:   int64(min(max(total/5*2, heapLeast), heapMost)), //nolint:gosec // no more than heapMost
+		heap:   int64(min(max(total/5*2, heapLeast), heapMost)),
 		search: int64(min(max(total/4, searchLeast), searchMost)),
 	}
 }
