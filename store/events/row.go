@@ -3,7 +3,6 @@ package events
 import (
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -188,11 +187,12 @@ func isKept(stored string) bool {
 	return false
 }
 
+// utf8Text has a sign for each byte that is no UTF-8, as JSON of fields has.
 func utf8Text(s string) string {
 	if utf8.ValidString(s) { // which looks at eight bytes at a time
 		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return string([]rune(s))
 }
 
 // The years that a column of microseconds, and DuckDB, can hold and print.
