@@ -18,7 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/oschwald/maxminddb-golang"
+	"github.com/oschwald/maxminddb-golang/v2"
 
 	"holdfast"
 )
@@ -143,7 +143,7 @@ func (p *Places) Refresh() {
 		delete(p.troubles, path)
 		if fresh {
 			p.read[path], changed = r, true
-			p.log.Info("places read", "file", path, "kind", r.db.Metadata.DatabaseType, "made", time.Unix(int64(r.db.Metadata.BuildEpoch), 0).UTC())
+			p.log.Info("places read", "file", path, "kind", r.db.Metadata.DatabaseType, "made", r.db.Metadata.BuildTime().UTC())
 		}
 	}
 	if !changed {
@@ -194,7 +194,7 @@ func open(raw []byte) (db *maxminddb.Reader, err error) {
 			db, err = nil, fmt.Errorf("damaged: %v", r)
 		}
 	}()
-	if db, err = maxminddb.FromBytes(raw); err != nil {
+	if db, err = maxminddb.OpenBytes(raw); err != nil {
 		return nil, err
 	}
 	for _, kind := range []string{"City", "Country", "Enterprise", "ASN", "ISP"} {
@@ -258,9 +258,8 @@ func (s *state) about(addr netip.Addr) about {
 
 func (s *state) lookup(addr netip.Addr) (a about) {
 	var r record
-	ip := addr.AsSlice()
 	for _, db := range s.dbs {
-		_ = look(db, ip, &r) // a damaged entry says nothing of this address
+		_ = look(db, addr, &r) // a damaged entry says nothing of this address
 	}
 	add := func(name, text string, kind holdfast.Kind) {
 		if text = strings.ToValidUTF8(text[:min(len(text), maxText)], "\ufffd"); text != "" {
@@ -282,11 +281,11 @@ func (s *state) lookup(addr netip.Addr) (a about) {
 	return a
 }
 
-func look(db *maxminddb.Reader, ip []byte, into *record) (err error) {
+func look(db *maxminddb.Reader, addr netip.Addr, into *record) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = errors.New("damaged")
 		}
 	}()
-	return db.Lookup(ip, into)
+	return db.Lookup(addr).Decode(into)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,7 +186,7 @@ func FuzzDatabase(f *testing.F) {
 		}
 		var r record
 		for _, a := range []string{"203.0.113.9", "2001:db8::1"} {
-			_ = look(db, net.ParseIP(a), &r)
+			_ = look(db, netip.MustParseAddr(a), &r)
 		}
 	})
 }
