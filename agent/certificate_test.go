@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"holdfast/agent/port"
+	"holdfast/internal/clock"
 )
 
 func certificateIn(t *testing.T, dir string) *x509.Certificate {
@@ -32,30 +35,38 @@ func (l *lab) beats() int {
 	return len(l.m.beats)
 }
 
-// TestCertificateIsRenewed lets certificates live for a moment only: a running
-// agent is always ahead of the end, and one that slept through it comes back.
+// TestCertificateIsRenewed moves the clock that server and agent share: a
+// running agent renews at half of the life and not before, is heard after its
+// first certificate's end, and one that slept through the end comes back.
 func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
-	l := newLabWithLife(t, 2*time.Second)
+	c := clock.NewFixed(time.Now())
+	l := newLabAt(t, c)
 	o := l.options(t.TempDir())
-	o.BeatEvery = 10 * time.Millisecond
+	o.Clock, o.BeatEvery = c, 10*time.Millisecond
+	heard := func(when string) {
+		t.Helper()
+		n := l.beats()
+		until(t, "heartbeats "+when, func() bool { return l.beats() > n+1 }) // one may have been on its way
+	}
 	asset, stop := l.start(o)
 	first := certificateIn(t, o.Dir)
-	until(t, "a second certificate", func() bool { return certificateIn(t, o.Dir).SerialNumber.Cmp(first.SerialNumber) != 0 })
-	if !time.Now().Before(first.NotAfter) {
-		t.Error("it was renewed only after its end")
+	c.Advance(port.Life/2 - time.Second)
+	heard("before half of the life")
+	if now := certificateIn(t, o.Dir); now.SerialNumber.Cmp(first.SerialNumber) != 0 {
+		t.Error("it was renewed before half of its life")
 	}
-	until(t, "the first one's end", func() bool { return time.Now().After(first.NotAfter) })
-	n := l.beats()
-	until(t, "a heartbeat after the first one's end", func() bool { return l.beats() > n })
+	c.Advance(2 * time.Second)
+	until(t, "a second certificate", func() bool { return certificateIn(t, o.Dir).SerialNumber.Cmp(first.SerialNumber) != 0 })
+	c.Advance(first.NotAfter.Sub(c.Now()) + time.Second)
+	heard("after the first one's end")
 	stop()
 	last := certificateIn(t, o.Dir)
-	until(t, "the last one's end", func() bool { return time.Now().After(last.NotAfter) })
-	n = l.beats()
+	c.Advance(last.NotAfter.Sub(c.Now()) + time.Second)
 	if again, _ := l.start(o); again != asset {
 		t.Errorf("%s came back as %s", asset, again)
 	}
-	until(t, "a heartbeat after all", func() bool { return l.beats() > n })
+	heard("after all")
 	if now := certificateIn(t, o.Dir); now.SerialNumber.Cmp(last.SerialNumber) == 0 {
 		t.Error("a certificate that had run out was let in")
 	}

@@ -28,13 +28,13 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	return newLabWithLife(t, 0)
+	return newLabAt(t, clock.System{})
 }
 
-// newLabWithLife makes a lab whose certificates live for so long.
-func newLabWithLife(t *testing.T, life time.Duration) *lab {
+// newLabAt makes a lab whose server goes by c.
+func newLabAt(t *testing.T, c clock.Clock) *lab {
 	t.Helper()
-	ca, err := port.NewCA(time.Now())
+	ca, err := port.NewCA(c.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func newLabWithLife(t *testing.T, life time.Duration) *lab {
 		t.Fatal(err)
 	}
 	m := &memory{tokens: map[string]string{}, assets: map[string]bool{}, batches: map[string]int{}, results: map[string]holdfast.Result{}, change: make(chan struct{})}
-	p, err := port.New(port.Options{CA: ca, Backend: m, TaskKey: pub, Life: life, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)})
+	p, err := port.New(port.Options{CA: ca, Backend: m, TaskKey: pub, Clock: c, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -271,7 +271,9 @@ func (l *link) renewLoop(ctx context.Context) error {
 		wait := l.id.Renew.Sub(l.o.Clock.Now())
 		l.mu.Unlock()
 		if wait > 0 {
-			t := time.NewTimer(min(wait, time.Minute)) // a clock may be set meanwhile
+			// With every heartbeat: a clock may be set, and timers stand
+			// still while a machine sleeps.
+			t := time.NewTimer(min(wait, l.o.BeatEvery))
 			select {
 			case <-ctx.Done():
 				t.Stop()
