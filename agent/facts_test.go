@@ -30,7 +30,7 @@ func TestCollectorsRunSideBySide(t *testing.T) {
 		}
 	}
 	wait := func(ctx context.Context, ready func() bool) error {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		for !ready() {
 			if ctx.Err() != nil {

@@ -99,7 +99,7 @@ func (l *lab) start(o Options) (asset string, stop func()) {
 	case asset = <-ids:
 	case err := <-done:
 		l.t.Fatalf("run ended: %v", err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		l.t.Fatal("not enrolled in time")
 	}
 	return asset, stop
@@ -146,7 +146,7 @@ func (l *lab) result(which func(holdfast.Result) bool) (found holdfast.Result) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

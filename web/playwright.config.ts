@@ -2,8 +2,8 @@ import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   testDir: 'e2e',
-  timeout: 60_000,
-  expect: { timeout: 15_000 }, // on a machine that has much else to do
+  timeout: 180_000,
+  expect: { timeout: 30_000 }, // on a machine that has much else to do
   workers: 1,
   reporter: [['line']],
   use: {

@@ -102,7 +102,7 @@ func TestHostileFactsEnd(t *testing.T) {
 	if v.Status != holdfast.Unknown || !strings.Contains(v.Why, "too much to judge") {
 		t.Errorf("%s %s", v.Status, v.Why)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 }

@@ -208,7 +208,7 @@ func TestStatus(t *testing.T) {
 		}
 		return s
 	}
-	end := time.Now().Add(20 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !status().Running {
 		if time.Now().After(end) {
 			t.Fatal("it does not run")

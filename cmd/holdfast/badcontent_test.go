@@ -92,7 +92,7 @@ func TestBadContent(t *testing.T) {
 				}
 			}
 			put(mended)
-			s.wait(10*time.Second, "the faults are gone", func() bool {
+			s.wait(time.Minute, "the faults are gone", func() bool {
 				st := s.status()
 				return len(st.Rules.Faults)+len(st.Checks.Faults)+len(st.Requirements.Faults) == 0
 			})
@@ -114,7 +114,7 @@ func (s *solo) named(t *testing.T, b broken) {
 	t.Helper()
 	want := regexp.MustCompile(`! \S*` + regexp.QuoteMeta(b.file+":"+b.at) + `: .*` + regexp.QuoteMeta(b.say) + `.*; \S.*`)
 	var errOut, out string
-	s.wait(10*time.Second, b.file+" is named as "+want.String(), func() bool {
+	s.wait(time.Minute, b.file+" is named as "+want.String(), func() bool {
 		_, errOut, _ = s.run(b.verb...)
 		return want.MatchString(errOut)
 	})

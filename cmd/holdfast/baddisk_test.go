@@ -41,7 +41,7 @@ func TestBadDiskFull(t *testing.T) {
 	defer sending.Wait()
 	halt := sync.OnceFunc(func() { close(stop) })
 	defer halt()
-	d.wait(20*time.Second, "lines flow in both ways", func() bool {
+	d.wait(time.Minute, "lines flow in both ways", func() bool {
 		return d.ledger("http:shipper").Stored > 20 && d.ledger("file:"+d.watched).Stored == 200
 	})
 
@@ -58,12 +58,12 @@ func TestBadDiskFull(t *testing.T) {
 	if err := os.Remove(filepath.Join(disk, "ballast")); err != nil {
 		t.Fatal(err)
 	}
-	d.wait(20*time.Second, "it goes on by itself", func() bool {
+	d.wait(time.Minute, "it goes on by itself", func() bool {
 		st := d.status()
 		return st.Ingest.Accepting && d.ledger("file:"+d.watched).Stored == uint64(d.written)
 	})
 	before := d.ackedLines()
-	d.wait(20*time.Second, "HTTP is taken again", func() bool { return d.ackedLines() > before+20 })
+	d.wait(time.Minute, "HTTP is taken again", func() bool { return d.ackedLines() > before+20 })
 	halt()
 	sending.Wait()
 	d.everyLineOnce()
@@ -167,7 +167,7 @@ func (d *fullDisk) fill(leave uint64) {
 // refuses expects that inputs are refused, and that this is said.
 func (d *fullDisk) refuses(why string) {
 	d.t.Helper()
-	d.wait(10*time.Second, "status says that it refuses", func() bool {
+	d.wait(time.Minute, "status says that it refuses", func() bool {
 		out, _, code := d.run("status")
 		return code == exitBroken && strings.Contains(out, "REFUSING") && strings.Contains(out, why)
 	})
@@ -209,7 +209,7 @@ func (d *fullDisk) standsStill() {
 	d.busy = 0
 	d.mu.Unlock()
 	d.lines(2000)
-	d.wait(15*time.Second, "the file input says that it waits for room", func() bool {
+	d.wait(time.Minute, "the file input says that it waits for room", func() bool {
 		for _, n := range d.status().Notes {
 			if strings.Contains(n.Source, d.watched) && strings.Contains(n.Trouble, "room") {
 				return true
@@ -270,7 +270,7 @@ func (d *fullDisk) everyLineOnce() {
 	}
 	d.mu.Unlock()
 	got := map[string]int{}
-	d.wait(20*time.Second, "every line is found", func() bool {
+	d.wait(time.Minute, "every line is found", func() bool {
 		clear(got)
 		for _, r := range d.rows(`"line" | project raw`) {
 			got[r["raw"].(string)]++

@@ -110,7 +110,7 @@ func TestBadLines(t *testing.T) {
 			}
 			way.send(text)
 			var row holdfast.LedgerRow
-			s.wait(20*time.Second, "all lines are stored", func() bool {
+			s.wait(time.Minute, "all lines are stored", func() bool {
 				row = s.ledger(way.source)
 				return row.Stored+row.DeadLettered >= uint64(total) && row.Waiting == 0
 			})

@@ -85,7 +85,7 @@ func TestHostileRecords(t *testing.T) {
 			t.Fatalf("%s: %d %s", way.name, status, answer)
 		}
 	}
-	s.wait(20*time.Second, "all records are stored", func() bool {
+	s.wait(time.Minute, "all records are stored", func() bool {
 		return len(s.rows(`source:*shipper | project id`)) == 2*len(all)
 	})
 	for _, way := range []string{"http", "elastic"} {

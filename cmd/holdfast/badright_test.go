@@ -57,12 +57,12 @@ func TestBadRights(t *testing.T) {
 	s.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
 	s.start()
 
-	s.wait(15*time.Second, "the readable log flows", func() bool { return len(s.rows("action:login_failed user:somebody")) == 1 })
+	s.wait(time.Minute, "the readable log flows", func() bool { return len(s.rows("action:login_failed user:somebody")) == 1 })
 	var tables []struct {
 		Name, Error, Partial string
 		Rows                 int
 	}
-	s.wait(15*time.Second, "facts are known", func() bool {
+	s.wait(time.Minute, "facts are known", func() bool {
 		s.ask(&tables, "facts")
 		return len(tables) > 5
 	})

@@ -140,7 +140,7 @@ func (c *chaosRun) launch() {
 // healthy waits until the server takes events.
 func (c *chaosRun) healthy() {
 	c.t.Helper()
-	c.wait(60*time.Second, "the server takes events", func() bool {
+	c.wait(time.Minute, "the server takes events", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/services/collector/health", http.NoBody)
@@ -157,7 +157,7 @@ func (c *chaosRun) healthy() {
 }
 
 func (c *chaosRun) prepare() {
-	c.wait(20*time.Second, "the command line is answered", func() bool {
+	c.wait(time.Minute, "the command line is answered", func() bool {
 		_, _, code := c.run("status", "--json")
 		return code == 0
 	})
@@ -203,7 +203,7 @@ func (c *chaosRun) end() {
 	}
 	select {
 	case <-c.gone:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Error("the server does not end when it is told to")
 		_ = c.cmd.Process.Kill()
 		<-c.gone

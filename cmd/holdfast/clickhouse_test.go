@@ -44,8 +44,8 @@ func TestClickHouse(t *testing.T) {
 	goesOn := func(after string) {
 		t.Helper()
 		from, kept := send.count(), stored(t, data)
-		s.wait(40*time.Second, "records are acknowledged "+after, func() bool { return send.count() > from+10 })
-		s.wait(40*time.Second, "records are stored "+after, func() bool { return stored(t, data) > kept })
+		s.wait(time.Minute, "records are acknowledged "+after, func() bool { return send.count() > from+10 })
+		s.wait(time.Minute, "records are stored "+after, func() bool { return stored(t, data) > kept })
 	}
 	goesOn("at first")
 	for range 3 {
@@ -58,13 +58,13 @@ func TestClickHouse(t *testing.T) {
 	}
 	far.Kill()
 	from := send.count()
-	s.wait(40*time.Second, "records are acknowledged without ClickHouse", func() bool { return send.count() > from+5 })
+	s.wait(time.Minute, "records are acknowledged without ClickHouse", func() bool { return send.count() > from+5 })
 	far.Start()
 	goesOn("after a kill of ClickHouse")
 	close(send.stop)
 	sending.Wait()
 	everyRecordOnce(t, s, send)
-	s.wait(20*time.Second, "nothing waits for a segment", func() bool { return s.ledger("sender").Waiting == 0 })
+	s.wait(time.Minute, "nothing waits for a segment", func() bool { return s.ledger("sender").Waiting == 0 })
 	var v events.Verification
 	s.ask(&v, "store", "verify", "--deep")
 	if !v.Holds() || v.Events < uint64(send.count()*loginsOfOne) {
@@ -108,9 +108,9 @@ func TestClickHouseAway(t *testing.T) {
 		}
 		return n
 	}
-	s.wait(40*time.Second, "records are acknowledged without ClickHouse", func() bool { return send.count() > 10 })
-	s.wait(40*time.Second, "health says that the store is away", away)
-	s.wait(40*time.Second, "there is an alert", func() bool { return alerts("open") == 1 })
+	s.wait(time.Minute, "records are acknowledged without ClickHouse", func() bool { return send.count() > 10 })
+	s.wait(time.Minute, "health says that the store is away", away)
+	s.wait(time.Minute, "there is an alert", func() bool { return alerts("open") == 1 })
 	if notes := fmt.Sprint(s.status().Notes); !strings.Contains(notes, "the store of events is away") {
 		t.Errorf("status says %s", notes)
 	}
@@ -118,12 +118,12 @@ func TestClickHouseAway(t *testing.T) {
 		t.Errorf("a search ended with %d: %s", code, errOut)
 	}
 	far.Start()
-	s.wait(40*time.Second, "what waited is stored", func() bool { return stored(t, s.data) > 5 })
-	s.wait(40*time.Second, "health says that it is back", func() bool { return !away() && alerts("open") == 0 && alerts("closed") == 1 })
+	s.wait(time.Minute, "what waited is stored", func() bool { return stored(t, s.data) > 5 })
+	s.wait(time.Minute, "health says that it is back", func() bool { return !away() && alerts("open") == 0 && alerts("closed") == 1 })
 	far.Kill()
-	s.wait(40*time.Second, "health says that it is away again", away)
+	s.wait(time.Minute, "health says that it is away again", away)
 	began, from := time.Now(), send.count()
-	s.wait(40*time.Second, "it is away for longer than a source may be silent", func() bool { return time.Since(began) > 6*time.Second && send.count() > from+10 })
+	s.wait(time.Minute, "it is away for longer than a source may be silent", func() bool { return time.Since(began) > 6*time.Second && send.count() > from+10 })
 	for _, x := range s.health().Troubles {
 		if x.Kind == health.Quiet {
 			t.Errorf("%s, while it sends and nobody can listen", x.What)
@@ -132,7 +132,7 @@ func TestClickHouseAway(t *testing.T) {
 	far.Start()
 	close(send.stop)
 	sending.Wait()
-	s.wait(40*time.Second, "nothing waits for a segment", func() bool { return !away() && s.ledger("sender").Waiting == 0 })
+	s.wait(time.Minute, "nothing waits for a segment", func() bool { return !away() && s.ledger("sender").Waiting == 0 })
 	everyRecordOnce(t, s, send)
 }
 

@@ -65,10 +65,10 @@ func TestCluster(t *testing.T) {
 	goesOn := func(after string) {
 		t.Helper()
 		from := send.count()
-		serve.wait(40*time.Second, "records are acknowledged "+after, func() bool { return send.count() > from+10 })
+		serve.wait(time.Minute, "records are acknowledged "+after, func() bool { return send.count() > from+10 })
 		seq, before := detected(), waited(st)
-		serve.wait(40*time.Second, "records are looked at "+after, func() bool { return detected() > seq })
-		serve.wait(40*time.Second, "records are stored "+after, func() bool { return waited(st) > before })
+		serve.wait(time.Minute, "records are looked at "+after, func() bool { return detected() > seq })
+		serve.wait(time.Minute, "records are stored "+after, func() bool { return waited(st) > before })
 	}
 	goesOn("at first")
 	schedule(serve)
@@ -194,7 +194,7 @@ func healthEverywhere(t *testing.T, st *state.DB, goner *solo, nodes []*solo) {
 	}
 	for _, s := range nodes {
 		var h spine.Health
-		s.wait(60*time.Second, "every node says that the sender is quiet and a node is gone", func() bool {
+		s.wait(time.Minute, "every node says that the sender is quiet and a node is gone", func() bool {
 			h = s.health()
 			quiet, gone := false, false
 			for _, x := range h.Troubles {
@@ -216,7 +216,7 @@ func healthEverywhere(t *testing.T, st *state.DB, goner *solo, nodes []*solo) {
 			t.Errorf("%s: nodes %+v, readers %+v", s.args, h.Nodes, h.Readers)
 		}
 	}
-	nodes[0].wait(20*time.Second, "each has one alert", func() bool {
+	nodes[0].wait(time.Minute, "each has one alert", func() bool {
 		open, err := st.Alerts().All(context.Background(), map[string]string{"status": holdfast.AlertOpen})
 		if err != nil {
 			t.Fatal(err)
@@ -304,7 +304,7 @@ func everyRecordOnce(t *testing.T, s *solo, send *clusterSender) {
 	t.Helper()
 	sent := send.count() * loginsOfOne
 	seen := map[string]int{}
-	s.wait(60*time.Second, fmt.Sprintf("%d records are found", sent), func() bool {
+	s.wait(time.Minute, fmt.Sprintf("%d records are found", sent), func() bool {
 		clear(seen)
 		total := 0
 		for _, row := range s.rows("dataset:linux.sshd | summarize n=count() by raw") {
@@ -331,7 +331,7 @@ func everyAlertOnce(t *testing.T, st *state.DB, send *clusterSender) {
 	// The first and the last addresses have fewer logins than the rule's five.
 	first, last := loginsOfOne-2, (send.count()-1)/oneIn+1
 	got := map[string]int{}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		alerts, err := st.Alerts().All(context.Background(), map[string]string{"rule": "ssh_bruteforce"})
 		if err != nil {
 			t.Fatal(err)

@@ -79,7 +79,7 @@ func unwell(ctx context.Context, t *testing.T, bin, data, url, syslog string) {
 	t.Helper()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", syslog)
-	for end := time.Now().Add(20 * time.Second); err != nil; time.Sleep(100 * time.Millisecond) { // it listens a moment after the link stands
+	for end := time.Now().Add(time.Minute); err != nil; time.Sleep(100 * time.Millisecond) { // it listens a moment after the link stands
 		if time.Now().After(end) {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestConsoleStory(t *testing.T) {
 	w := newWorld(t, "")
 	w.attack()
 	w.successRaises()
-	w.wait(10*time.Second, "block-address is proposed and planned", func() bool {
+	w.wait(time.Minute, "block-address is proposed and planned", func() bool {
 		_, ok := w.action("action/block-address", holdfast.Planned)
 		return ok
 	})

@@ -62,7 +62,7 @@ func TestDrillOverNodes(t *testing.T) {
 	look.kill()
 	passed := make(chan holdfast.Drill, 1)
 	go func() { passed <- drilled(t, other) }()
-	other.wait(10*time.Second, "the drill runs", func() bool {
+	other.wait(time.Minute, "the drill runs", func() bool {
 		list, err := st.Drills().All(context.Background(), map[string]string{"status": holdfast.DrillRunning})
 		return err == nil && len(list) == 1
 	})

@@ -37,24 +37,24 @@ func TestException(t *testing.T) {
 		return len(alerts) > 0
 	}
 	burst("one")
-	s.wait(15*time.Second, "six events are hidden", func() bool { return hidden(6) })
+	s.wait(time.Minute, "six events are hidden", func() bool { return hidden(6) })
 	if err := s.server.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	<-s.done
 	s.start()
 	burst("two")
-	s.wait(15*time.Second, "twelve events are hidden", func() bool { return hidden(12) })
+	s.wait(time.Minute, "twelve events are hidden", func() bool { return hidden(12) })
 	if len(x.Hidden.Samples) != holdfast.MaxHiddenSamples || x.Hidden.Last.IsZero() {
 		t.Errorf("%+v", x.Hidden)
 	}
 	if raised() {
 		t.Error("an alert was raised of what is hidden")
 	}
-	s.wait(15*time.Second, "the hidden events are stored", func() bool { return len(s.rows("user:root action:login_failed")) == 12 })
+	s.wait(time.Minute, "the hidden events are stored", func() bool { return len(s.rows("user:root action:login_failed")) == 12 })
 	if _, errOut, code := s.run("exceptions", "remove", x.ID); code != 0 {
 		t.Fatal(errOut)
 	}
 	burst("three")
-	s.wait(15*time.Second, "the next ones raise an alert", raised)
+	s.wait(time.Minute, "the next ones raise an alert", raised)
 }

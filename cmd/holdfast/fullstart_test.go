@@ -31,7 +31,7 @@ func TestStartOnFullDisk(t *testing.T) {
 		t.Fatal(status, answer)
 	}
 	kept := filepath.Join(d.data, ballastName)
-	d.wait(20*time.Second, "the event is stored and room is kept for a start", func() bool {
+	d.wait(time.Minute, "the event is stored and room is kept for a start", func() bool {
 		info, err := os.Stat(kept)
 		return err == nil && info.Size() == ballastMost && d.ledger("http:shipper").Stored == 1
 	})
@@ -48,7 +48,7 @@ func TestStartOnFullDisk(t *testing.T) {
 	if got := d.rows(`"before"`); len(got) != 1 {
 		t.Errorf("a search finds %d events", len(got))
 	}
-	d.wait(30*time.Second, "an alert says that the disk is full", func() bool {
+	d.wait(time.Minute, "an alert says that the disk is full", func() bool {
 		var alerts []holdfast.Alert
 		d.ask(&alerts, "alerts")
 		for _, a := range alerts {
@@ -74,11 +74,11 @@ func TestStartOnFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start()
-	d.wait(20*time.Second, "it takes events again", func() bool {
+	d.wait(time.Minute, "it takes events again", func() bool {
 		status, _, _ := d.post(d.token, "key", []byte("{\"message\":\"after\"}\n"))
 		return status == http.StatusOK
 	})
-	d.wait(20*time.Second, "both events are there, and room is kept again", func() bool {
+	d.wait(time.Minute, "both events are there, and room is kept again", func() bool {
 		_, err := os.Stat(kept)
 		return err == nil && len(d.rows(`"before"`)) == 1 && len(d.rows(`"after"`)) == 1
 	})

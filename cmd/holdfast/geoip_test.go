@@ -56,7 +56,7 @@ level: medium
 	if status, _, answer := s.post(s.inputToken("seed"), "", []byte(line)); status != http.StatusOK {
 		t.Fatal(status, answer)
 	}
-	s.wait(20*time.Second, "the country is found by a search and by a rule", func() bool {
+	s.wait(time.Minute, "the country is found by a search and by a rule", func() bool {
 		out, _, code := s.run("query", `events | where source.geo.country_iso_code == "NL" | project raw`, "--json")
 		var alerts []holdfast.Alert
 		s.ask(&alerts, "alerts")

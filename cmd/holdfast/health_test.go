@@ -36,7 +36,7 @@ func TestHealthStory(t *testing.T) {
 	}
 	send()
 	var a holdfast.Alert
-	s.wait(20*time.Second, "an alert says that the sender has gone quiet", func() bool {
+	s.wait(time.Minute, "an alert says that the sender has gone quiet", func() bool {
 		if open := alerts("open"); len(open) == 1 {
 			a = open[0]
 		}
@@ -59,7 +59,7 @@ func TestHealthStory(t *testing.T) {
 		t.Errorf("requirements: %v", b.Requirements)
 	}
 
-	s.wait(20*time.Second, "it is back, and the alert is closed", func() bool {
+	s.wait(time.Minute, "it is back, and the alert is closed", func() bool {
 		send()
 		closed := alerts("closed")
 		return slices.ContainsFunc(closed, func(x holdfast.Alert) bool { return x.ID == a.ID })
@@ -79,12 +79,12 @@ func TestHealthStory(t *testing.T) {
 	}
 	var m holdfast.Mute
 	s.ask(&m, "health", "mute", "syslog:tcp:127.*", "--for", "1h", "--because", "tried out")
-	s.wait(20*time.Second, "it is quiet and muted", func() bool {
+	s.wait(time.Minute, "it is quiet and muted", func() bool {
 		out, _, code := s.run("health")
 		return code == 0 && strings.Contains(out, "muted by admin") && len(alerts("open")) == 0
 	})
 	s.ask(&m, "health", "unmute", m.ID)
-	s.wait(20*time.Second, "the mute has ended", func() bool { return len(alerts("open")) == 1 })
+	s.wait(time.Minute, "the mute has ended", func() bool { return len(alerts("open")) == 1 })
 
 	if _, errOut, code := s.run("up", "--data", t.TempDir(), "--health", "quiet:x=soon"); code != exitUsage || !strings.Contains(errOut, "--health") {
 		t.Errorf("a wrong setting: %d %s", code, errOut)

@@ -47,7 +47,7 @@ func TestHuntOverNodes(t *testing.T) {
 		}
 	}
 	for _, s := range []*solo{one, alone} {
-		s.wait(30*time.Second, "all is stored", func() bool { return len(s.rows("--last", "72h", "dataset:linux.sshd")) == batches*each })
+		s.wait(time.Minute, "all is stored", func() bool { return len(s.rows("--last", "72h", "dataset:linux.sshd")) == batches*each })
 	}
 	found := func(s *solo) holdfast.Hunt {
 		t.Helper()

@@ -51,7 +51,7 @@ func TestKills(t *testing.T) {
 			_, _ = w.lab.SSHPassword(w.lab.Attacker, user, fmt.Sprintf("wrong-%d", i))
 		}
 	})
-	w.wait(20*time.Second, "an incident", func() bool { return len(w.incidents()) == 1 })
+	w.wait(time.Minute, "an incident", func() bool { return len(w.incidents()) == 1 })
 	k.times(max(1, n/6))
 	incident := w.incidents()[0].ID
 	block := w.propose(incident)
@@ -208,7 +208,7 @@ func (w *world) propose(incident string) holdfast.Action {
 	w.t.Helper()
 	var a holdfast.Action
 	w.cli(&a, "actions", "propose", "block-address", "--asset", "victim", "--value", w.lab.Bystander.Addr.String(), "--lease", "1m", "--incident", incident, "--because", "a test of leases")
-	w.wait(30*time.Second, "the block is planned", func() bool {
+	w.wait(time.Minute, "the block is planned", func() bool {
 		w.cli(&a, "actions", a.ID)
 		return a.Status == holdfast.Planned
 	})
@@ -217,7 +217,7 @@ func (w *world) propose(incident string) holdfast.Action {
 
 func (w *world) everythingOnce(block holdfast.Action) {
 	w.t.Helper()
-	w.wait(30*time.Second, "the block has come to rest", func() bool {
+	w.wait(time.Minute, "the block has come to rest", func() bool {
 		w.cli(&block, "actions", block.ID)
 		return block.Status == holdfast.Verified || block.Status == holdfast.Undone
 	})
@@ -236,7 +236,7 @@ func (w *world) everythingOnce(block holdfast.Action) {
 		return lines
 	}
 	stored := map[string]int{}
-	w.wait(30*time.Second, "every line is stored", func() bool {
+	w.wait(time.Minute, "every line is stored", func() bool {
 		clear(stored)
 		total := 0
 		for l, n := range w.rawLines() {

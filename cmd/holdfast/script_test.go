@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(status, answer)
 	}
 	incident := ""
-	s.wait(20*time.Second, "there is an incident, what led to it is searchable, and there are verdicts on this host", func() bool {
+	s.wait(time.Minute, "there is an incident, what led to it is searchable, and there are verdicts on this host", func() bool {
 		var incidents []holdfast.Incident
 		s.ask(&incidents, "incidents")
 		for _, in := range incidents {
@@ -105,7 +105,7 @@ func post(ts *testscript.TestScript, _ bool, args []string) {
 // for, five seconds at most.
 func soon(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		cli(ts, false, append([]string{"0"}, args[1:]...))
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return

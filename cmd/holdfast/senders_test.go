@@ -80,7 +80,7 @@ func TestSendersOverRestart(t *testing.T) {
 	if status, _, answer := s.post(token, "key", lines); status != http.StatusOK {
 		t.Fatal(status, answer)
 	}
-	s.wait(20*time.Second, "there is an alert, and all is stored", func() bool {
+	s.wait(time.Minute, "there is an alert, and all is stored", func() bool {
 		n, _ := alerts()
 		return n > 0 && s.ledger("http:shipper").Stored == 6
 	})
@@ -96,9 +96,9 @@ func TestSendersOverRestart(t *testing.T) {
 	if status, _, answer := s.post(token, "key", append(lines, "{\"message\":\"one more\"}\n"...)); status != http.StatusOK {
 		t.Fatal(status, answer)
 	}
-	s.wait(20*time.Second, "what was sent again is known", func() bool { return s.ledger("http:shipper").Doubled == 6 })
+	s.wait(time.Minute, "what was sent again is known", func() bool { return s.ledger("http:shipper").Doubled == 6 })
 	if st := s.status(); st.Bus.Detected < st.Bus.Last {
-		s.wait(20*time.Second, "the rules have looked at it", func() bool { st := s.status(); return st.Bus.Detected >= st.Bus.Last })
+		s.wait(time.Minute, "the rules have looked at it", func() bool { st := s.status(); return st.Bus.Detected >= st.Bus.Last })
 	}
 	if _, after := alerts(); after != before {
 		t.Errorf("alerts were %s and are %s", before, after)

@@ -92,7 +92,7 @@ func (s *solo) start() {
 		_ = server.Wait()
 		close(done)
 	}()
-	s.wait(20*time.Second, "the server answers", func() bool {
+	s.wait(time.Minute, "the server answers", func() bool {
 		select {
 		case <-done:
 			s.t.Fatal("the server has ended")
@@ -110,7 +110,7 @@ func (s *solo) stop() {
 	_ = s.server.Process.Signal(os.Interrupt)
 	select {
 	case <-s.done:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Error("the server does not end when it is told to")
 		_ = s.server.Process.Kill()
 		<-s.done

@@ -43,7 +43,7 @@ func TestStoryBySyslog(t *testing.T) {
 	w := newWorld(t, "tcp://10.77.0.40:"+syslogPort, "--auto-approve", "action/block-address")
 	w.guess(5)
 	start := time.Now()
-	w.wait(10*time.Second, "a verified block", func() bool {
+	w.wait(time.Minute, "a verified block", func() bool {
 		_, ok := w.action("action/block-address", holdfast.Verified)
 		return ok
 	})
@@ -65,7 +65,7 @@ func (w *world) attack() {
 	w.t.Helper()
 	w.guess(5)
 	start := time.Now()
-	w.wait(10*time.Second, "one alert and one incident from five failing logins", func() bool {
+	w.wait(time.Minute, "one alert and one incident from five failing logins", func() bool {
 		return len(w.alerts("ssh_bruteforce")) == 1 && len(w.incidents()) == 1
 	})
 	w.t.Logf("alert and incident are shown %s after the fifth login was refused", time.Since(start).Round(time.Millisecond))
@@ -105,7 +105,7 @@ func (w *world) oneAlertGrows() {
 	w.t.Helper()
 	before := w.alerts("ssh_bruteforce")[0]
 	w.guess(6)
-	w.wait(10*time.Second, "further failures add to the alert", func() bool {
+	w.wait(time.Minute, "further failures add to the alert", func() bool {
 		a := w.alerts("")
 		return len(a) >= 1 && a[len(a)-1].ID == before.ID && a[len(a)-1].Count >= before.Count+6 || w.alerts("ssh_bruteforce")[0].Count >= before.Count+6
 	})
@@ -120,7 +120,7 @@ func (w *world) successRaises() {
 	if ok, out := w.lab.SSHPassword(w.lab.Attacker, user, password); !ok {
 		w.t.Fatalf("the right password does not log in: %s", out)
 	}
-	w.wait(10*time.Second, "the alert rises to fail then success", func() bool { return len(w.alerts("ssh_bruteforce_success")) == 1 })
+	w.wait(time.Minute, "the alert rises to fail then success", func() bool { return len(w.alerts("ssh_bruteforce_success")) == 1 })
 	a := w.alerts("ssh_bruteforce_success")[0]
 	if len(a.Stages) != 2 || a.Stages[0].Rule != "ssh_bruteforce" || a.Level != holdfast.Critical {
 		w.t.Errorf("%+v", a.Stages)
@@ -137,7 +137,7 @@ func (w *world) blockCutsAndIsProven(incident string) {
 	w.t.Helper()
 	session := w.lab.HoldSession(w.lab.Attacker, user, password)
 	var act holdfast.Action
-	w.wait(10*time.Second, "block-address is proposed and planned", func() bool {
+	w.wait(time.Minute, "block-address is proposed and planned", func() bool {
 		var ok bool
 		act, ok = w.action("action/block-address", holdfast.Planned)
 		return ok
@@ -153,7 +153,7 @@ func (w *world) blockCutsAndIsProven(incident string) {
 	}
 	select {
 	case <-session.Ended():
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		w.t.Error("the attacker's established session lives on")
 	}
 	if ok, _ := w.lab.SSHPassword(w.lab.Attacker, user, password); ok {
@@ -190,7 +190,7 @@ func (w *world) unconfirmedChangeUndoesItself() {
 	if _, code := w.try("actions", "approve", acts[0].ID); code == 0 {
 		w.t.Log("the approval came back at once")
 	}
-	w.wait(40*time.Second, "the change undoes itself without confirmation", func() bool {
+	w.wait(time.Minute, "the change undoes itself without confirmation", func() bool {
 		var a holdfast.Action
 		w.cli(&a, "actions", acts[0].ID)
 		return a.Status == holdfast.Undone && a.UndoneBy == "unconfirmed"

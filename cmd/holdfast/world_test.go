@@ -105,7 +105,7 @@ func (w *world) startServer() {
 	w.mu.Lock()
 	w.running = w.start(w.lab.Management, w.server, args...)
 	w.mu.Unlock()
-	w.wait(30*time.Second, "the server answers", func() bool {
+	w.wait(time.Minute, "the server answers", func() bool {
 		_, code := w.try("status", "--json")
 		return code == 0
 	})
@@ -180,7 +180,7 @@ func (w *world) enrol() {
 	var out struct{ Token string }
 	w.cli(&out, "assets", "enrol", "--name", "victim")
 	w.startAgent(out.Token)
-	w.wait(15*time.Second, "the victim is an asset with facts", func() bool {
+	w.wait(time.Minute, "the victim is an asset with facts", func() bool {
 		var assets []holdfast.Asset
 		w.cli(&assets, "assets")
 		for _, a := range assets {
@@ -250,7 +250,7 @@ func (w *world) cli(into any, args ...string) {
 	w.t.Helper()
 	var out string
 	var code int
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if out, code = w.try(append(args, "--json")...); code != exitUnreachable {
 			break
 		}

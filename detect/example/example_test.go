@@ -130,7 +130,7 @@ func TestHostileRulesEnd(t *testing.T) {
 	} {
 		begin := time.Now()
 		_, err := Event(rule(t, text))
-		if d := time.Since(begin); d > 10*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%s for %.60s", d, text)
 		} else {
 			t.Log(d, err)
@@ -148,7 +148,7 @@ func FuzzEvent(f *testing.F) {
 		for _, r := range set.Rules[:min(len(set.Rules), 3)] {
 			begin := time.Now()
 			fields, err := Event(r)
-			if d := time.Since(begin); d > 10*time.Second {
+			if d := time.Since(begin); d > time.Minute {
 				t.Errorf("it took %s", d)
 			}
 			if err == nil && !NewReference().Holds(r.Selections, r.Condition, fields) {

@@ -78,7 +78,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		begin := time.Now()
 		set, faults := Parse("x.yml", data)
-		if d := time.Since(begin); d > 2*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%d bytes took %s", len(data), d)
 		}
 		if len(faults) == 0 && len(set.Rules)+len(set.Correlations)+len(set.Filters) == 0 {

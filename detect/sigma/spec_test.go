@@ -401,7 +401,7 @@ func TestHostileFiles(t *testing.T) {
 	} {
 		begin := time.Now()
 		set, faults := Parse("x.yml", []byte(text))
-		if d := time.Since(begin); d > 5*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%s: %s", name, d)
 		}
 		if loads := map[string]bool{"selections": true, "stars apart": true, "alternation": true}[name]; loads != (len(faults) == 0) || loads != (len(set.Rules) == 1) {

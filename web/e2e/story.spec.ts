@@ -56,7 +56,7 @@ test('an attack is blocked, undone, and closed on two people\'s word', async ({ 
     await expect(block.locator('.mark').first()).toHaveText('planned');
     await expect(block.locator('.steps li').first()).toContainText(/\S/);
     await block.getByRole('button', { name: 'Approve and apply' }).click();
-    await expect(block.locator('.mark').first()).toHaveText('verified', { timeout: 30_000 });
+    await expect(block.locator('.mark').first()).toHaveText('verified', { timeout: 60_000 });
     await expect(block.getByText('Proof that it holds')).toBeVisible();
     await block.getByText('Proof that it holds').click();
     await expect(block.getByRole('row').nth(2)).toBeVisible();
@@ -71,7 +71,7 @@ test('an attack is blocked, undone, and closed on two people\'s word', async ({ 
     for (let i = 0; i < 4 && !(await undo.evaluate((e) => e === document.activeElement)); i++) await page.keyboard.press('Tab');
     await expect(undo).toBeFocused();
     await page.keyboard.press('Enter');
-    await expect(block.locator('.mark').first()).toHaveText('undone', { timeout: 30_000 });
+    await expect(block.locator('.mark').first()).toHaveText('undone', { timeout: 60_000 });
     await expect(block.getByText('Proof that it is undone')).toBeVisible();
     await picture(page, 'story-4-undone', true);
   });

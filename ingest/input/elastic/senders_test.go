@@ -98,7 +98,7 @@ action(type="omelasticsearch" server=%q uid="holdfast" pwd=%q searchIndex="syslo
 		}
 		return n
 	}
-	for end := time.Now().Add(20 * time.Second); ours() < 20 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); ours() < 20 && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond) // between looks
 	}
 	_ = cmd.Process.Kill()

@@ -66,7 +66,7 @@ func TestLab(t *testing.T) {
 			t.Errorf("the right password did not log in: %s", said)
 		}
 		want := "Failed password for anna from " + l.Attacker.Addr.String()
-		l.Wait(5*time.Second, want, func() bool {
+		l.Wait(time.Minute, want, func() bool {
 			b, _ := l.Victim.ReadFile("/var/log/auth.log")
 			return strings.Contains(string(b), want) && strings.Contains(string(b), " victim sshd[")
 		})
@@ -130,8 +130,8 @@ func TestCommandDiesWhenKilledAndTakesSignals(t *testing.T) {
 		out, _ := l.Victim.Run("pgrep", "-xf", "sleep 4242") // itself, no longer what starts it
 		return strings.TrimSpace(out) != ""
 	}
-	l.Wait(5*time.Second, "sleep runs", running)
+	l.Wait(time.Minute, "sleep runs", running)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	l.Wait(5*time.Second, "sleep is dead", func() bool { return !running() })
+	l.Wait(time.Minute, "sleep is dead", func() bool { return !running() })
 }

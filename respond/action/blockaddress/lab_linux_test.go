@@ -76,7 +76,7 @@ func TestBlockOfARealAttacker(t *testing.T) {
 	}
 	select {
 	case <-session.Ended():
-	case <-time.After(3 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the attacker's established session lives on")
 	}
 	if other.Err() != nil {
@@ -167,7 +167,7 @@ func TestTheKernelEndsTheBlock(t *testing.T) {
 			t.Errorf("verify %s: %+v", c.from, out.Proof.Tests)
 		}
 		// Nobody does anything now.
-		l.Wait(lease+5*time.Second, "the block goes by itself", func() bool { return reaches(t, l.Attacker, c.to, "22") })
+		l.Wait(lease+time.Minute, "the block goes by itself", func() bool { return reaches(t, l.Attacker, c.to, "22") })
 		if out := l.Victim.Do(netlab.Order{Verb: holdfast.VerbUndo, Plan: p}); out.Error != "" {
 			t.Errorf("undo after the lease: %s", out.Error)
 		}
