@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/singleflight"
 
 	"holdfast"
 	"holdfast/query"
@@ -43,8 +44,9 @@ type dialect interface{ Dialect() query.Dialect }
 
 // seen remembers which native fields there are.
 type seen struct {
+	look   singleflight.Group
 	mu     sync.Mutex
-	at     time.Time
+	at     time.Time // of the last look; zero before the first
 	fields []string
 }
 
@@ -172,34 +174,61 @@ func (a *API) nativeNames(name string) []string {
 }
 
 // known are the native fields of the newest events, as seen within a time; nil
-// while nobody knows.
+// while nobody knows. A search does not wait for what is only older than fieldsFor:
+// the next one has what this one has looked for.
 func (a *API) known(ctx context.Context, within time.Duration) []string {
-	a.seen.mu.Lock()
-	defer a.seen.mu.Unlock()
-	now := a.Clock.Now()
-	if a.Events == nil || !a.seen.at.IsZero() && now.Sub(a.seen.at) < within {
-		return a.seen.fields
+	if a.Events == nil {
+		return nil
 	}
+	a.seen.mu.Lock()
+	fields, at := a.seen.fields, a.seen.at
+	a.seen.mu.Unlock()
+	if !at.IsZero() && a.Clock.Now().Sub(at) < within {
+		return fields
+	}
+	looked := a.seen.look.DoChan("", func() (any, error) {
+		return a.lookForFields(context.WithoutCancel(ctx)), nil
+	})
+	if len(fields) > 0 && within >= fieldsFor {
+		return fields
+	}
+	select {
+	case r := <-looked:
+		fields, _ = r.Val.([]string)
+	case <-ctx.Done():
+	}
+	return fields
+}
+
+// lookForFields looks for the native fields, and remembers them; what was known
+// before is left where the look fails.
+func (a *API) lookForFields(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
 	defer cancel()
-	a.seen.at = now
+	now := a.Clock.Now()
+	var fields []string
+	var failed error
 	for _, from := range []time.Time{{}, time.Unix(0, 0)} { // the last day, or all there is
 		o := a.options(from, time.Time{})
 		st := query.Fields(o)
-		res, err := a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: o.Range.From, To: o.Range.To, MaxRows: 2000})
-		if err != nil {
-			a.Log.Debug("looking for fields", "error", err)
-			return a.seen.fields
-		}
-		a.seen.fields = nil
-		for _, r := range res.Rows {
-			if s, ok := r[0].(string); ok {
-				a.seen.fields = append(a.seen.fields, s)
-			}
-		}
-		if len(a.seen.fields) > 0 {
+		var res events.Result
+		if res, failed = a.Events.Query(ctx, events.Statement{SQL: st.SQL, Args: st.Args, From: o.Range.From, To: o.Range.To, MaxRows: 2000}); failed != nil {
+			a.Log.Debug("looking for fields", "error", failed)
 			break
 		}
+		for _, r := range res.Rows {
+			if s, ok := r[0].(string); ok {
+				fields = append(fields, s)
+			}
+		}
+		if len(fields) > 0 {
+			break
+		}
+	}
+	a.seen.mu.Lock()
+	defer a.seen.mu.Unlock()
+	if a.seen.at = now; failed == nil {
+		a.seen.fields = fields
 	}
 	return a.seen.fields
 }

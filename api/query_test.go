@@ -110,6 +110,35 @@ func TestHintsAreDoubted(t *testing.T) {
 	}
 }
 
+// heldFields is a store whose fields come only once it is told.
+type heldFields struct {
+	*events.Store
+	tell chan struct{}
+}
+
+func (h heldFields) Query(ctx context.Context, st events.Statement) (events.Result, error) {
+	if strings.Contains(st.SQL, "json_keys") {
+		<-h.tell
+	}
+	return h.Store.Query(ctx, st)
+}
+
+// TestSearchDoesNotWaitForFields holds that a search is answered while the fields
+// that were seen long ago are looked for again, and that the next one knows them.
+func TestSearchDoesNotWaitForFields(t *testing.T) {
+	a, token := stocked(t)
+	h := heldFields{a.Events.(*events.Store), make(chan struct{})}
+	a.Events = h
+	a.seen.fields, a.seen.at = []string{"n"}, a.Clock.Now().Add(-time.Hour)
+	if w := post(t, a, token, "/query", map[string]any{"q": "events | where n >= 0 | count"}); w.Code != 200 || !strings.Contains(w.Body.String(), "[[5]]") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	close(h.tell)
+	if w := post(t, a, token, "/query", map[string]any{"q": "src_ip:192.0.2.1"}); w.Code != 200 || strings.Contains(w.Body.String(), "no event has had a field") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestQueryExport(t *testing.T) {
 	a, token := stocked(t)
 	in := map[string]any{"q": "events | order by n asc | project raw, n = toint(n) | take 2"}
