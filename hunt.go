@@ -17,6 +17,7 @@ type Hunt struct {
 	Status  string    `json:"status"` // one of the Hunt… words
 	Error   string    `json:"error,omitempty"`
 	Cancel  string    `json:"cancel,omitempty"` // who asked it to stop
+	Again   int       `json:"again,omitempty"`  // times it was begun again, as the server that ran it was gone
 
 	Done   int    `json:"done"` // parts of the time range, of
 	Parts  int    `json:"parts"`

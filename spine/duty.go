@@ -206,7 +206,10 @@ func (s *Spine) move(ctx context.Context, l state.Lease) error {
 	g.Go(func() error { return s.every(ctx, time.Second, s.Respond.Tick) })
 	g.Go(func() error { return s.every(ctx, time.Minute, s.endOverrides) })
 	g.Go(func() error {
-		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endHunts(ctx, false) })
+		if err := s.takeHunts(ctx, s.Node == ""); err != nil && ctx.Err() == nil {
+			s.Log.Warn("hunts of before", "error", err)
+		}
+		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.takeHunts(ctx, false) })
 	})
 	g.Go(func() error {
 		return s.every(ctx, time.Minute, func(ctx context.Context) error { return s.endDrills(ctx, false) })

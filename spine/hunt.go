@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,6 +28,7 @@ const (
 	partTimeout  = 100 * time.Second // what compaction replaces stays on disk for longer
 	huntTells    = 500 * time.Millisecond
 	huntSilent   = 2 * time.Minute // after which its node is taken for dead
+	huntAgain    = 2               // times that a hunt is begun again, as it may be what ends servers
 	huntSamples  = 200             // events of a rule that are kept
 	huntTextMost = 64 << 10        // of a rule's text that is kept
 )
@@ -58,6 +60,13 @@ func (x *hunts) add(id string, cancel context.CancelFunc) bool {
 	}
 	x.cancel[id] = cancel
 	return true
+}
+
+// here tells whether a hunt runs on this node.
+func (x *hunts) here(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cancel[id] != nil
 }
 
 // end gives the place of a hunt free.
@@ -119,19 +128,27 @@ func (s *Spine) StartHunt(ctx context.Context, who string, r HuntRequest) (holdf
 		if err := forgetHunts(ctx, tx); err != nil {
 			return err
 		}
+		if err := tx.HuntAsks().Put(ctx, state.HuntAsk{ID: h.ID, Rule: r.Rule, Text: r.Text, List: r.List, Name: r.Name, SkipFaults: r.SkipFaults}); err != nil {
+			return err
+		}
 		return tx.Hunts().Put(ctx, h)
 	})
 	if err != nil {
 		s.hunts.end(h.ID)
 		return h, err
 	}
+	s.goHunt(run, h, p, parts)
+	return h, nil
+}
+
+// goHunt runs a hunt that has a place here, beside whoever asked for it.
+func (s *Spine) goHunt(ctx context.Context, h holdfast.Hunt, p *prey, parts []query.Range) {
 	s.hunts.done.Add(1)
 	go func() {
 		defer s.hunts.done.Done()
 		defer s.hunts.end(h.ID)
-		s.runHunt(run, h, p, parts)
+		s.runHunt(ctx, h, p, parts)
 	}()
-	return h, nil
 }
 
 // forgetHunts makes room for one more.
@@ -142,6 +159,9 @@ func forgetHunts(ctx context.Context, tx *state.Tx) error {
 			return err
 		}
 		if err := tx.Hunts().Delete(ctx, old[0].ID); err != nil {
+			return err
+		}
+		if err := tx.HuntAsks().Delete(ctx, old[0].ID); err != nil && !errors.Is(err, holdfast.ErrNotFound) {
 			return err
 		}
 	}
@@ -266,16 +286,20 @@ func (s *Spine) huntPart(ctx context.Context, h *holdfast.Hunt, p *prey, r query
 	return err
 }
 
-// runHunt walks over the parts, and keeps how far it is and what came of it.
+// runHunt walks over the parts, and keeps how far it is and what came of it. A hunt
+// that ends because the program does is left as it is: whoever is there next begins
+// it again.
 func (s *Spine) runHunt(ctx context.Context, h holdfast.Hunt, p *prey, parts []query.Range) {
+	over := s.keepHeard(ctx, h)
 	told := time.Now()
 	err := hunt.Walk(ctx, parts, func(ctx context.Context, r query.Range) error { return s.huntPart(ctx, &h, p, r) }, func(done, of int) {
 		h.Done, h.Parts = done, of
 		if now := time.Now(); now.Sub(told) > huntTells {
 			told = now
-			s.tellHunt(ctx, &h)
+			s.tellHunt(ctx, h.ID, h.Again, func(now *holdfast.Hunt) { *now = h })
 		}
 	})
+	over()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if now, gerr := s.State.Hunts().Get(last, h.ID); gerr == nil {
@@ -287,7 +311,7 @@ func (s *Spine) runHunt(ctx context.Context, h holdfast.Hunt, p *prey, parts []q
 	case h.Cancel != "":
 		h.Status = holdfast.HuntCancelled
 	case s.running.Err() != nil:
-		h.Status, h.Error = holdfast.HuntFailed, "the server was stopped; hunt again"
+		return
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		h.Status, h.Error = holdfast.HuntFailed, fmt.Sprintf("it took more than %s; hunt over a shorter time", huntTimeout)
 	default:
@@ -301,37 +325,77 @@ func (s *Spine) runHunt(ctx context.Context, h holdfast.Hunt, p *prey, parts []q
 			h.Notes = append(h.Notes, fmt.Sprintf("%d events that the rule held for were counted and not correlated, because there were too many", dropped))
 		}
 	}
-	h.Updated = s.Clock.Now().UTC()
-	h.Ended = h.Updated
-	outcome := fmt.Sprintf("%s: %s; %d found in %d events", h.Status, h.Name, h.Found, h.Events)
-	kerr := s.keepRecord(last, h.By, "hunt.end", h.ID, outcome, map[string]any{"kind": h.Kind, "sha256": h.SHA256, "found": h.Found, "events": h.Events, "error": h.Error, "cancelled_by": h.Cancel}, func(tx *state.Tx) error {
-		return tx.Hunts().Put(last, h)
-	})
-	if kerr != nil {
-		s.Log.Error("the result of a hunt was not kept", "hunt", h.ID, "error", kerr)
+	if err := s.State.Tx(last, func(tx *state.Tx) error { return s.endHunt(last, tx, h) }); err != nil {
+		s.Log.Error("the result of a hunt was not kept", "hunt", h.ID, "error", err)
 	}
 }
 
-// tellHunt keeps how far a hunt is, and stops it if somebody asked for that on
-// another node.
-func (s *Spine) tellHunt(ctx context.Context, h *holdfast.Hunt) {
-	cancelled := false
+// endHunt keeps how a hunt ended, unless it was begun again elsewhere meanwhile.
+func (s *Spine) endHunt(ctx context.Context, tx *state.Tx, h holdfast.Hunt) error {
+	if now, err := tx.Hunts().Get(ctx, h.ID); err != nil || now.Again != h.Again || now.Status != holdfast.HuntRunning {
+		return err
+	}
+	h.Updated = s.Clock.Now().UTC()
+	h.Ended = h.Updated
+	detail, err := json.Marshal(map[string]any{"kind": h.Kind, "sha256": h.SHA256, "found": h.Found, "events": h.Events, "error": h.Error, "cancelled_by": h.Cancel, "again": h.Again})
+	if err != nil {
+		return err
+	}
+	if err := tx.HuntAsks().Delete(ctx, h.ID); err != nil && !errors.Is(err, holdfast.ErrNotFound) {
+		return err
+	}
+	if err := tx.Hunts().Put(ctx, h); err != nil {
+		return err
+	}
+	outcome := fmt.Sprintf("%s: %s; %d found in %d events", h.Status, h.Name, h.Found, h.Events)
+	return tx.Record(ctx, holdfast.Evidence{Key: holdfast.NewID("evd"), At: h.Ended, Who: h.By, Did: "hunt.end", On: h.ID, Outcome: outcome, Detail: detail})
+}
+
+// tellHunt keeps how far a hunt is. It stops the hunt if somebody asked for that on
+// another node, or if it was begun again there.
+func (s *Spine) tellHunt(ctx context.Context, id string, again int, change func(*holdfast.Hunt)) {
+	stop := false
 	err := s.State.Tx(ctx, func(tx *state.Tx) error {
-		now, err := tx.Hunts().Get(ctx, h.ID)
+		h, err := tx.Hunts().Get(ctx, id)
 		if err != nil {
 			return err
 		}
-		if cancelled = now.Cancel != ""; cancelled {
+		if stop = h.Cancel != "" || h.Again != again; stop {
 			return nil
 		}
+		change(&h)
 		h.Updated = s.Clock.Now().UTC()
-		return tx.Hunts().Put(ctx, *h)
+		return tx.Hunts().Put(ctx, h)
 	})
-	if cancelled {
-		s.hunts.stop(h.ID)
+	if stop {
+		s.hunts.stop(id)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.Log.Warn("the progress of a hunt", "hunt", h.ID, "error", err)
+		s.Log.Warn("the progress of a hunt", "hunt", id, "error", err)
+	}
+}
+
+// keepHeard has a hunt be heard of however long one of its parts takes, until over
+// is called.
+func (s *Spine) keepHeard(ctx context.Context, h holdfast.Hunt) (over func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(huntSilent / 5)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				s.tellHunt(ctx, h.ID, h.Again, func(*holdfast.Hunt) {})
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
 	}
 }
 
@@ -377,26 +441,4 @@ func (s *Spine) DeleteHunt(ctx context.Context, who, id string) (h holdfast.Hunt
 		return h, fmt.Errorf("%s still runs; `holdfast hunt cancel %s` first: %w", id, id, holdfast.ErrConflict)
 	}
 	return h, s.keepRecord(ctx, who, "hunt.delete", id, h.Name, map[string]any{"sha256": h.SHA256, "found": h.Found}, func(tx *state.Tx) error { return tx.Hunts().Delete(ctx, id) })
-}
-
-// endHunts says of hunts whose node is gone that they ended with it: of all, or
-// of those that have been silent.
-func (s *Spine) endHunts(ctx context.Context, all bool) error {
-	return s.State.Tx(ctx, func(tx *state.Tx) error {
-		list, err := tx.Hunts().All(ctx, map[string]string{"status": holdfast.HuntRunning})
-		if err != nil {
-			return err
-		}
-		now := s.Clock.Now().UTC()
-		for _, h := range list {
-			if !all && now.Sub(h.Updated) < huntSilent {
-				continue
-			}
-			h.Status, h.Error, h.Ended = holdfast.HuntFailed, "the server that ran it is gone; hunt again", now
-			if err := tx.Hunts().Put(ctx, h); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"holdfast"
 	"holdfast/detect"
 	"holdfast/hunt"
@@ -158,23 +160,130 @@ func TestHuntsEnd(t *testing.T) {
 	if _, err := l.DeleteHunt(ctx, "ann", h.ID); err != nil {
 		t.Error(err)
 	}
-	lost := holdfast.Hunt{ID: "hnt-2", Status: holdfast.HuntRunning, Started: noon, Updated: noon}
-	if err := errors.Join(l.State.Hunts().Put(ctx, lost), l.endHunts(ctx, false)); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := l.Hunt(ctx, lost.ID); got.Status != holdfast.HuntRunning {
-		t.Errorf("one that was heard of lately is taken for lost: %+v", got)
-	}
-	l.clock.Advance(huntSilent)
-	if err := l.endHunts(ctx, false); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := l.Hunt(ctx, lost.ID); got.Status != holdfast.HuntFailed || !strings.Contains(got.Error, "hunt again") {
-		t.Errorf("%+v", got)
-	}
 	err = l.State.Tx(ctx, func(tx *state.Tx) error { return forgetHunts(ctx, tx) })
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHuntsAreBegunAgain holds what becomes of hunts whose node is gone: each is
+// begun again by one other, finds what it would have found, and not for ever.
+func TestHuntsAreBegunAgain(t *testing.T) {
+	ctx := context.Background()
+	l := newLab(t)
+	l.detector()
+	l.mixed(2000)
+	want := l.hunted(HuntRequest{Text: userRule, Name: "users.yml", From: noon.Add(-time.Hour)})
+	if want.Found == 0 {
+		t.Fatalf("%+v", want)
+	}
+	lose := func(change func(*holdfast.Hunt)) string {
+		t.Helper()
+		h := want
+		h.ID, h.Status, h.Ended, h.Updated = holdfast.NewID("hnt"), holdfast.HuntRunning, time.Time{}, l.clock.Now()
+		h.Done, h.Looked, h.Found, h.Rules = 0, 7, 7, nil // some of it
+		change(&h)
+		ask := state.HuntAsk{ID: h.ID, Text: userRule, Name: "users.yml"}
+		if err := errors.Join(l.State.HuntAsks().Put(ctx, ask), l.State.Hunts().Put(ctx, h)); err != nil {
+			t.Fatal(err)
+		}
+		return h.ID
+	}
+	taken := func(id string, all bool) holdfast.Hunt {
+		t.Helper()
+		if err := l.takeHunts(ctx, all); err != nil {
+			t.Fatal(err)
+		}
+		l.hunts.done.Wait()
+		h, err := l.Hunt(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.State.HuntAsks().Get(ctx, id); (h.Status == holdfast.HuntRunning) != (err == nil) {
+			t.Errorf("%s: what it asked for: %v", h.Status, err)
+		}
+		return h
+	}
+	id := lose(func(*holdfast.Hunt) {})
+	if h := taken(id, false); h.Status != holdfast.HuntRunning || h.Again != 0 {
+		t.Errorf("one that was heard of lately is taken for lost: %+v", h)
+	}
+	l.clock.Advance(huntSilent)
+	h := taken(id, false)
+	if h.Again != 1 || h.Ended.IsZero() {
+		t.Errorf("%+v", h)
+	}
+	h.ID, h.Again, h.Updated, h.Ended = want.ID, 0, want.Updated, want.Ended
+	if diff := cmp.Diff(want, h); diff != "" {
+		t.Errorf("uncut, and begun again:\n%s", diff)
+	}
+	if h := taken(lose(func(h *holdfast.Hunt) { h.Again = 1 }), true); h.Status != holdfast.HuntDone || h.Again != 2 {
+		t.Errorf("where there is no other node: %+v", h)
+	}
+	if h := taken(lose(func(h *holdfast.Hunt) { h.Again = huntAgain }), true); h.Status != holdfast.HuntFailed || !strings.Contains(h.Error, "3 times; hunt again") {
+		t.Errorf("one that was begun again too often: %+v", h)
+	}
+	if h := taken(lose(func(h *holdfast.Hunt) { h.Cancel = "bob" }), true); h.Status != holdfast.HuntCancelled || h.Ended.IsZero() {
+		t.Errorf("one that was cancelled: %+v", h)
+	}
+	old := lose(func(*holdfast.Hunt) {})
+	if err := l.State.HuntAsks().Delete(ctx, old); err != nil {
+		t.Fatal(err)
+	}
+	if h := taken(old, true); h.Status != holdfast.HuntFailed || !strings.Contains(h.Error, "is gone; hunt again") {
+		t.Errorf("one of an earlier version: %+v", h)
+	}
+}
+
+// TestHuntThatWasTakenOver holds that a node which comes back to a hunt that another
+// one has begun again neither goes on with it nor ends it.
+func TestHuntThatWasTakenOver(t *testing.T) {
+	ctx := context.Background()
+	l := newLab(t)
+	l.detector()
+	h := holdfast.Hunt{ID: "hnt-1", Kind: holdfast.HuntIndicators, Status: holdfast.HuntRunning, From: noon, To: noon.Add(time.Hour), Started: noon, Updated: noon}
+	p, err := l.prey(&h, HuntRequest{List: "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := h
+	there.Again = 1
+	if err := l.State.Hunts().Put(ctx, there); err != nil {
+		t.Fatal(err)
+	}
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.hunts.add(h.ID, cancel)
+	l.tellHunt(run, h.ID, h.Again, func(now *holdfast.Hunt) { *now = h })
+	if run.Err() == nil {
+		t.Error("it goes on")
+	}
+	l.runHunt(ctx, h, p, hunt.Parts(nil, query.Range{From: h.From, To: h.To}))
+	if got, err := l.Hunt(ctx, h.ID); err != nil || !cmp.Equal(got, there) {
+		t.Errorf("%v %s", err, cmp.Diff(there, got))
+	}
+}
+
+// TestHuntOutlivesItsServer holds that a hunt which ends because the server does is
+// not said to have failed.
+func TestHuntOutlivesItsServer(t *testing.T) {
+	l := newLab(t)
+	l.detector()
+	l.mixed(100)
+	running, stop := context.WithCancel(context.Background())
+	stop()
+	l.running = running
+	h := l.hunted(HuntRequest{List: "192.0.2.1", From: noon.Add(-time.Hour)})
+	if h.Status != holdfast.HuntRunning || h.Error != "" {
+		t.Fatalf("%+v", h)
+	}
+	l.running = context.Background()
+	if err := l.takeHunts(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	l.hunts.done.Wait()
+	if h, err := l.Hunt(context.Background(), h.ID); err != nil || h.Status != holdfast.HuntDone || h.Again != 1 || h.Events != 100 {
+		t.Errorf("%+v %v", h, err)
 	}
 }
 

@@ -128,11 +128,6 @@ func New(ctx context.Context, o Options) (*Spine, error) {
 	if err := s.loadExceptions(ctx); err != nil {
 		return nil, fmt.Errorf("spine: %w", err)
 	}
-	if o.Node == "" {
-		if err := s.endHunts(ctx, true); err != nil {
-			return nil, fmt.Errorf("spine: %w", err)
-		}
-	}
 	o.State.OnChange(s.onChange)
 	if o.Node != "" {
 		return s, nil // a duty does it
@@ -187,7 +182,7 @@ func (s *Spine) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
-	s.hunts.done.Wait() // they end with the program's context, and keep what they found
+	s.hunts.done.Wait() // they end with the program's context
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, s.CarryEvidence(last))

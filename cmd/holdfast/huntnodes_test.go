@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -77,13 +78,18 @@ func TestHuntOverNodes(t *testing.T) {
 	t.Cleanup(func() { st.Close() })
 	// As it stands where the node was killed in the middle, some minutes ago.
 	lost.Status, lost.Ended, lost.Updated = holdfast.HuntRunning, time.Time{}, time.Now().Add(-3*time.Minute)
-	if err := st.Hunts().Put(t.Context(), lost); err != nil {
+	ask := state.HuntAsk{ID: lost.ID, Rule: "ssh_login_failed"}
+	if err := errors.Join(st.HuntAsks().Put(t.Context(), ask), st.Hunts().Put(t.Context(), lost)); err != nil {
 		t.Fatal(err)
 	}
-	one.wait(90*time.Second, "the hunt of the node that is gone is said to have failed", func() bool {
-		h, err := st.Hunts().Get(context.Background(), lost.ID)
-		return err == nil && h.Status == holdfast.HuntFailed && h.Error != ""
+	var again holdfast.Hunt
+	one.wait(2*time.Minute, "the hunt of the node that is gone is begun again, and done", func() bool {
+		again, err = st.Hunts().Get(context.Background(), lost.ID)
+		return err == nil && again.Status != holdfast.HuntRunning
 	})
+	if diff := cmp.Diff(same(want), same(again)); diff != "" || again.Again != 1 {
+		t.Errorf("alone, and begun again %d times:\n%s", again.Again, diff)
+	}
 	if diff := cmp.Diff(same(want), same(found(one))); diff != "" {
 		t.Errorf("alone, and after the other node was killed:\n%s", diff)
 	}

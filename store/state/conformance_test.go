@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -466,7 +467,8 @@ func searchesAndHunts(t *testing.T, open place) {
 		Hits: []holdfast.HuntHit{{Indicator: "192.0.2.7", Type: "address", Events: 3, Hosts: []holdfast.ReplayHost{{Name: "h", Count: 3}}, First: at, Last: at}},
 	}
 	running := holdfast.Hunt{ID: "hnt-2", Kind: holdfast.HuntRule, Status: holdfast.HuntRunning, From: at, To: at, Started: at.Add(time.Second), Updated: at}
-	err := errors.Join(db.Searches().Put(ctx, mine), db.Searches().Put(ctx, rule), db.Hunts().Put(ctx, found), db.Hunts().Put(ctx, running))
+	ask := HuntAsk{ID: "hnt-2", List: strings.Repeat("192.0.2.1\n", 2000), Name: "list.csv", SkipFaults: true}
+	err := errors.Join(db.Searches().Put(ctx, mine), db.Searches().Put(ctx, rule), db.Hunts().Put(ctx, found), db.Hunts().Put(ctx, running), db.HuntAsks().Put(ctx, ask))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -484,7 +486,10 @@ func searchesAndHunts(t *testing.T, open place) {
 	if list, err := db.Hunts().All(ctx, map[string]string{"status": holdfast.HuntRunning, "kind": holdfast.HuntRule}); err != nil || len(list) != 1 {
 		t.Errorf("%v %v", list, err)
 	}
-	if err := errors.Join(db.Searches().Delete(ctx, "mine"), db.Hunts().Delete(ctx, "hnt-1")); err != nil {
+	if got, err := db.HuntAsks().Get(ctx, ask.ID); err != nil || got != ask {
+		t.Errorf("%v %s", err, cmp.Diff(ask, got))
+	}
+	if err := errors.Join(db.Searches().Delete(ctx, "mine"), db.Hunts().Delete(ctx, "hnt-1"), db.HuntAsks().Delete(ctx, "hnt-2")); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,6 +21,17 @@ const (
 	TaskDone   = "done"
 )
 
+// HuntAsk is what a hunt was asked to look for, kept until it has ended, so that
+// another server can begin it again.
+type HuntAsk struct {
+	ID         string `json:"id"` // of the hunt
+	Rule       string `json:"rule,omitempty"`
+	Text       string `json:"text,omitempty"`
+	List       string `json:"list,omitempty"`
+	Name       string `json:"name,omitempty"`
+	SkipFaults bool   `json:"skip_faults,omitempty"`
+}
+
 // Agent is an enrolled agent: the certificate that speaks for an asset.
 type Agent struct {
 	Asset    string    `json:"asset"`
@@ -194,6 +205,15 @@ func (s store) Hunts() Collection[holdfast.Hunt] {
 		name: "hunt", table: "hunts",
 		id: func(h *holdfast.Hunt) string { return h.ID }, sort: func(h *holdfast.Hunt) int64 { return micros(h.Started) },
 		keys: []string{"status", "kind"}, values: func(h *holdfast.Hunt) []string { return []string{h.Status, h.Kind} },
+	}}
+}
+
+// HuntAsks are what was asked for of hunts that have not ended.
+func (s store) HuntAsks() Collection[HuntAsk] {
+	return Collection[HuntAsk]{s, &noun[HuntAsk]{
+		name: "hunt_ask", table: "hunt_asks", long: true,
+		id: func(a *HuntAsk) string { return a.ID }, sort: func(*HuntAsk) int64 { return 0 },
+		values: func(*HuntAsk) []string { return nil },
 	}}
 }
 

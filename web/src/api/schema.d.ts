@@ -2249,6 +2249,8 @@ export interface components {
             took: number;
         };
         Hunt: {
+            /** Format: int64 */
+            again?: number;
             by: string;
             cancel?: string;
             /** Format: int64 */
