@@ -132,7 +132,9 @@ func (a *app) callFor(ctx context.Context, most time.Duration, method, path stri
 		*raw = b
 		return nil
 	}
-	if err := json.Unmarshal(b, out); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // a number that is shown is shown as it came
+	if err := d.Decode(out); err != nil {
 		return fmt.Errorf("the answer of %s is not understood: %w; are server and command line of the same version?", c.URL, err)
 	}
 	return nil

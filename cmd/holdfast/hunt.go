@@ -193,7 +193,7 @@ func (a *app) waitHunt(ctx context.Context, h holdfast.Hunt) (holdfast.Hunt, err
 		case <-time.After(huntPoll):
 		}
 		if err := a.call(ctx, "GET", "/hunts/"+url.PathEscape(h.ID), nil, &h); err != nil && ctx.Err() == nil {
-			return h, err
+			return h, fmt.Errorf("%w; the hunt outlives its server: `holdfast hunt show %s` says how far it is", err, h.ID)
 		}
 	}
 	if shown {
@@ -247,6 +247,13 @@ func (a *app) huntCSV(h holdfast.Hunt) error {
 func (a *app) tellHunt(h holdfast.Hunt) {
 	day := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 	fmt.Fprintf(a.out, "%s %s: %s, %s to %s, by %s\n", h.ID, h.Status, clean(h.Name), day(h.From), day(h.To), clean(h.By))
+	if h.Again > 0 {
+		times := "once"
+		if h.Again > 1 {
+			times = fmt.Sprint(h.Again, " times")
+		}
+		fmt.Fprintf(a.out, "  begun again %s, as the server that ran it was gone\n", times)
+	}
 	if h.Status == holdfast.HuntRunning {
 		fmt.Fprintf(a.out, "  %d of %d parts, %d events, %d found so far\n", h.Done, h.Parts, h.Events, h.Found)
 		return

@@ -378,6 +378,10 @@ func (a *app) showFound(found api.Found, text string) error {
 	if found.Truncated {
 		more = ", there are more: raise --limit"
 	}
-	fmt.Fprintf(a.err, "%d rows in %.0f ms%s\n", len(found.Rows), found.TookMS, more)
+	rows := "rows"
+	if len(found.Rows) == 1 {
+		rows = "row"
+	}
+	fmt.Fprintf(a.err, "%d %s in %.0f ms%s\n", len(found.Rows), rows, found.TookMS, more)
 	return nil
 }

@@ -131,6 +131,7 @@ function Shown({ id }: { id: string }) {
           <p>
             <State of={h} /> {count(h.found)} found in {count(h.events)} events, of which {count(h.looked)} were looked at; <Clock at={h.from} /> to <Clock at={h.to} />, by <Outside text={h.by} /> <Ago at={h.started} />.
             {h.cancel && <> Cancelled by <Outside text={h.cancel} />.</>}
+            {h.again ? <> Begun again {h.again === 1 ? 'once' : `${h.again} times`}, as the server that ran it was gone.</> : null}
           </p>
           {h.status === 'running' && <Progress value={h.parts ? (100 * h.done) / h.parts : 0} aria-label={`${h.done} of ${h.parts} parts`} animated />}
           {h.error && <p role="alert"><b><Outside text={h.error} /></b></p>}
