@@ -14,6 +14,7 @@ import (
 
 func (a *app) actions() *cobra.Command {
 	var status, incident string
+	var limit int
 	c := &cobra.Command{
 		Use: "actions [ACTION]", Short: "What was, is and may be changed on hosts",
 		Example: "  holdfast actions\n  holdfast actions act-7k2m9qfx3r1t\n  holdfast actions approve act-7k2m9qfx3r1t\n  holdfast actions propose block-address --asset web-01 --value 192.0.2.7 --lease 1h --because 'scanning us'",
@@ -26,15 +27,15 @@ func (a *app) actions() *cobra.Command {
 				}
 				return a.showAction(&act)
 			}
-			var l list[holdfast.Action]
-			if err := a.call(c.Context(), "GET", "/actions"+params("status", status, "incident", incident, "limit", "200"), nil, &l); err != nil {
+			items, err := listed[holdfast.Action](c.Context(), a, limit, "/actions", "status", status, "incident", incident)
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, x := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, x := range items {
 				ends := ""
 				if x.Live() && !x.Expires.IsZero() {
 					ends = ago(x.Expires)
@@ -46,6 +47,7 @@ func (a *app) actions() *cobra.Command {
 	}
 	c.Flags().StringVar(&status, "status", "", "proposed, planned, applied, verified, undone, …")
 	c.Flags().StringVar(&incident, "incident", "", "of one incident")
+	limited(c, &limit)
 	for verb, say := range map[string]string{
 		"approve": "Approve a plan: it is applied and verified", "reject": "Reject a plan", "undo": "Undo now",
 		"accept": "Keep the effect for good", "verify": "Prove the effect again, with new connections",

@@ -26,15 +26,15 @@ func (a *app) assets() *cobra.Command {
 				}
 				return a.print(asset)
 			}
-			var l list[holdfast.Asset]
-			if err := a.call(c.Context(), "GET", "/assets?limit=1000", nil, &l); err != nil {
+			items, err := listed[holdfast.Asset](c.Context(), a, 0, "/assets")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, x := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, x := range items {
 				rows = append(rows, []string{x.ID, x.Name, x.OS, strings.Join(x.Addresses, " "), tagText(x.Tags), ago(x.Seen), strings.Join(x.Lacks, "; ")})
 			}
 			return a.table("ID NAME OS ADDRESSES TAGS SEEN LACKS", rows)
@@ -96,12 +96,12 @@ func tagText(tags map[string]string) string {
 // asset finds one by id or name; "" is the host Holdfast runs on, or the only
 // one there is.
 func (a *app) asset(ctx context.Context, name string) (holdfast.Asset, error) {
-	var l list[holdfast.Asset]
-	if err := a.call(ctx, "GET", "/assets?limit=1000", nil, &l); err != nil {
+	all, err := listed[holdfast.Asset](ctx, a, 0, "/assets")
+	if err != nil {
 		return holdfast.Asset{}, err
 	}
-	for _, x := range l.Items {
-		if x.ID == name || x.Name == name || name == "" && (x.Local || len(l.Items) == 1) {
+	for _, x := range all {
+		if x.ID == name || x.Name == name || name == "" && (x.Local || len(all) == 1) {
 			return x, nil
 		}
 	}

@@ -39,14 +39,14 @@ func (a *app) checks() *cobra.Command {
 					fmt.Fprintf(a.err, "assessed in %s\n", as.Took.Round(time.Millisecond))
 				}
 			}
-			var l list[holdfast.Verdict]
-			if err := a.call(c.Context(), "GET", "/verdicts"+params("asset", id, "status", status, "limit", "1000"), nil, &l); err != nil {
+			items, err := listed[holdfast.Verdict](c.Context(), a, 0, "/verdicts", "asset", id, "status", status)
+			if err != nil {
 				return err
 			}
 			if err := a.checkFaults(c); err != nil {
 				return err
 			}
-			return a.showVerdicts(l.Items)
+			return a.showVerdicts(items)
 		},
 	}
 	f := c.Flags()

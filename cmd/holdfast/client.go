@@ -13,8 +13,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"holdfast"
 	"holdfast/query"
@@ -199,6 +202,48 @@ func (c contact) send(ctx context.Context, method, path string, in any) (*http.R
 type list[T any] struct {
 	Items []T `json:"items"`
 	Total int `json:"total"`
+}
+
+const (
+	// pageMost is the most rows of a list that the server gives at a time.
+	pageMost = 1000
+	// shownMost is how many rows of a list that may be long are shown unless more
+	// are asked for.
+	shownMost = 200
+)
+
+// listed gets the rows of a list, up to a limit; 0 is all. If there are more, that is
+// said after the answer and beside it.
+func listed[T any](ctx context.Context, a *app, limit int, path string, kv ...string) ([]T, error) {
+	if limit < 0 {
+		return nil, errUsage{fmt.Errorf("--limit %d: give a number of rows, or 0 for all", limit)}
+	}
+	rows := []T{}
+	for {
+		page := pageMost
+		if limit > 0 {
+			page = min(page, limit-len(rows))
+		}
+		var l list[T]
+		if err := a.call(ctx, "GET", path+params(append(kv[:len(kv):len(kv)], "limit", strconv.Itoa(page), "offset", strconv.Itoa(len(rows)))...), nil, &l); err != nil {
+			return nil, err
+		}
+		rows = append(rows, l.Items...)
+		switch {
+		case len(l.Items) < page:
+			return rows, nil
+		case len(rows) == limit:
+			if l.Total > limit {
+				a.more = fmt.Sprintf("%d of %d; --limit 0 shows all", limit, l.Total)
+			}
+			return rows, nil
+		}
+	}
+}
+
+// limited adds the limit of a list that may be long.
+func limited(c *cobra.Command, limit *int) {
+	c.Flags().IntVar(limit, "limit", shownMost, "rows at most, 0 for all")
 }
 
 // params makes a query string of the values that are set.

@@ -303,23 +303,24 @@ func fewSamples(rules []holdfast.ReplayRule) []holdfast.ReplayRule {
 }
 
 func (a *app) listHunts() *cobra.Command {
-	return &cobra.Command{
+	var limit int
+	return withFlags(&cobra.Command{
 		Use: "list", Short: "Hunts that ran or run", Args: exactly(0, "no arguments"), Example: "  holdfast hunt list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var l list[holdfast.Hunt]
-			if err := a.call(c.Context(), "GET", "/hunts", nil, &l); err != nil {
+			items, err := listed[holdfast.Hunt](c.Context(), a, limit, "/hunts")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, h := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, h := range items {
 				rows = append(rows, []string{h.ID, h.Kind, cut(h.Name, 50), h.Status, h.By, ago(h.Started), fmt.Sprint(h.Events), fmt.Sprint(h.Found)})
 			}
 			return a.table("ID KIND NAME STATUS BY STARTED EVENTS FOUND", rows)
 		},
-	}
+	}, func(c *cobra.Command) { limited(c, &limit) })
 }
 
 func (a *app) showHunt() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 
 func (a *app) alerts() *cobra.Command {
 	var status string
+	var limit int
 	return withFlags(&cobra.Command{
 		Use: "alerts [ALERT]", Short: "Rules that fired, with what matched",
 		Example: "  holdfast alerts\n  holdfast alerts alt-… --json",
@@ -26,20 +27,23 @@ func (a *app) alerts() *cobra.Command {
 				}
 				return a.print(x)
 			}
-			var l list[holdfast.Alert]
-			if err := a.call(c.Context(), "GET", "/alerts"+params("status", status, "limit", "200"), nil, &l); err != nil {
+			items, err := listed[holdfast.Alert](c.Context(), a, limit, "/alerts", "status", status)
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, x := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, x := range items {
 				rows = append(rows, []string{x.ID, string(x.Level), x.Title, entityText(x.Group), fmt.Sprint(x.Count), ago(x.Last), x.Incident, x.Drill})
 			}
 			return a.table("ID LEVEL TITLE GROUP EVENTS LAST INCIDENT DRILL", rows)
 		},
-	}, func(c *cobra.Command) { c.Flags().StringVar(&status, "status", "", "open or closed") })
+	}, func(c *cobra.Command) {
+		c.Flags().StringVar(&status, "status", "", "open or closed")
+		limited(c, &limit)
+	})
 }
 
 func withFlags(c *cobra.Command, add func(*cobra.Command)) *cobra.Command {
@@ -57,6 +61,7 @@ func entityText(es []holdfast.Entity) string {
 
 func (a *app) incidents() *cobra.Command {
 	var status string
+	var limit int
 	c := &cobra.Command{
 		Use: "incidents [INCIDENT]", Short: "What belongs together, what was done, and what still stands open",
 		Example: "  holdfast incidents\n  holdfast incidents inc-1\n  holdfast incidents close inc-1\n  holdfast incidents override inc-1 --because 'vendor fix due Friday' --for 72h",
@@ -69,21 +74,22 @@ func (a *app) incidents() *cobra.Command {
 				}
 				return a.showIncident(v)
 			}
-			var l list[holdfast.Incident]
-			if err := a.call(c.Context(), "GET", "/incidents"+params("status", status, "limit", "200"), nil, &l); err != nil {
+			items, err := listed[holdfast.Incident](c.Context(), a, limit, "/incidents", "status", status)
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, x := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, x := range items {
 				rows = append(rows, []string{x.ID, fmt.Sprint(x.Rank), string(x.Level), x.Status, cut(x.Title, 80), ago(x.Updated), x.Drill})
 			}
 			return a.table("ID RANK LEVEL STATUS TITLE UPDATED DRILL", rows)
 		},
 	}
 	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
+	limited(c, &limit)
 	c.AddCommand(a.closeIncident(), a.reopen(), a.assign(), a.override(), a.grant(), a.note(), a.task(), a.addEvent(), a.openIncident())
 	return c
 }

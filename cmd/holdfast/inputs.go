@@ -69,6 +69,7 @@ func (a *app) newToken(use, say, path string, more ...func(ask map[string]any) e
 }
 
 func (a *app) drills() *cobra.Command {
+	var limit int
 	c := &cobra.Command{
 		Use: "drills [DRILL]", Short: "Safe attempts to violate a requirement, measured hop by hop",
 		Example: "  holdfast drills\n  holdfast drills run ssh-bruteforce --asset web-01 --incident inc-1",
@@ -81,20 +82,21 @@ func (a *app) drills() *cobra.Command {
 				}
 				return a.showDrill(d)
 			}
-			var l list[holdfast.Drill]
-			if err := a.call(c.Context(), "GET", "/drills", nil, &l); err != nil {
+			items, err := listed[holdfast.Drill](c.Context(), a, limit, "/drills")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, d := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, d := range items {
 				rows = append(rows, []string{d.ID, d.Status, d.Kind, d.Asset, ago(d.Started), d.Took.Round(time.Millisecond).String(), cut(d.Why, 80)})
 			}
 			return a.table("ID STATUS KIND ASSET STARTED TOOK WHY", rows)
 		},
 	}
+	limited(c, &limit)
 	c.AddCommand(a.runDrill())
 	return c
 }
@@ -158,15 +160,15 @@ func (a *app) users() *cobra.Command {
 		Example: "  holdfast users\n  holdfast users add alice --role analyst\n  holdfast users token ci",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			var l list[holdfast.User]
-			if err := a.call(c.Context(), "GET", "/users", nil, &l); err != nil {
+			items, err := listed[holdfast.User](c.Context(), a, 0, "/users")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, u := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, u := range items {
 				state := ""
 				if u.Disabled {
 					state = "disabled"

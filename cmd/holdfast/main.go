@@ -60,6 +60,7 @@ type app struct {
 	token    string
 	data     string
 	json     bool
+	more     string // what is said at the end of an answer that is not all
 	clock    clock.Clock
 }
 
@@ -114,6 +115,11 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
   holdfast requirements             what holds and what does not
   holdfast query 'action:login_failed | summarize count() by src_ip'`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
+		PersistentPostRun: func(*cobra.Command, []string) {
+			if a.more != "" {
+				fmt.Fprintln(a.err, a.more)
+			}
+		},
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return errUsage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
@@ -130,9 +136,25 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
 		a.openapi(), a.versionCmd(), a.undoWatch(),
 	)
 	for _, c := range root.Commands() {
+		alsoList(c)
 		group(c)
 	}
 	return root
+}
+
+// alsoList has a command that lists things take the word for it as well, as those
+// do that have others beside it.
+func alsoList(c *cobra.Command) {
+	listing := map[string]bool{"assets": true, "alerts": true, "incidents": true, "actions": true, "requirements": true, "checks": true, "drills": true, "users": true, "evidence": true}
+	if !listing[c.Name()] {
+		return
+	}
+	list := &cobra.Command{
+		Use: "list", Short: c.Short, Hidden: true, Args: exactly(0, "no arguments"), Example: "  holdfast " + c.Name() + " list",
+		RunE: func(l *cobra.Command, _ []string) error { return c.RunE(l, nil) },
+	}
+	list.Flags().AddFlagSet(c.Flags())
+	c.AddCommand(list)
 }
 
 // group makes a command that only holds others refuse a word that none of them

@@ -198,21 +198,21 @@ func (a *app) drops() *cobra.Command {
 		Use: "drops", Short: "What retention took away, for ever on record", Args: exactly(0, "no arguments"),
 		Example: "  holdfast store drops\n  holdfast store drops --json | jq '.[].parts'",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var l list[holdfast.Drop]
-			if err := a.call(c.Context(), "GET", "/drops"+params("limit", fmt.Sprint(limit)), nil, &l); err != nil {
+			items, err := listed[holdfast.Drop](c.Context(), a, limit, "/drops")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, d := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, d := range items {
 				rows = append(rows, []string{d.At.Format("2006-01-02 15:04"), d.Segment, fmt.Sprint(d.Events), bytesText(d.Bytes), cut(d.Why, 80)})
 			}
 			return a.table("AT SEGMENT EVENTS FREED WHY", rows)
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 100, "rows at most")
+	limited(c, &limit)
 	return c
 }
 

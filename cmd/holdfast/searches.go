@@ -128,15 +128,15 @@ func (a *app) listSearches() *cobra.Command {
 		Use: "list", Short: "Your searches, and the shared ones", Args: exactly(0, "no arguments"),
 		Example: "  holdfast search list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var l list[holdfast.Search]
-			if err := a.call(c.Context(), "GET", "/searches?limit=1000", nil, &l); err != nil {
+			items, err := listed[holdfast.Search](c.Context(), a, 0, "/searches")
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.print(l.Items)
+				return a.print(items)
 			}
-			rows := make([][]string, 0, len(l.Items))
-			for _, x := range l.Items {
+			rows := make([][]string, 0, len(items))
+			for _, x := range items {
 				rule := "–"
 				if x.Rule != nil {
 					rule = "every " + lastText(x.Rule.Every.Std())
