@@ -5,6 +5,7 @@ import { params, path } from '../api/client';
 import { useGet } from '../api/hooks';
 import type { Alert, List } from '../api/types';
 import { Mark } from '../components/Mark';
+import { More, useMore } from '../components/More';
 import { Empty, Loaded, Page, Panel } from '../components/Page';
 import { Ago, Outside } from '../components/Text';
 import { Value } from '../components/Value';
@@ -13,7 +14,8 @@ export default function Alerts() {
   const [search, set] = useSearchParams();
   const status = search.get('status') ?? 'open';
   const rule = search.get('rule') ?? '';
-  const list = useGet<List<Alert>>(`/alerts${params({ status: status === 'all' ? '' : status, rule, limit: 300 })}`);
+  const { limit, more } = useMore(200);
+  const list = useGet<List<Alert>>(`/alerts${params({ status: status === 'all' ? '' : status, rule, limit })}`);
   return (
     <Page
       title="Alerts"
@@ -40,7 +42,7 @@ export default function Alerts() {
                     </tr>
                   ))}
                 </tbody>
-                {total > items.length && <tfoot><tr><td colSpan={6} className="dim">{items.length} of {total}; narrow it down by state.</td></tr></tfoot>}
+                <More shown={items.length} total={total} columns={6} onMore={more} />
               </table>
             )
           }

@@ -2,10 +2,11 @@ import { Button, Checkbox, FileButton, Group, Progress, Select, Textarea } from 
 import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 
-import { api, path } from '../api/client';
+import { api, params, path } from '../api/client';
 import { useDo, useGet } from '../api/hooks';
 import type { Hunt, HuntHit, List, ReplayRule, RuleInfo } from '../api/types';
 import { Mark } from '../components/Mark';
+import { More, useMore } from '../components/More';
 import { Do, Empty, Loaded, Page, Panel } from '../components/Page';
 import { count } from '../components/text';
 import { Ago, Clock, Outside } from '../components/Text';
@@ -81,11 +82,12 @@ function Start() {
 }
 
 function All() {
-  const list = useGet<List<Hunt>>('/hunts?limit=100');
+  const { limit, more } = useMore(100);
+  const list = useGet<List<Hunt>>(`/hunts${params({ limit })}`);
   return (
     <Panel tight title="Hunts">
       <Loaded of={list}>
-        {({ items }) => items.length === 0 ? <Empty>Nothing was hunted yet.</Empty> : (
+        {({ items, total }) => items.length === 0 ? <Empty>Nothing was hunted yet.</Empty> : (
           <table>
             <thead><tr><th>Hunt</th><th>For</th><th>State</th><th>By</th><th>Started</th><th className="num">Events</th><th className="num">Found</th></tr></thead>
             <tbody>
@@ -101,6 +103,7 @@ function All() {
                 </tr>
               ))}
             </tbody>
+            <More shown={items.length} total={total} columns={7} onMore={more} />
           </table>
         )}
       </Loaded>

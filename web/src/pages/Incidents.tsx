@@ -5,14 +5,17 @@ import { params, path } from '../api/client';
 import { useGet } from '../api/hooks';
 import type { Incident, List } from '../api/types';
 import { Mark } from '../components/Mark';
+import { More, useMore } from '../components/More';
 import { Empty, Loaded, Page, Panel } from '../components/Page';
+import { count } from '../components/text';
 import { Ago, Outside } from '../components/Text';
 import { Value } from '../components/Value';
 
 export default function Incidents() {
   const [search, set] = useSearchParams();
   const status = search.get('status') ?? '';
-  const list = useGet<List<Incident>>(`/incidents${params({ status, limit: 200 })}`);
+  const { limit, more } = useMore(200);
+  const list = useGet<List<Incident>>(`/incidents${params({ status, limit })}`);
   return (
     <Page
       title="Incidents"
@@ -28,7 +31,7 @@ export default function Incidents() {
     >
       <Panel tight>
         <Loaded of={list}>
-          {({ items }) =>
+          {({ items, total }) =>
             items.length === 0 ? (
               <Empty>No incident. Alerts that belong together make one by themselves.</Empty>
             ) : (
@@ -40,7 +43,7 @@ export default function Incidents() {
                       <td className="num rank">{i.rank}</td>
                       <td style={{ width: '30%' }}>
                         <Link to={path`/incidents/${i.id}`}><b><Outside text={i.title} /></b></Link>
-                        <div className="dim">{i.id} · {i.alerts?.length ?? 0} alerts{i.assignee && ` · ${i.assignee}`}{i.drill && ' · made by a drill'}</div>
+                        <div className="dim">{i.id} · {count(i.alerts?.length ?? 0)} alert{i.alerts?.length === 1 ? '' : 's'}{i.assignee && ` · ${i.assignee}`}{i.drill && ' · made by a drill'}</div>
                       </td>
                       <td><Mark of={i.status} /> <Mark of={i.level} /></td>
                       <td className="dim">{(i.reasons ?? []).map((r, n) => <div key={n}>+{r.points} <Outside text={r.why} /></div>)}</td>
@@ -49,6 +52,7 @@ export default function Incidents() {
                     </tr>
                   ))}
                 </tbody>
+                <More shown={items.length} total={total} columns={6} onMore={more} />
               </table>
             )
           }
