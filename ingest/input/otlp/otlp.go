@@ -96,14 +96,6 @@ func formOf(r *http.Request) (form, bool) {
 	return form{"application/json", nil, protojson.Marshal}, false
 }
 
-func unmarshal(b []byte, m proto.Message) error {
-	return proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNested}.Unmarshal(b, m)
-}
-
-func unmarshalJSON(b []byte, m proto.Message) error {
-	return protojson.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNested}.Unmarshal(b, m)
-}
-
 func (f form) answer(w http.ResponseWriter, status int, m proto.Message) {
 	b, err := f.marshal(m)
 	if err != nil {
