@@ -247,6 +247,52 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
+// TestNodes: a client that looks for the nodes of a cluster finds the way in by
+// which it came, and Filebeat's modules the processors of their pipelines.
+func TestNodes(t *testing.T) {
+	for host, at := range map[string]string{"": "", "log.example:8440": "log.example:8440", "log.example": "log.example:80", "[2001:db8::1]": "[2001:db8::1]:80"} {
+		server := httptest.NewServer(elastic.Handler((&sink.Sink{}).Gate()))
+		defer server.Close()
+		r, err := http.NewRequest(http.MethodGet, server.URL+"/_nodes/http", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("elastic", sink.Token)
+		if r.Host = host; host == "" {
+			at = strings.TrimPrefix(server.URL, "http://")
+		}
+		resp, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var got struct {
+			Nodes map[string]struct {
+				HTTP struct {
+					Address string `json:"publish_address"`
+				}
+				Roles  []string
+				Ingest struct{ Processors []struct{ Type string } }
+			}
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Nodes) != 1 || got.Nodes["holdfast"].HTTP.Address != at {
+			t.Errorf("%q: %+v", host, got)
+		}
+		has := map[string]bool{}
+		for _, p := range got.Nodes["holdfast"].Ingest.Processors {
+			has[p.Type] = true
+		}
+		for _, p := range []string{"geoip", "user_agent", "community_id", "redact"} {
+			if !has[p] {
+				t.Errorf("there is no processor %s", p)
+			}
+		}
+	}
+}
+
 func TestOne(t *testing.T) {
 	s := &sink.Sink{}
 	if resp, said := ask(t, s, "PUT", "/idx/_create/7", []byte(`{"a":1}`)); resp.StatusCode != http.StatusCreated || !strings.Contains(said, `"result":"created"`) {
