@@ -30,6 +30,9 @@ func (r *reader) said() []holdfast.Field {
 
 // elastic opens a document: a Windows event of Winlogbeat, or one with a line.
 func (r *reader) elastic() (open, error) {
+	if r.isMapped() {
+		return r.mapped()
+	}
 	in := open{
 		dataset: "ecs", fields: r.fields, said: r.said(),
 		time: when(r.get("@timestamp", "timestamp", "time")),

@@ -130,7 +130,8 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 // looksElastic knows a document of Beats that came another way, by its head.
 func looksElastic(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte(`{"@timestamp":"`)) &&
-		(bytes.Contains(raw, []byte(`"winlog":{`)) || bytes.Contains(raw, []byte(`"ecs":{"version":`)))
+		(bytes.Contains(raw, []byte(`"winlog":{`)) || bytes.Contains(raw, []byte(`"ecs":{"version":`)) ||
+			bytes.Contains(raw, []byte(`"observed_timestamp":"`)) || bytes.Contains(raw, []byte(`"SeverityNumber":`)))
 }
 
 func looksHEC(raw []byte) bool {
