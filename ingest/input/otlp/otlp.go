@@ -28,7 +28,7 @@ func Input() input.Input {
 	return input.Input{
 		Name:  "otlp",
 		Title: "OpenTelemetry logs (OTLP)",
-		Description: "Takes logs from OpenTelemetry collectors and SDKs, over gRPC and HTTP, as protobuf or JSON, packed by gzip, with a " +
+		Description: "Takes logs from OpenTelemetry collectors and SDKs, over gRPC and HTTP, as protobuf or JSON, packed by gzip, zstd or snappy, with a " +
 			"token in the header authorization. The server has it on, without configuration.",
 		References: []string{"https://opentelemetry.io/docs/specs/otlp/", "https://opentelemetry.io/docs/specs/otel/logs/data-model/"},
 		Options:    map[string]string{},

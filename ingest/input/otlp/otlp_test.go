@@ -232,10 +232,19 @@ func TestGRPC(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+sink.Token)
+	for _, packed := range []string{"snappy", "zstd"} {
+		before := len(s.Raws())
+		if err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", request(text("hello")), new(emptypb.Empty), grpc.UseCompressor(packed)); err != nil {
+			t.Errorf("%s: %v", packed, err)
+		}
+		if got := s.Raws()[before:]; len(got) != 1 || got[0] != record {
+			t.Errorf("%s: %s", packed, got)
+		}
+	}
 	if err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", broken(t), nil, grpc.ForceCodecV2(asIs{})); err != nil {
 		t.Error(err)
 	}
-	if got := s.Raws(); len(got) != 3 || !strings.Contains(got[1], "\"body\":\"caf\ufffd\"") {
+	if got := s.Raws(); len(got) != 5 || !strings.Contains(got[3], "\"body\":\"caf\ufffd\"") {
 		t.Errorf("with a text that is no UTF-8: %s", got)
 	}
 	for token, want := range map[string]codes.Code{"": codes.Unauthenticated, sink.Reader: codes.PermissionDenied} {

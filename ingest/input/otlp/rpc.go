@@ -35,6 +35,9 @@ type exporter interface {
 // its modules along.
 func (h *handler) rpc() http.Handler {
 	encoding.RegisterCompressor(encoding.GetCompressor(gzip.Name)) // importing it registers it: this says that it is wanted
+	for _, p := range packings() {
+		encoding.RegisterCompressor(p)
+	}
 	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(protobuf.Name)}))
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "opentelemetry.proto.collector.logs.v1.LogsService",
