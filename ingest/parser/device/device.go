@@ -1,5 +1,5 @@
 // Package device reads what network devices log: Cisco, Huawei, Juniper,
-// FortiGate, Check Point and the GlobalProtect service of Palo Alto. It knows the head of
+// FortiGate, Sophos, Check Point and the GlobalProtect service of Palo Alto. It knows the head of
 // their lines and the names of their values; the message stays whole.
 package device
 
@@ -19,12 +19,13 @@ func Parser() parser.Parser {
 		Name:  "device",
 		Title: "Network devices",
 		Description: "Syslog of Cisco IOS, IOS XR and NX-OS with command accounting, BGP and LDP, of Huawei VRP and Junos; " +
-			"FortiGate's key=value lines; what Check Point's Log Exporter sends as syslog; logs of Palo Alto's GlobalProtect service and of its telemetry.",
+			"FortiGate's key=value lines; what Sophos Firewall and Check Point's Log Exporter send as syslog; logs of Palo Alto's GlobalProtect service and of its telemetry.",
 		References: []string{
 			"https://www.cisco.com/c/en/us/td/docs/ios/system/messages/guide/sm_cnovr.html",
 			"https://support.huawei.com/enterprise/en/doc/EDOC1100262560 (format of VRP's logs)",
 			"https://www.juniper.net/documentation/us/en/software/junos/network-mgmt/topics/topic-map/system-logging.html",
 			"https://docs.fortinet.com/document/fortigate/7.4.0/fortios-log-message-reference",
+			"https://docs.sophos.com/nsg/sophos-firewall/21.5/syslog/index.html",
 			"https://support.checkpoint.com/results/sk/sk122323",
 			"https://security.paloaltonetworks.com/CVE-2024-3400",
 		},
@@ -72,6 +73,13 @@ func Datasets() []holdfast.Dataset {
 				"s_port": "source.port", "service": "destination.port", "action": "event.action", "rule_name": "rule.name",
 			},
 		},
+		{
+			Name: "sophos.firewall", Title: "Sophos Firewall", Logsource: source{Product: "sophos", Service: "firewall"}, Also: []source{{Category: "firewall"}},
+			ECS: map[string]string{
+				"hostname": holdfast.EntityHost, "src_ip": holdfast.EntitySource, "dst_ip": holdfast.EntityDestination, "user_name": holdfast.EntityUser,
+				"src_port": "source.port", "dst_port": "destination.port", "log_id": "event.code", "fw_rule_name": "rule.name", "url": "url.original", "message": "message",
+			},
+		},
 		{Name: "paloalto.globalprotect", Title: "Palo Alto GlobalProtect", Logsource: gateway},
 		{
 			Name: "paloalto.telemetry", Title: "Palo Alto telemetry", Logsource: source{Product: "paloalto", Category: "file_event", Service: "globalprotect"},
@@ -103,6 +111,10 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	switch {
 	case strings.Contains(head, "devname=") && strings.Contains(head, "logid="):
 		return fortigate(string(raw), strings.Index(head, "date="))
+	case strings.Contains(head, `device_name="SFW" `):
+		return sophos(strings.TrimRight(string(raw), "\r\n"), strings.Index(head, `device_name="SFW" `), hint)
+	case strings.Contains(head, `device="SFW" `):
+		return sophos(strings.TrimRight(string(raw), "\r\n"), strings.Index(head, `device="SFW" `), hint)
 	case strings.Contains(head, " CheckPoint ") && strings.Contains(head, ` - [`):
 		return checkpoint(strings.TrimRight(string(raw), "\r\n"), hint)
 	case strings.Contains(head, "/opt/panlogs/tmp/device_telemetry/"):
