@@ -156,6 +156,10 @@ func cutTag(l *Line, s string) {
 		return
 	}
 	program, rest, pid := s[:end], s[end:], ""
+	if strings.Contains(program, "(") && !strings.Contains(program, ")") { // a clock that WatchGuard puts there
+		l.Message = s
+		return
+	}
 	if rest[0] == '[' {
 		close := strings.IndexByte(rest[:min(len(rest), 64)], ']')
 		if close < 0 || strings.ContainsAny(rest[1:close], " ") {

@@ -3,7 +3,6 @@ package logline
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -53,22 +52,16 @@ func readNew(l *Line, s string, received time.Time) error {
 		l.Time, l.Note = t, note
 	}
 	l.Host, l.Program, l.PID, l.MsgID = word[1], word[2], word[3], word[4]
-	if list.MatchString(strings.TrimPrefix(s, "- ")) { // of the one who wrote it, where structured data should be
-		l.Message = strings.TrimPrefix(s, "- ")
-		return nil
-	}
 	rest, err := l.readData(s)
 	if err != nil {
-		return err
+		// A datagram that was cut off, or a sender that has its own idea of what
+		// stands here: the head is whole, and what follows it is the message.
+		l.Data, rest = nil, strings.TrimPrefix(s, "- ")
 	}
 	rest = strings.TrimPrefix(rest, " ")
 	l.Message = strings.TrimPrefix(rest, bom)
 	return nil
 }
-
-// list is how Check Point writes what structured data should hold:
-// [action:"Accept"; src:"192.0.2.7"; …].
-var list = regexp.MustCompile(`^\[[A-Za-z_]\w*:"`)
 
 // readData reads STRUCTURED-DATA (RFC 5424, 6.3).
 func (l *Line) readData(s string) (string, error) {

@@ -8,6 +8,9 @@ import (
 	"holdfast/internal/logline"
 )
 
+// breaksOff says of an event that more was to follow.
+const breaksOff = "the list of values breaks off"
+
 // checkpoint reads what Log Exporter writes where RFC 5424 has structured data:
 // [action:"Accept"; src:"192.0.2.7"; …], with a backslash before a quote.
 func checkpoint(line string, hint parser.Hint) (parser.Parsed, error) {
@@ -23,7 +26,7 @@ func checkpoint(line string, hint parser.Hint) (parser.Parsed, error) {
 			value, rest, ok = quoted(rest)
 		}
 		if !ok || len(p.Fields) >= parser.MaxFields { // a datagram cut off, for one
-			p.Trouble = "the list of values breaks off"
+			p.Trouble = breaksOff
 			break
 		}
 		p.Fields = append(p.Fields, holdfast.Field{Name: name, Text: value})

@@ -173,7 +173,7 @@ func ciscoCode(s string) string {
 
 func cisco(line string, at int, code string, hint parser.Hint) (parser.Parsed, error) {
 	p := started(line[:at], hint)
-	if l, err := logline.Read(line, hint.Received); err == nil && l.MsgID == code { // it knows the heads of IOS, ASA and NX-OS
+	if l, err := logline.Read(line, hint.Received); err == nil && (l.MsgID == code || l.Message == line[at:]) { // it knows the heads of IOS, ASA and NX-OS
 		p = parser.Parsed{Time: l.Time, Host: l.Host, Fields: parser.Add(nil, "hostname", l.Host), Trouble: l.Note}
 	}
 	message := line[at:]

@@ -34,8 +34,11 @@ func fortigate(line string, from int) (parser.Parsed, error) {
 		}
 		p.Fields = parser.Add(p.Fields, name, value)
 	})
-	if err != nil {
+	switch {
+	case err != nil && len(p.Fields) < 3:
 		return parser.Parsed{}, err
+	case err != nil: // a datagram cut off, for one
+		p.Trouble = breaksOff
 	}
 	switch kind {
 	case "traffic", "utm":

@@ -41,7 +41,7 @@ func sophos(line string, from int, hint parser.Hint) (parser.Parsed, error) {
 	case err != nil && len(p.Fields) < 3:
 		return parser.Parsed{}, parser.ErrOther
 	case err != nil || len(p.Fields) >= parser.MaxFields: // a datagram cut off, for one
-		p.Trouble = "the list of values breaks off"
+		p.Trouble = breaksOff
 	}
 	if stamp == "" && date != "" {
 		stamp = date + " " + clock + " " + zone
