@@ -167,10 +167,18 @@ func TestFull(t *testing.T) {
 	if s.Refused() != 500 { // the last 500 were not even offered
 		t.Errorf("%d refused", s.Refused())
 	}
+	// A fault of ours means later too: by default the collector's exporter drops what
+	// is refused with another status.
 	s = &sink.Sink{}
 	s.Refuse(errors.New("a secret of ours"), 0)
-	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(said, "secret") {
+	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" || strings.Contains(said, "secret") {
 		t.Errorf("%d %s", resp.StatusCode, said)
+	}
+	s = &sink.Sink{}
+	s.Refuse(errors.New("a secret of ours"), 1000)
+	resp, said = ask(t, s, "POST", "/_bulk", bytes.Repeat([]byte("{\"create\":{\"_index\":\"x\"}}\n{\"a\":1}\n"), 1500))
+	if resp.StatusCode != http.StatusOK || strings.Count(said, `"status":201`) != 1000 || strings.Count(said, `"status":429`) != 500 || strings.Contains(said, "secret") {
+		t.Errorf("%d: %.500s", resp.StatusCode, said)
 	}
 }
 
