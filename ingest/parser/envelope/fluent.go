@@ -3,6 +3,7 @@ package envelope
 import (
 	"bytes"
 	"slices"
+	"time"
 )
 
 // looksFluent knows a record of Fluent Bit by its time, which stands first, and by
@@ -18,6 +19,9 @@ func (r *reader) fluent() (open, error) {
 	in := open{
 		time: when(r.get("date")), host: r.text("host.name", "hostname", "host", "_HOSTNAME"),
 		line: r.line("log", "message", "MESSAGE"),
+	}
+	if in.time.Year() < 2000 { // a date written as a number
+		in.time = time.Time{}
 	}
 	for _, f := range r.fields {
 		if !slices.Contains([]string{"date", "log", "message", "MESSAGE"}, f.Name) {
