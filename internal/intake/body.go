@@ -1,15 +1,20 @@
 package intake
 
 import (
+	"bufio"
+	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"holdfast"
 )
@@ -24,22 +29,24 @@ const (
 )
 
 // ErrEncoding says that a body is packed in a way that is not known.
-var ErrEncoding = errors.New("the Content-Encoding is not known; send gzip, deflate, zstd, snappy or none")
+var ErrEncoding = errors.New("the Content-Encoding is not known; send gzip, deflate, zstd, snappy, lz4 or none")
 
 // Unpack returns the request's body as it was before packing, bounded on both
 // sides: beyond plain bytes, reading fails with holdfast.ErrTooLarge.
 func Unpack(w http.ResponseWriter, r *http.Request, plain int64) (body io.Reader, done func(), err error) {
 	done = func() {}
 	packed := http.MaxBytesReader(w, r.Body, MaxBody)
-	switch r.Header.Get("Content-Encoding") {
+	switch strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))) {
 	case "", "identity", "none":
 		body = packed
 	case "gzip", "x-gzip":
 		body = &lazy{from: packed, open: func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }}
-	case "deflate":
-		body = &lazy{from: packed, open: func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }}
-	case "snappy":
-		body = &lazy{from: packed, open: func(r io.Reader) (io.Reader, error) { return snappy.NewReader(r), nil }}
+	case "deflate", "zlib":
+		body = &lazy{from: packed, open: inflate}
+	case "snappy", "x-snappy-framed":
+		body = &lazy{from: packed, open: unsnap}
+	case "lz4":
+		body = &lazy{from: packed, open: func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }}
 	case "zstd":
 		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(64<<20))
 		if err != nil {
@@ -50,6 +57,44 @@ func Unpack(w http.ResponseWriter, r *http.Request, plain int64) (body io.Reader
 		return nil, nil, ErrEncoding
 	}
 	return &bounded{body, plain}, done, nil
+}
+
+// inflate reads deflate in zlib's frame, as HTTP has it (RFC 9110, 8.4.1.2), or
+// without, as some senders do.
+func inflate(from io.Reader) (io.Reader, error) {
+	r := bufio.NewReader(from)
+	if head, _ := r.Peek(2); len(head) == 2 && (head[0]&0x0f != 8 || (int(head[0])<<8|int(head[1]))%31 != 0) {
+		return flate.NewReader(r), nil
+	}
+	return zlib.NewReader(r)
+}
+
+// maxBlock bounds what one block of snappy unpacks to, as it does so at once.
+const maxBlock = 32 << 20
+
+// unsnap reads snappy's frames, or a body that is one block: senders call both by
+// the same name.
+func unsnap(from io.Reader) (io.Reader, error) {
+	r := bufio.NewReader(from)
+	if head, _ := r.Peek(10); len(head) == 0 || string(head) == "\xff\x06\x00\x00sNaPpY" {
+		return snappy.NewReader(r), nil
+	}
+	packed, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	size, err := snappy.DecodedLen(packed)
+	switch {
+	case err != nil || size > 24*len(packed)+64: // three bytes make sixty-four at most
+		return nil, snappy.ErrCorrupt
+	case size > maxBlock:
+		return nil, fmt.Errorf("a block of snappy: %w", holdfast.ErrTooLarge)
+	}
+	plain, err := snappy.Decode(nil, packed)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(plain), nil
 }
 
 // lazy reads the head of the stream when the body is read, so that a damaged

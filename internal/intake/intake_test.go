@@ -1,6 +1,10 @@
 package intake_test
 
 import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,6 +20,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"holdfast"
 	"holdfast/internal/intake"
@@ -220,6 +227,71 @@ func TestUnpackKnows(t *testing.T) {
 	defer done()
 	if b, err := io.ReadAll(body); len(b) != 10 || !intake.TooLarge(err) {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// TestUnpacks reads a body in each way of packing, by each name that senders have
+// for it.
+func TestUnpacks(t *testing.T) {
+	text := strings.Repeat("a line of a log\n", 5000)
+	through := func(open func(io.Writer) io.WriteCloser) []byte {
+		var b bytes.Buffer
+		w := open(&b)
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	framed := through(func(w io.Writer) io.WriteCloser { return snappy.NewBufferedWriter(w) })
+	for _, c := range []struct {
+		name   string
+		packed []byte
+	}{
+		{"gzip", through(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })},
+		{"GZIP", through(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })},
+		{"deflate", through(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })},
+		{"zlib", through(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })},
+		{"deflate", through(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 6); return f })},
+		{"snappy", framed},
+		{"x-snappy-framed", framed},
+		{"snappy", snappy.Encode(nil, []byte(text))},
+		{"lz4", through(func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) })},
+		{"zstd", through(func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z })},
+	} {
+		unpack := func(packed []byte, plain int64) (string, error) {
+			r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(packed))
+			r.Header.Set("Content-Encoding", c.name)
+			body, done, err := intake.Unpack(httptest.NewRecorder(), r, plain)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			defer done()
+			b, err := io.ReadAll(body)
+			return string(b), err
+		}
+		if got, err := unpack(c.packed, 1<<20); err != nil || got != text {
+			t.Errorf("%s: %d bytes, %v", c.name, len(got), err)
+		}
+		if got, err := unpack(c.packed, 100); len(got) != 100 || !intake.TooLarge(err) {
+			t.Errorf("%s beyond the limit: %d bytes, %v", c.name, len(got), err)
+		}
+		if _, err := unpack(c.packed[:len(c.packed)/2], 1<<20); err == nil {
+			t.Errorf("%s: half of it is taken for the whole", c.name)
+		}
+	}
+	// A few bytes that say of themselves that they unpack to very many.
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("\xff\xff\xff\xff\x07abc"))
+	r.Header.Set("Content-Encoding", "snappy")
+	body, done, err := intake.Unpack(httptest.NewRecorder(), r, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if _, err := io.ReadAll(body); !errors.Is(err, snappy.ErrCorrupt) {
+		t.Error(err)
 	}
 }
 

@@ -18,6 +18,9 @@ func cutCisco(l *Line, s string, received time.Time) bool {
 	if name, after, ok := strings.Cut(rest, ": "); ok && name != "" && len(name) <= 255 && isHost(name) && !strings.Contains(name, " ") && begins(after) {
 		l.Host, rest = name, after
 	}
+	if host, after, ok := cutNode(rest); ok {
+		l.Host, rest = host, after
+	}
 	rest = strings.TrimPrefix(rest, ":")
 	if len(rest) == len(s) && !begins(rest) {
 		return false
@@ -38,6 +41,28 @@ func cutCisco(l *Line, s string, received time.Time) bool {
 	}
 	readBody(l, after)
 	return true
+}
+
+// cutNode cuts off the card that IOS XR names before the clock, and the host that may
+// stand before it: "xr-1 RP/0/RSP0/CPU0:Nov 23 02:09:06.123 UTC: …".
+func cutNode(s string) (host, rest string, ok bool) {
+	head := s[:min(len(s), 280)]
+	end := strings.Index(head, "/CPU")
+	if end < 0 {
+		return "", s, false
+	}
+	colon := strings.IndexByte(head[end:], ':')
+	if colon < 0 {
+		return "", s, false
+	}
+	node := s[:end+colon]
+	if at := strings.LastIndexByte(node, ' '); at >= 0 {
+		host, node = node[:at], node[at+1:]
+	}
+	if strings.Count(node, "/") != 3 || strings.Contains(host, " ") || host != "" && !isHost(host) {
+		return "", s, false
+	}
+	return host, s[end+colon+1:], true
 }
 
 func digits(s string) int {

@@ -27,6 +27,10 @@ func Clock(s string, received time.Time) (t time.Time, note, rest string, ok boo
 		return t, "", s, false
 	case s[0] < '0' || s[0] > '9':
 		return cutBSD(s, 0, received)
+	case len(s) > 19 && s[4] == ':' && s[7] == ':' && s[10] == '-': // Sophos UTM: 2026:11:29-10:20:30
+		if t, note, rest, ok := cutISO(s[:4]+"-"+s[5:7]+"-"+s[8:10]+"T"+s[11:], received); ok {
+			return t, note, rest, true
+		}
 	case len(s) > 8 && s[4] == ' ': // NX-OS has the year first
 		if year, ok := yearOf(s[:4]); ok {
 			return cutBSD(s[5:], year, received)

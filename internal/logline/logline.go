@@ -49,7 +49,7 @@ func Read(s string, received time.Time) (Line, error) {
 	l.Facility, l.Severity = facility(pri>>3), severity(pri&7)
 	rest = strings.TrimPrefix(rest, bom)
 	if body, ok := cutVersion(rest); ok {
-		return l, readNew(&l, body)
+		return l, readNew(&l, body, received)
 	}
 	if len(rest) > 12 && rest[:2] == "1 " { // Meraki: a version, and seconds since 1970
 		if t, after, ok := cutEpoch(rest[2:]); ok {
@@ -125,6 +125,16 @@ func readBody(l *Line, rest string) {
 			after = after[i+2:]
 		}
 	}
+	if level, body, ok := strings.Cut(after, " "); ok && isSeverity(level) { // BIG-IP puts it before the tag
+		with := *l
+		if cutTag(&with, body); with.Program != "" {
+			if with.Severity == "" {
+				with.Severity = level
+			}
+			*l = with
+			return
+		}
+	}
 	cutTag(l, after)
 }
 
@@ -146,6 +156,10 @@ func cutTag(l *Line, s string) {
 		return
 	}
 	program, rest, pid := s[:end], s[end:], ""
+	if strings.Contains(program, "(") && !strings.Contains(program, ")") { // a clock that WatchGuard puts there
+		l.Message = s
+		return
+	}
 	if rest[0] == '[' {
 		close := strings.IndexByte(rest[:min(len(rest), 64)], ']')
 		if close < 0 || strings.ContainsAny(rest[1:close], " ") {
@@ -160,6 +174,16 @@ func cutTag(l *Line, s string) {
 	}
 	l.Program, l.PID = program, pid
 	l.Message = strings.TrimPrefix(rest[1:], " ")
+	if model, more, ok := strings.Cut(program, ","); ok && pid == "" { // UniFi: "U7PG2,788a2056b181,v4.0.66: hostapd: …"
+		address, _, _ := strings.Cut(more, ",")
+		with := Line{}
+		if cutTag(&with, l.Message); with.Program != "" && !strings.Contains(with.Program, ",") {
+			l.Program, l.PID, l.Message = with.Program, with.PID, with.Message
+			if l.Host == "" {
+				l.Host = model + "," + address
+			}
+		}
+	}
 }
 
 func number(s string) (int, bool) {
@@ -188,6 +212,15 @@ func facility(n int) string {
 // severity gives the keyword of RFC 5427, section 3.
 func severity(n int) string {
 	return [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}[n]
+}
+
+func isSeverity(s string) bool {
+	for n := range 8 {
+		if s == severity(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // Facility and Severity give the keywords for numbers that came by another way

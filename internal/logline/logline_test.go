@@ -58,6 +58,66 @@ func TestRead(t *testing.T) {
 			"<13>Nov 23 2025 02:09:06 fw1 app: up",
 			logline.Line{Time: at("2025-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "fw1", Program: "app", Message: "up"},
 		},
+		"BIG-IP": {
+			"<11>Nov 23 02:09:06 bigip1 notice mcpd[5480]: 01070727:5: Pool /Common/web",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "err", Host: "bigip1", Program: "mcpd", PID: "5480", Message: "01070727:5: Pool /Common/web"},
+		},
+		"BIG-IP in a file": {
+			"Nov 23 02:09:06 bigip1 info sshd[8]: Failed password for root from 192.0.2.7 port 22 ssh2",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Severity: "info", Host: "bigip1", Program: "sshd", PID: "8", Message: "Failed password for root from 192.0.2.7 port 22 ssh2"},
+		},
+		"a severity as a word": {
+			"Nov 23 02:09:06 web1 notice to all",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Host: "web1", Message: "notice to all"},
+		},
+		"UniFi": {
+			"<30>Nov 23 02:09:06 U7PG2,788a2056b181,v4.0.66.10832: logread[5495]: Logread connected",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "daemon", Severity: "info", Host: "U7PG2,788a2056b181", Program: "logread", PID: "5495", Message: "Logread connected"},
+		},
+		"UniFi by name": {
+			"<30>Nov 23 02:09:06 attic 788a2056b181,UAP-AC-Pro-6.0.21+13673: hostapd: ath0: associated",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "daemon", Severity: "info", Host: "attic", Program: "hostapd", Message: "ath0: associated"},
+		},
+		"Sophos UTM": {
+			`<30>2026:11:23-02:09:06 utm ulogd[4567]: id="2001" action="drop"`,
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "daemon", Severity: "info", Host: "utm", Program: "ulogd", PID: "4567", Message: `id="2001" action="drop"`},
+		},
+		"Check Point": {
+			`<134>1 2026-11-23T02:09:06Z gw-1 CheckPoint 13752 - [action:"Accept"; src:"192.0.2.7"]`,
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local0", Severity: "info", Host: "gw-1", Program: "CheckPoint", PID: "13752", Message: `[action:"Accept"; src:"192.0.2.7"]`},
+		},
+		"Check Point, older": {
+			`<134>1 2026-11-23 02:09:06 gw-1 CheckPoint 13752 - [action:"Update"; flags:"150784"; ]`,
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local0", Severity: "info", Host: "gw-1", Program: "CheckPoint", PID: "13752", Message: `[action:"Update"; flags:"150784"; ]`},
+		},
+		"structured data that is cut off": {
+			`<13>1 2026-11-23T02:09:06Z h app - - [a@1 x="1"][b@1 y="2`,
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "h", Program: "app", Message: `[a@1 x="1"][b@1 y="2`},
+		},
+		"no structured data": {
+			"<13>1 2026-11-23T02:09:06Z h app - - up and running",
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "h", Program: "app", Message: "up and running"},
+		},
+		"IOS XR": {
+			"<189>29: RP/0/RSP0/CPU0:Nov 23 02:09:06.123 UTC: config[65711]: %MGBL-SYS-5-CONFIG_I : Configured",
+			logline.Line{Time: at("2026-11-23T02:09:06.123Z"), Facility: "local7", Severity: "notice", Program: "config", PID: "65711", Message: "%MGBL-SYS-5-CONFIG_I : Configured"},
+		},
+		"IOS XR with a host": {
+			"<189>29: xr-1 RP/0/RSP0/CPU0:Nov 23 02:09:06.123 UTC: config[65711]: %MGBL-SYS-5-CONFIG_I : Configured",
+			logline.Line{Time: at("2026-11-23T02:09:06.123Z"), Facility: "local7", Severity: "notice", Host: "xr-1", Program: "config", PID: "65711", Message: "%MGBL-SYS-5-CONFIG_I : Configured"},
+		},
+		"a clock in brackets": {
+			`<142>Nov 23 02:09:06 wg1 (2026-11-23T02:09:06) firewall: msg_id="3000-0148" Allow`,
+			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "local1", Severity: "info", Host: "wg1", Message: `(2026-11-23T02:09:06) firewall: msg_id="3000-0148" Allow`},
+		},
+		"RFC 5424 without a zone": {
+			"<13>1 2026-11-23T02:09:06.5 h app - - - up",
+			logline.Line{Time: at("2026-11-23T02:09:06.5Z"), Facility: "user", Severity: "notice", Host: "h", Program: "app", Message: "up"},
+		},
+		"RFC 5424 with a zone of its own": {
+			"<13>1 2026-11-23T02:09:06+0100 h app - - - up",
+			logline.Line{Time: at("2026-11-23T01:09:06Z"), Facility: "user", Severity: "notice", Host: "h", Program: "app", Message: "up"},
+		},
 		"priority and nothing known": {
 			"<0>whatever it is",
 			logline.Line{Facility: "kern", Severity: "emerg", Message: "whatever it is"},
@@ -166,7 +226,7 @@ func TestReadNot(t *testing.T) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
-	for _, s := range []string{"<1>1 - h", `<1>1 - h a p m [x y="`, "<1>1 - h a p m [x", "<1>1 - h a p m nodata", "<1>1 2026-99-99T00:00:00Z h a p m -"} {
+	for _, s := range []string{"<1>1 - h", "<1>1 - h a p", "<1>1 2026-99-99T00:00:00Z h a p m -"} {
 		if _, err := logline.Read(s, time.Now()); err == nil || errors.Is(err, logline.ErrNone) {
 			t.Errorf("%q: %v", s, err)
 		}

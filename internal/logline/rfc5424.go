@@ -29,7 +29,10 @@ func cutVersion(s string) (rest string, ok bool) {
 // readNew reads what follows the version (RFC 5424, section 6). A library is
 // not used because the one at hand keeps structured data in a map, which loses
 // its order and its repeated parameters (6.3.3 allows them).
-func readNew(l *Line, s string) error {
+func readNew(l *Line, s string, received time.Time) error {
+	if len(s) > 19 && s[10] == ' ' { // Check Point puts a blank where the T should be
+		s = s[:10] + "T" + s[11:]
+	}
 	var word [5]string
 	for i, what := range [...]string{"timestamp", "hostname", "app-name", "procid", "msgid"} {
 		w, rest, ok := strings.Cut(s, " ")
@@ -42,16 +45,18 @@ func readNew(l *Line, s string) error {
 		s = rest
 	}
 	if word[0] != "" {
-		t, err := time.Parse(time.RFC3339Nano, word[0])
-		if err != nil {
+		t, note, rest, ok := cutISO(word[0], received) // the zone is often missing, or without its colon
+		if !ok || rest != "" {
 			return fmt.Errorf("%w: the timestamp is not RFC 3339", errHead)
 		}
-		l.Time = t
+		l.Time, l.Note = t, note
 	}
 	l.Host, l.Program, l.PID, l.MsgID = word[1], word[2], word[3], word[4]
 	rest, err := l.readData(s)
 	if err != nil {
-		return err
+		// A datagram that was cut off, or a sender that has its own idea of what
+		// stands here: the head is whole, and what follows it is the message.
+		l.Data, rest = nil, strings.TrimPrefix(s, "- ")
 	}
 	rest = strings.TrimPrefix(rest, " ")
 	l.Message = strings.TrimPrefix(rest, bom)

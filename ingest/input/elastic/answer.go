@@ -15,8 +15,8 @@ import (
 )
 
 // answer says what became of each item. If nothing at all was taken because
-// there is no room, the whole request is refused: some senders try again only
-// then.
+// there is no room, or by a fault of ours, the whole request is refused: some
+// senders try again only then.
 func (t *taking) answer(w http.ResponseWriter, err error) {
 	var bad *badAction
 	switch {
@@ -37,11 +37,7 @@ func (t *taking) answer(w http.ResponseWriter, err error) {
 
 func (t *taking) refuseAll(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(intake.RetryAfter(t.put)))
-	if errors.Is(t.put, holdfast.ErrFull) {
-		refuse(w, http.StatusTooManyRequests, rejected, intake.Said(t.put))
-		return
-	}
-	refuse(w, http.StatusServiceUnavailable, "unavailable_shards_exception", intake.Said(t.put))
+	refuse(w, http.StatusTooManyRequests, rejected, intake.Said(t.put))
 }
 
 // one takes a single document.

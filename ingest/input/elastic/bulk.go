@@ -217,11 +217,9 @@ func (t *taking) done(n int, err error) {
 		if t.put == nil {
 			t.put = err
 		}
-		if errors.Is(err, holdfast.ErrFull) {
-			t.items[at].fail(429, rejected, intake.Said(err))
-		} else {
-			t.items[at].fail(503, "unavailable_shards_exception", intake.Said(err))
-		}
+		// Also for a fault of ours: not all senders send again what is refused with
+		// another status than this one.
+		t.items[at].fail(429, rejected, intake.Said(err))
 	}
 	t.pending = t.pending[n:]
 }

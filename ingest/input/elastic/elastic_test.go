@@ -167,10 +167,18 @@ func TestFull(t *testing.T) {
 	if s.Refused() != 500 { // the last 500 were not even offered
 		t.Errorf("%d refused", s.Refused())
 	}
+	// A fault of ours means later too: by default the collector's exporter drops what
+	// is refused with another status.
 	s = &sink.Sink{}
 	s.Refuse(errors.New("a secret of ours"), 0)
-	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(said, "secret") {
+	if resp, said = ask(t, s, "POST", "/_bulk", []byte(beats)); resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" || strings.Contains(said, "secret") {
 		t.Errorf("%d %s", resp.StatusCode, said)
+	}
+	s = &sink.Sink{}
+	s.Refuse(errors.New("a secret of ours"), 1000)
+	resp, said = ask(t, s, "POST", "/_bulk", bytes.Repeat([]byte("{\"create\":{\"_index\":\"x\"}}\n{\"a\":1}\n"), 1500))
+	if resp.StatusCode != http.StatusOK || strings.Count(said, `"status":201`) != 1000 || strings.Count(said, `"status":429`) != 500 || strings.Contains(said, "secret") {
+		t.Errorf("%d: %.500s", resp.StatusCode, said)
 	}
 }
 
@@ -243,6 +251,52 @@ func TestHandshakes(t *testing.T) {
 	for _, c := range [][2]string{{"DELETE", "/_index_template/x"}, {"GET", "/_search"}, {"GET", "/x/_bulk"}} {
 		if resp, _ := ask(t, &sink.Sink{}, c[0], c[1], nil); resp.StatusCode < 400 {
 			t.Errorf("%s: %d", c, resp.StatusCode)
+		}
+	}
+}
+
+// TestNodes: a client that looks for the nodes of a cluster finds the way in by
+// which it came, and Filebeat's modules the processors of their pipelines.
+func TestNodes(t *testing.T) {
+	for host, at := range map[string]string{"": "", "log.example:8440": "log.example:8440", "log.example": "log.example:80", "[2001:db8::1]": "[2001:db8::1]:80"} {
+		server := httptest.NewServer(elastic.Handler((&sink.Sink{}).Gate()))
+		defer server.Close()
+		r, err := http.NewRequest(http.MethodGet, server.URL+"/_nodes/http", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("elastic", sink.Token)
+		if r.Host = host; host == "" {
+			at = strings.TrimPrefix(server.URL, "http://")
+		}
+		resp, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var got struct {
+			Nodes map[string]struct {
+				HTTP struct {
+					Address string `json:"publish_address"`
+				}
+				Roles  []string
+				Ingest struct{ Processors []struct{ Type string } }
+			}
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Nodes) != 1 || got.Nodes["holdfast"].HTTP.Address != at {
+			t.Errorf("%q: %+v", host, got)
+		}
+		has := map[string]bool{}
+		for _, p := range got.Nodes["holdfast"].Ingest.Processors {
+			has[p.Type] = true
+		}
+		for _, p := range []string{"geoip", "user_agent", "community_id", "redact"} {
+			if !has[p] {
+				t.Errorf("there is no processor %s", p)
+			}
 		}
 	}
 }

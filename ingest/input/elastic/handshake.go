@@ -1,10 +1,13 @@
 package elastic
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
 	"holdfast"
+	"holdfast/internal/intake"
 )
 
 // handshake answers what shippers ask before they send. What they would set up
@@ -47,8 +50,7 @@ func (h *handler) handshake(w http.ResponseWriter, r *http.Request, parts []stri
 		w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 		say([]byte("0 00:00:00 holdfast green 1 1 0 0 0 0 0 0 - 100.0%\n"))
 	case "_nodes":
-		v := string(holdfast.AppendJSONString(nil, version(r.UserAgent())))
-		say([]byte(`{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":"holdfast","nodes":{"holdfast":{"name":"holdfast","version":` + v + `,"roles":["data","ingest"]}}}`))
+		say(nodes(r))
 	case "_index_template":
 		say([]byte(`{"index_templates":[{"name":` + quoted + `,"index_template":{"index_patterns":[],"composed_of":[],"data_stream":{}}}]}`))
 	case "_component_template":
@@ -77,6 +79,37 @@ func info(r *http.Request) []byte {
 		`,"build_flavor":"default","build_type":"tar","build_hash":"holdfast","build_date":"2025-01-01T00:00:00.000Z","build_snapshot":false,` +
 		`"lucene_version":"9.12.0","minimum_wire_compatibility_version":"7.17.0","minimum_index_compatibility_version":"7.0.0"},"tagline":"You Know, for Search"}`)
 }
+
+// nodes is this one, at the address by which it was asked: clients that look for
+// the nodes of a cluster go on with what they find, and with nothing if there is no
+// address. Filebeat's modules look for the processors that their pipelines need.
+func nodes(r *http.Request) []byte {
+	at := r.Host
+	if _, _, err := net.SplitHostPort(at); err != nil {
+		port := "80"
+		if r.TLS != nil {
+			port = "443"
+		}
+		at = net.JoinHostPort(strings.Trim(at, "[]"), port)
+	}
+	b := []byte(`{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":"holdfast","nodes":{"holdfast":{"name":"holdfast","version":`)
+	b = holdfast.AppendJSONString(b, version(r.UserAgent()))
+	b = holdfast.AppendJSONString(append(b, `,"roles":["data","ingest"],"http":{"publish_address":`...), at)
+	b = fmt.Appendf(b, `,"max_content_length_in_bytes":%d},"ingest":{"processors":[`, intake.MaxBody)
+	for i, p := range strings.Fields(processors) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, `{"type":"`...), p...), `"}`...)
+	}
+	return append(b, `]}}}}`...)
+}
+
+// processors are those of Elasticsearch's ingest pipelines. None of them is needed
+// here: what a pipeline would find in a line, the parsers do.
+const processors = `append attachment bytes circle community_id convert csv date date_index_name dissect dot_expander drop enrich fail
+	fingerprint foreach geoip grok gsub html_strip inference ip_location join json kv lowercase network_direction pipeline redact
+	registered_domain remove rename reroute script set set_security_user sort split terminate trim uppercase uri_parts urldecode user_agent`
 
 const (
 	license = `{"license":{"status":"active","uid":"holdfast","type":"basic","mode":"basic","issued_to":"holdfast","issuer":"holdfast"}}`

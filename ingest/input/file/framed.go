@@ -52,6 +52,7 @@ func (t *tail) decide() error {
 		return nil
 	}
 	t.decided, t.run = true, -1
+	t.wide = wideOf(b)
 	if t.by = frame.For(b); t.by == nil {
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/ingest/input"
 )
 
 const (
@@ -42,6 +41,8 @@ type tail struct {
 	hold    int64     // as it was saved: where the framer's first line stands
 	last    []byte    // the bytes before off, printBytes at most; fewer if they are not known
 	was     state     // as it was asked for last
+	wide    wide
+	inHole  bool // what was read last is of a hole that may go on
 	framed
 }
 
@@ -143,11 +144,18 @@ func (t *tail) skipTo(off int64) error {
 	if off <= 0 {
 		return nil
 	}
+	if err := t.widen(); err != nil {
+		return err
+	}
 	b := make([]byte, chunk)
-	for at := off - 1; ; {
+	at := off - 1
+	if t.wide != narrow {
+		at = max(0, off-2) &^ 1
+	}
+	for {
 		n, err := t.src.ReadAt(b, at)
-		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
-			t.off = at + int64(i) + 1
+		if _, whole := t.lineEnd(b[:n], at); whole >= 0 {
+			t.off = at + int64(whole)
 			t.hold = t.off
 			return nil
 		}
@@ -212,7 +220,7 @@ func (t *tail) lines(p *path) (records []holdfast.Record, grew bool, err error) 
 				bytesHeld += len(r.Raw)
 			}
 		}
-		if len(records) >= maxPut || bytesHeld >= maxPutBytes {
+		if len(records) >= maxPut || bytesHeld >= maxPutBytes || t.inHole && grew {
 			break
 		}
 		n, err := t.src.ReadAt(p.f.chunk, t.off+int64(len(t.buf)))
@@ -237,36 +245,45 @@ func (t *tail) lines(p *path) (records []holdfast.Record, grew bool, err error) 
 // out: none for one that is empty or whose beginning was not read. ok is false
 // if buf holds neither.
 func (t *tail) next(p *path, out []holdfast.Record) (records []holdfast.Record, ok bool) {
-	i := bytes.IndexByte(t.buf, '\n')
+	if n := t.hole(); n > 0 && !t.skip {
+		t.advance(n)
+		return out, true
+	}
+	end, whole := t.lineEnd(t.buf, t.off)
 	if t.skip {
+		rest := len(t.buf)
+		if t.wide != narrow {
+			rest &^= 1
+		}
 		switch {
-		case i >= 0:
-			t.advance(i + 1)
+		case whole >= 0:
+			t.advance(whole)
 			t.skip = false
 			return out, true
-		case len(t.buf) > 0:
-			t.advance(len(t.buf))
+		case rest > 0:
+			t.advance(rest)
 			return out, true
 		}
 		return out, false
 	}
+	most := t.most()
 	switch {
-	case i > input.MaxRecord || i < 0 && len(t.buf) > input.MaxRecord+1: // the rest follows in pieces
-		out = append(out, *t.record(p, t.buf[:input.MaxRecord], true))
-		t.advance(input.MaxRecord)
+	case end > most || end < 0 && len(t.buf) > most+1: // the rest follows in pieces
+		out = append(out, *t.record(p, t.text(t.buf[:most]), true))
+		t.advance(most)
 		t.part++
 		return out, true
-	case i < 0:
+	case end < 0:
 		return out, false
 	}
-	line := bytes.TrimSuffix(t.buf[:i], []byte("\r"))
+	line := bytes.TrimSuffix(t.text(t.buf[:end]), []byte("\r"))
 	switch {
 	case t.by != nil && t.part == 0:
 		out = t.frames(p, line, out)
 	case len(line) > 0:
 		out = append(out, *t.record(p, line, false))
 	}
-	t.advance(i + 1)
+	t.advance(whole)
 	t.part = 0
 	return out, true
 }
@@ -299,7 +316,7 @@ func (t *tail) finish(ctx context.Context, p *path) error {
 		if t.by != nil && t.part == 0 {
 			out = t.frames(p, t.buf, out)
 		} else {
-			out = append(out, *t.record(p, t.buf, false))
+			out = append(out, *t.record(p, t.text(t.buf), false))
 		}
 		t.advance(len(t.buf))
 		t.part = 0

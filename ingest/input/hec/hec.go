@@ -113,7 +113,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Allow", "POST, OPTIONS")
+		if r.Method == http.MethodOptions { // Docker's log driver asks so, without a token, before a container starts
+			return
+		}
 		sayNotAllowed.write(w, "")
 		return
 	}

@@ -184,6 +184,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestAskedBefore: Docker's log driver asks whether there is a collector before it
+// starts a container, and shows no token yet.
+func TestAskedBefore(t *testing.T) {
+	s := &sink.Sink{}
+	for _, path := range []string{"/services/collector/event/1.0", "/services/collector/raw"} {
+		r := httptest.NewRequest(http.MethodOptions, path, http.NoBody)
+		w := httptest.NewRecorder()
+		hec.Handler(s.Gate()).ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Body.Len() > 0 || !strings.Contains(w.Header().Get("Allow"), "POST") {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+	}
+	if code, _ := ask(t, hec.Handler(s.Gate()), "PUT", "/services/collector", []byte(events)); code != http.StatusMethodNotAllowed || len(s.Records()) > 0 {
+		t.Errorf("PUT: %d, %d records", code, len(s.Records()))
+	}
+}
+
 func FuzzEvents(f *testing.F) {
 	f.Add([]byte(events), "event", "c")
 	f.Add([]byte(`[{"event":1},{"event":null,"fields":{"metric_name:x":1}}] x }{`), "", "")

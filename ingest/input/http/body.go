@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 
 	"holdfast/ingest/input"
@@ -20,6 +21,8 @@ func (t *taking) take(ctx context.Context, kind string, body io.Reader) error {
 	switch {
 	case kind == "text/csv":
 		err = t.rows(ctx, r)
+	case strings.HasSuffix(kind, "msgpack"):
+		err = t.packed(ctx, r)
 	case kind == "application/json":
 		var rest io.Reader
 		if rest, err = t.pushed(ctx, r); err == nil && rest != nil {
@@ -43,7 +46,7 @@ func (t *taking) values(ctx context.Context, r *bufio.Reader) error {
 	if first(r) == '[' || isList(r) || isSpread(r) {
 		return t.elements(ctx, r)
 	}
-	return t.lines(ctx, r)
+	return t.lines(ctx, &stream{from: r})
 }
 
 // unsaid reports whether a sender named no kind of body, but only what its tool

@@ -28,7 +28,7 @@ func Input() input.Input {
 	return input.Input{
 		Name:  "otlp",
 		Title: "OpenTelemetry logs (OTLP)",
-		Description: "Takes logs from OpenTelemetry collectors and SDKs, over gRPC and HTTP, as protobuf or JSON, packed by gzip, with a " +
+		Description: "Takes logs from OpenTelemetry collectors and SDKs, over gRPC and HTTP, as protobuf or JSON, packed by gzip, zstd or snappy, with a " +
 			"token in the header authorization. The server has it on, without configuration.",
 		References: []string{"https://opentelemetry.io/docs/specs/otlp/", "https://opentelemetry.io/docs/specs/otel/logs/data-model/"},
 		Options:    map[string]string{},
@@ -94,14 +94,6 @@ func formOf(r *http.Request) (form, bool) {
 		return form{"application/json", unmarshalJSON, protojson.Marshal}, true
 	}
 	return form{"application/json", nil, protojson.Marshal}, false
-}
-
-func unmarshal(b []byte, m proto.Message) error {
-	return proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNested}.Unmarshal(b, m)
-}
-
-func unmarshalJSON(b []byte, m proto.Message) error {
-	return protojson.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxNested}.Unmarshal(b, m)
 }
 
 func (f form) answer(w http.ResponseWriter, status int, m proto.Message) {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	grpcgzip "google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -83,6 +84,50 @@ func TestForms(t *testing.T) {
 		if got := s.Raws(); len(got) != 1 || got[0] != record {
 			t.Errorf("%s: %s", kind, got)
 		}
+	}
+}
+
+// broken is a request with a text that is no UTF-8, as a collector hands on a line
+// of Latin-1, beside a record that is whole.
+func broken(t testing.TB) []byte {
+	t.Helper()
+	in := request(text("caf#"))
+	list := &in.ResourceLogs[0].ScopeLogs[0].LogRecords
+	*list = append(*list, &logs.LogRecord{Body: text("whole"), TraceId: []byte("\xff\xfe0123456789abcd")})
+	return bytes.Replace(wire(t, in), []byte("caf#"), []byte("caf\xe9"), 1)
+}
+
+// TestNoUnicode: one text that is no Unicode costs neither its record nor those that
+// came with it.
+func TestNoUnicode(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind string
+		body []byte
+		want []string
+	}{
+		"protobuf":   {"application/x-protobuf", broken(t), []string{"\"body\":\"caf\ufffd\"", `"trace_id":"fffe3031323334353637383961626364"},"body":"whole"`}},
+		"JSON":       {"application/json", []byte(strings.Replace(asJSON, "hello", "caf\xe9", 1)), []string{"\"body\":\"caf\ufffd\""}},
+		"surrogates": {"application/json", []byte(strings.Replace(asJSON, "hello", `\ud83d \\ud83d \uD83D\uDE00 \ude00\ud83d`, 1)), []string{"\"body\":\"\ufffd \\\\ud83d \U0001F600 \ufffd\ufffd\""}},
+	} {
+		s := &sink.Sink{}
+		w := ask(t, s, c.kind, c.body)
+		got := s.Raws()
+		if w.Code != 200 || len(got) != len(c.want) {
+			t.Errorf("%s: %d %q %q", name, w.Code, w.Body, got)
+			continue
+		}
+		for i := range got {
+			if !strings.Contains(got[i], c.want[i]) {
+				t.Errorf("%s: %s", name, got[i])
+			}
+		}
+	}
+	deep := text("#")
+	for range 200 {
+		deep = &common.AnyValue{Value: &common.AnyValue_ArrayValue{ArrayValue: &common.ArrayValue{Values: []*common.AnyValue{deep}}}}
+	}
+	if w := ask(t, &sink.Sink{}, "application/x-protobuf", bytes.ReplaceAll(wire(t, request(deep)), []byte("#"), []byte("\xff"))); w.Code != 400 {
+		t.Errorf("nested without end: %d %s", w.Code, w.Body)
 	}
 }
 
@@ -151,6 +196,17 @@ func TestResourceInEachRecord(t *testing.T) {
 	}
 }
 
+// asIs sends bytes as a message, and reads none.
+type asIs struct{}
+
+func (asIs) Name() string { return "proto" }
+
+func (asIs) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+func (asIs) Unmarshal(mem.BufferSlice, any) error { return nil }
+
 func TestGRPC(t *testing.T) {
 	s := &sink.Sink{}
 	server := httptest.NewUnstartedServer(otlp.Handler(s.Gate()))
@@ -174,6 +230,22 @@ func TestGRPC(t *testing.T) {
 	}
 	if got := s.Raws(); len(got) != 1 || got[0] != record || s.Records()[0].Source != "otlp:shipper" {
 		t.Errorf("%s", got)
+	}
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+sink.Token)
+	for _, packed := range []string{"snappy", "zstd"} {
+		before := len(s.Raws())
+		if err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", request(text("hello")), new(emptypb.Empty), grpc.UseCompressor(packed)); err != nil {
+			t.Errorf("%s: %v", packed, err)
+		}
+		if got := s.Raws()[before:]; len(got) != 1 || got[0] != record {
+			t.Errorf("%s: %s", packed, got)
+		}
+	}
+	if err := conn.Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", broken(t), nil, grpc.ForceCodecV2(asIs{})); err != nil {
+		t.Error(err)
+	}
+	if got := s.Raws(); len(got) != 5 || !strings.Contains(got[3], "\"body\":\"caf\ufffd\"") {
+		t.Errorf("with a text that is no UTF-8: %s", got)
 	}
 	for token, want := range map[string]codes.Code{"": codes.Unauthenticated, sink.Reader: codes.PermissionDenied} {
 		if _, err := export(token); status.Code(err) != want {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/gzip"
+	protobuf "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -34,7 +35,10 @@ type exporter interface {
 // its modules along.
 func (h *handler) rpc() http.Handler {
 	encoding.RegisterCompressor(encoding.GetCompressor(gzip.Name)) // importing it registers it: this says that it is wanted
-	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest))
+	for _, p := range packings() {
+		encoding.RegisterCompressor(p)
+	}
+	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxRequest), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(protobuf.Name)}))
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "opentelemetry.proto.collector.logs.v1.LogsService",
 		HandlerType: (*exporter)(nil),

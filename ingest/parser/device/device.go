@@ -1,5 +1,5 @@
 // Package device reads what network devices log: Cisco, Huawei, Juniper,
-// FortiGate and the GlobalProtect service of Palo Alto. It knows the head of
+// FortiGate, Sophos, Check Point and the GlobalProtect service of Palo Alto. It knows the head of
 // their lines and the names of their values; the message stays whole.
 package device
 
@@ -19,12 +19,14 @@ func Parser() parser.Parser {
 		Name:  "device",
 		Title: "Network devices",
 		Description: "Syslog of Cisco IOS, IOS XR and NX-OS with command accounting, BGP and LDP, of Huawei VRP and Junos; " +
-			"FortiGate's key=value lines; logs of Palo Alto's GlobalProtect service and of its telemetry.",
+			"FortiGate's key=value lines; what Sophos Firewall and Check Point's Log Exporter send as syslog; logs of Palo Alto's GlobalProtect service and of its telemetry.",
 		References: []string{
 			"https://www.cisco.com/c/en/us/td/docs/ios/system/messages/guide/sm_cnovr.html",
 			"https://support.huawei.com/enterprise/en/doc/EDOC1100262560 (format of VRP's logs)",
 			"https://www.juniper.net/documentation/us/en/software/junos/network-mgmt/topics/topic-map/system-logging.html",
 			"https://docs.fortinet.com/document/fortigate/7.4.0/fortios-log-message-reference",
+			"https://docs.sophos.com/nsg/sophos-firewall/21.5/syslog/index.html",
+			"https://support.checkpoint.com/results/sk/sk122323",
 			"https://security.paloaltonetworks.com/CVE-2024-3400",
 		},
 		Datasets: Datasets(),
@@ -63,6 +65,21 @@ func Datasets() []holdfast.Dataset {
 			Alias: map[string]string{"src_ip": "srcip", "dst_ip": "dstip", "src_port": "srcport", "dst_port": "dstport"},
 		},
 		{Name: "fortigate.utm", Title: "FortiGate inspection", Logsource: source{Product: "fortigate", Service: "utm"}},
+		{
+			Name: "checkpoint", Title: "Check Point", Logsource: source{Product: "checkpoint"}, Also: []source{{Category: "firewall"}},
+			Alias: map[string]string{"src_ip": "src", "dst_ip": "dst", "src_port": "s_port", "dst_port": "service"},
+			ECS: map[string]string{
+				"hostname": holdfast.EntityHost, "src": holdfast.EntitySource, "dst": holdfast.EntityDestination, "src_user_name": holdfast.EntityUser, "user": holdfast.EntityUser,
+				"s_port": "source.port", "service": "destination.port", "action": "event.action", "rule_name": "rule.name",
+			},
+		},
+		{
+			Name: "sophos.firewall", Title: "Sophos Firewall", Logsource: source{Product: "sophos", Service: "firewall"}, Also: []source{{Category: "firewall"}},
+			ECS: map[string]string{
+				"hostname": holdfast.EntityHost, "src_ip": holdfast.EntitySource, "dst_ip": holdfast.EntityDestination, "user_name": holdfast.EntityUser,
+				"src_port": "source.port", "dst_port": "destination.port", "log_id": "event.code", "fw_rule_name": "rule.name", "url": "url.original", "message": "message",
+			},
+		},
 		{Name: "paloalto.globalprotect", Title: "Palo Alto GlobalProtect", Logsource: gateway},
 		{
 			Name: "paloalto.telemetry", Title: "Palo Alto telemetry", Logsource: source{Product: "paloalto", Category: "file_event", Service: "globalprotect"},
@@ -70,7 +87,9 @@ func Datasets() []holdfast.Dataset {
 		},
 	}
 	for i := range out {
-		out[i].ECS = ecs
+		if out[i].ECS == nil {
+			out[i].ECS = ecs
+		}
 	}
 	return out
 }
@@ -92,6 +111,12 @@ func parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 	switch {
 	case strings.Contains(head, "devname=") && strings.Contains(head, "logid="):
 		return fortigate(string(raw), strings.Index(head, "date="))
+	case strings.Contains(head, `device_name="SFW" `):
+		return sophos(strings.TrimRight(string(raw), "\r\n"), strings.Index(head, `device_name="SFW" `), hint)
+	case strings.Contains(head, `device="SFW" `):
+		return sophos(strings.TrimRight(string(raw), "\r\n"), strings.Index(head, `device="SFW" `), hint)
+	case strings.Contains(head, " CheckPoint ") && strings.Contains(head, ` - [`):
+		return checkpoint(strings.TrimRight(string(raw), "\r\n"), hint)
 	case strings.Contains(head, "/opt/panlogs/tmp/device_telemetry/"):
 		return telemetry(strings.TrimRight(string(raw), "\r\n"))
 	case percent >= 0 && strings.HasPrefix(head[percent:], "%%"):
@@ -148,7 +173,7 @@ func ciscoCode(s string) string {
 
 func cisco(line string, at int, code string, hint parser.Hint) (parser.Parsed, error) {
 	p := started(line[:at], hint)
-	if l, err := logline.Read(line, hint.Received); err == nil && l.MsgID == code { // it knows the heads of IOS, ASA and NX-OS
+	if l, err := logline.Read(line, hint.Received); err == nil && (l.MsgID == code || l.Message == line[at:]) { // it knows the heads of IOS, ASA and NX-OS
 		p = parser.Parsed{Time: l.Time, Host: l.Host, Fields: parser.Add(nil, "hostname", l.Host), Trouble: l.Note}
 	}
 	message := line[at:]
@@ -205,7 +230,11 @@ func huawei(line string, at int, hint parser.Hint) (parser.Parsed, error) {
 	if !ok || len(code) < 6 || len(code) > 80 || code[0] < '0' || code[0] > '9' || code[1] < '0' || code[1] > '9' || strings.Count(code, "/") != 2 {
 		return parser.Parsed{}, parser.ErrOther
 	}
-	p := started(line[:at], hint)
+	var p parser.Parsed
+	if l, err := logline.Read(line[:at]+"x: x", hint.Received); err == nil {
+		p.Time, p.Host, p.Trouble = l.Time, l.Host, l.Note
+		p.Fields = parser.Add(p.Fields, "hostname", l.Host)
+	}
 	p.Dataset = "huawei.syslog"
 	if strings.HasPrefix(code[2:], "BGP/") {
 		p.Dataset = "huawei.bgp"

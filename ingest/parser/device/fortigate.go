@@ -17,19 +17,7 @@ func fortigate(line string, from int) (parser.Parsed, error) {
 	}
 	p := parser.Parsed{Dataset: "fortigate.event"}
 	var kind, date, clock, nano, zone string
-	for s := line[from:]; ; {
-		s = strings.TrimLeft(s, " \r\n\t")
-		name, rest, ok := strings.Cut(s, "=")
-		if !ok || name == "" {
-			break
-		}
-		if len(name) > 64 || strings.ContainsAny(name, " \"") {
-			return parser.Parsed{}, errors.New("a value stands without a name")
-		}
-		var value string
-		if value, s, ok = valueOf(rest); !ok {
-			return parser.Parsed{}, errors.New("a value has no closing quote")
-		}
+	err := values(line[from:], func(name, value string) {
 		switch name {
 		case "type":
 			kind = value
@@ -44,10 +32,13 @@ func fortigate(line string, from int) (parser.Parsed, error) {
 		case "devname":
 			p.Host = value
 		}
-		if len(p.Fields) >= parser.MaxFields {
-			return parser.Parsed{}, errors.New("too many fields")
-		}
 		p.Fields = parser.Add(p.Fields, name, value)
+	})
+	switch {
+	case err != nil && len(p.Fields) < 3:
+		return parser.Parsed{}, err
+	case err != nil: // a datagram cut off, for one
+		p.Trouble = breaksOff
 	}
 	switch kind {
 	case "traffic", "utm":
@@ -64,6 +55,28 @@ func fortigate(line string, from int) (parser.Parsed, error) {
 		return parser.Parsed{}, parser.ErrOther
 	}
 	return p, nil
+}
+
+// values reads names and values, name=value or name="a value", to the end.
+func values(s string, each func(name, value string)) error {
+	for n := 0; ; n++ {
+		s = strings.TrimLeft(s, " \r\n\t")
+		name, rest, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil
+		}
+		if len(name) > 64 || strings.ContainsAny(name, " \"") {
+			return errors.New("a value stands without a name")
+		}
+		var value string
+		if value, s, ok = valueOf(rest); !ok {
+			return errors.New("a value has no closing quote")
+		}
+		if n >= parser.MaxFields {
+			return errors.New("too many fields")
+		}
+		each(name, value)
+	}
 }
 
 // valueOf reads a value up to a blank, or in quotes with \" taken back.

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"strconv"
 	"strings"
 
 	"holdfast"
@@ -30,10 +31,13 @@ func (r *reader) said() []holdfast.Field {
 
 // elastic opens a document: a Windows event of Winlogbeat, or one with a line.
 func (r *reader) elastic() (open, error) {
+	if r.isMapped() {
+		return r.mapped()
+	}
 	in := open{
 		dataset: "ecs", fields: r.fields, said: r.said(),
 		time: when(r.get("@timestamp", "timestamp", "time")),
-		host: r.text("host.name", "host.hostname", "winlog.computer_name", "agent.hostname", "host", "hostname"),
+		host: r.text("host.name", "host.hostname", "winlog.computer_name", "agent.hostname", "host", "hostname", "_HOSTNAME"),
 		hint: datasetName(r.text("data_stream.dataset", "event.dataset", "event.module")),
 	}
 	if r.get("winlog.channel") != "" {
@@ -61,7 +65,7 @@ func (r *reader) line(names ...string) []byte {
 	if app == "" || !token(app) {
 		return []byte(line)
 	}
-	host, pid := r.text("hostname", "host.name", "host.hostname", "fromhost", "host"), r.get("procid", "pid", "process.pid", "syslog.procid", "log.syslog.procid")
+	host, pid := r.text("hostname", "host.name", "host.hostname", "fromhost", "host", "_HOSTNAME"), r.get("procid", "pid", "process.pid", "syslog.procid", "log.syslog.procid", "SYSLOG_PID", "_PID")
 	if !token(host) {
 		host = "-"
 	}
@@ -72,7 +76,20 @@ func (r *reader) line(names ...string) []byte {
 	if t := when(r.get("timestamp", "@timestamp", "time", "timereported")); !t.IsZero() {
 		at = t.UTC().Format("2006-01-02T15:04:05.999999Z07:00")
 	}
-	return []byte("<13>1 " + at + " " + host + " " + app + " " + pid + " - - " + line)
+	return []byte("<" + r.priority() + ">1 " + at + " " + host + " " + app + " " + pid + " - - " + line)
+}
+
+// priority is that of an entry of the journal, or user.notice.
+func (r *reader) priority() string {
+	severity, err := strconv.ParseUint(r.get("PRIORITY"), 10, 8)
+	if err != nil || severity > 7 {
+		return "13"
+	}
+	facility, err := strconv.ParseUint(r.get("SYSLOG_FACILITY"), 10, 8)
+	if err != nil || facility > 23 {
+		facility = 1
+	}
+	return strconv.FormatUint(facility<<3|severity, 10)
 }
 
 // token reports whether a text may stand in a syslog head (RFC 5424, 6).

@@ -1,7 +1,7 @@
 // Package envelope opens what shippers put around a record: the documents of
 // Beats and of others that send to Elasticsearch, the events of Splunk's
-// collector, the log records of OpenTelemetry, and the messages of Google's Pub/Sub. The record within is left to
-// the parsers that it is handed; what the shipper says of it, such as the host
+// collector, the log records of OpenTelemetry, the records of Fluent Bit, and the
+// messages of Google's Pub/Sub. The record within is left to the parsers that it is handed; what the shipper says of it, such as the host
 // and the file, is added to their fields.
 package envelope
 
@@ -25,7 +25,7 @@ func Parser(inner ...parser.Parser) parser.Parser {
 	return parser.Parser{
 		Name:  "envelope",
 		Title: "Records as shippers wrap them",
-		Description: "Documents of Beats and other senders to Elasticsearch, events of Splunk's collector, OpenTelemetry's log records, messages of Pub/Sub. Windows events " +
+		Description: "Documents of Beats and other senders to Elasticsearch, events of Splunk's collector, OpenTelemetry's log records, records of Fluent Bit, messages of Pub/Sub. Windows events " +
 			"get their native fields; a line is read as if it had come alone; anything else keeps its fields as they are named.",
 		References: []string{
 			"https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html",
@@ -86,6 +86,8 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 		read = (*reader).hec
 	case len(raw) > 0 && raw[0] == '{' && looksPubSub(raw):
 		read = (*reader).pubsub
+	case looksFluent(raw):
+		read = (*reader).fluent
 	default:
 		return parser.Parsed{}, parser.ErrOther
 	}
@@ -124,13 +126,17 @@ func (o *opener) parse(raw []byte, hint parser.Hint) (parser.Parsed, error) {
 			in.fields = append(in.fields, holdfast.Field{Name: "error.message", Text: why.Error()})
 		}
 	}
+	if in.dataset == "" {
+		return parser.Parsed{}, parser.ErrOther
+	}
 	return in.fill(parser.Parsed{Dataset: in.dataset, Fields: in.fields}), nil
 }
 
 // looksElastic knows a document of Beats that came another way, by its head.
 func looksElastic(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte(`{"@timestamp":"`)) &&
-		(bytes.Contains(raw, []byte(`"winlog":{`)) || bytes.Contains(raw, []byte(`"ecs":{"version":`)))
+		(bytes.Contains(raw, []byte(`"winlog":{`)) || bytes.Contains(raw, []byte(`"ecs":{"version":`)) ||
+			bytes.Contains(raw, []byte(`"observed_timestamp":"`)) || bytes.Contains(raw, []byte(`"SeverityNumber":`)))
 }
 
 func looksHEC(raw []byte) bool {

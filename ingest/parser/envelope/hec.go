@@ -51,12 +51,12 @@ func (r *reader) hec() (open, error) {
 	return in, nil
 }
 
-// member is a member of an object, as JSON of its own.
-func member(raw []byte, name string) ([]byte, error) {
+// member is a member of an object, or of one in it, as JSON of its own.
+func member(raw []byte, path ...string) ([]byte, error) {
 	var p fastjson.Parser
 	v, err := p.ParseBytes(raw)
 	if err != nil {
 		return nil, fmt.Errorf("damaged JSON: %.200s", err.Error())
 	}
-	return v.Get(name).MarshalTo(nil), nil
+	return v.Get(path...).MarshalTo(nil), nil
 }

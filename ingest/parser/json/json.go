@@ -60,9 +60,9 @@ func parse(p *fastjson.Parser, raw []byte, hint parser.Hint) (parser.Parsed, err
 		return parser.Parsed{}, f.err
 	}
 	out := parser.Parsed{Dataset: "json", Fields: f.fields}
-	for _, name := range [...]string{"@timestamp", "timestamp", "time", "ts", "eventTime"} {
+	for _, name := range [...]string{"@timestamp", "timestamp", "time", "ts", "eventTime", "date"} {
 		if x, ok := field(f.fields, name); ok {
-			if t, ok := readTime(x, hint.Received); ok {
+			if t, ok := readTime(x, hint.Received); ok && (name != "date" || t.Year() >= 2000) { // 20261123 is no count of seconds
 				out.Time = t
 				break
 			}
