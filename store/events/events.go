@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/big"
 	"os"
@@ -67,6 +66,9 @@ type Options struct {
 	Step func(point string)
 	// Turns are taken by what writes while a search runs. May be nil.
 	Turns *turn.Turns
+	// Bus gives the first and the last block that the bus has. Nil stands for all
+	// that the writer has not read.
+	Bus func(ctx context.Context) (first, last uint64, err error)
 }
 
 // noCopies has DuckDB keep nothing of the files that it read. The system keeps them,
@@ -91,6 +93,7 @@ type Store struct {
 	step func(string)
 
 	turns *turn.Turns
+	bus   func(ctx context.Context) (first, last uint64, err error)
 
 	house sync.Mutex // held by what replaces segments
 
@@ -110,7 +113,8 @@ type doomed struct {
 	at   time.Time
 }
 
-// Open opens the store and removes files that the manifest does not know.
+// Open opens the store, removes what is left of files that were never finished, and
+// sets aside segments that the manifest does not know: see sweep.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err == nil {
@@ -122,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, bus: o.Bus, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}
@@ -188,27 +192,6 @@ func (s *Store) sameHome(ctx context.Context, far bool) error {
 }
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-func (s *Store) sweep(ctx context.Context) error {
-	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
-	if err != nil {
-		return fmt.Errorf("events: %w", err)
-	}
-	known := map[string]bool{}
-	for _, g := range segs {
-		full := filepath.Join(s.dir, filepath.FromSlash(g.Path))
-		known[full] = true
-		if _, err := os.Stat(full); err != nil {
-			s.log.Error("a segment of the manifest is missing", "segment", g.ID, "events", g.Events, "error", err)
-		}
-	}
-	return filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || known[segmentOf(p)] || !strings.Contains(d.Name(), ".parquet") {
-			return err
-		}
-		return os.Remove(p)
-	})
-}
 
 // Column is a column of a result.
 type Column struct {
