@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/spine/health"
 	"holdfast/store/events"
 )
 
@@ -79,5 +80,53 @@ func TestPartedFolders(t *testing.T) {
 		if got := s.rows(text); len(got) != 1 {
 			t.Errorf("%s: %d events", text, len(got))
 		}
+	}
+}
+
+// TestDamagedSegment damages a segment under a running server: the others are searched,
+// what is missing is said, and it is over when the file is back.
+func TestDamagedSegment(t *testing.T) {
+	s := newSolo(t, t.TempDir(), "--no-agent", "--health", "lag=2s")
+	s.start()
+	token := s.inputToken("shipper")
+	for _, text := range []string{"first", "second"} {
+		if status, _, answer := s.post(token, "", []byte("{\"message\":\""+text+"\"}\n")); status != http.StatusOK {
+			t.Fatal(status, answer)
+		}
+		s.wait(30*time.Second, text+" is found", func() bool { return len(s.rows(text)) == 1 })
+	}
+	found, err := filepath.Glob(filepath.Join(s.data, "events", "2*", "*.parquet"))
+	if err != nil || len(found) != 2 {
+		t.Fatal(found, err)
+	}
+	whole, err := os.ReadFile(found[0])
+	if err == nil {
+		err = os.WriteFile(found[0], whole[:len(whole)/2], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errOut, code := s.run("query", "first OR second")
+	if code != 0 || !strings.Contains(out, "second") || strings.Contains(out, "first") || !strings.Contains(errOut, "1 segments with 1 events cannot be read") {
+		t.Errorf("%d %s %s", code, out, errOut)
+	}
+	if out, errOut, code := s.run("query", "first OR second", "--output", filepath.Join(t.TempDir(), "all.ndjson")); code == 0 || !strings.Contains(errOut, "would not be whole") {
+		t.Errorf("an export: %d %s %s", code, out, errOut)
+	}
+	said := func() bool {
+		for _, x := range s.health().Troubles {
+			if x.Kind == health.Store && x.Subject == "segments" && x.Alert != "" {
+				return true
+			}
+		}
+		return false
+	}
+	s.wait(60*time.Second, "an alert says it", said)
+	if err := os.WriteFile(found[0], whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(60*time.Second, "it is over", func() bool { return !said() })
+	if got := s.rows("first"); len(got) != 1 {
+		t.Errorf("%d events", len(got))
 	}
 }

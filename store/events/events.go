@@ -95,6 +95,8 @@ type Store struct {
 	turns *turn.Turns
 	bus   func(ctx context.Context) (first, last uint64, err error)
 
+	broken *broken
+
 	house sync.Mutex // held by what replaces segments
 
 	mu       sync.Mutex
@@ -126,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, bus: o.Bus, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, bus: o.Bus, broken: &broken{by: map[string]brokenFile{}}, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}
@@ -212,6 +214,9 @@ type Statement struct {
 	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int
+	// Whole has it fail where segments of the range cannot be read, which are left out
+	// otherwise.
+	Whole bool
 	// Arrived narrows the relation by how events came in; nil for all.
 	Arrived *Arrived
 }
@@ -316,10 +321,15 @@ func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event,
 	if err != nil {
 		return holdfast.Event{}, fmt.Errorf("events: %w", err)
 	}
+	segs = s.readable(segs)
 	sort.Slice(segs, func(i, j int) bool { return segs[i].ID > segs[j].ID })
 	for len(segs) > 0 {
 		n := min(len(segs), 500)
 		e, err := s.find(ctx, segs[:n], id)
+		if err != nil && !errors.Is(err, holdfast.ErrNotFound) && s.blame(ctx, Statement{}, err) {
+			segs = s.readable(segs)
+			continue
+		}
 		if !errors.Is(err, holdfast.ErrNotFound) {
 			return e, err
 		}

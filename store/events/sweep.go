@@ -83,7 +83,7 @@ func (s *Store) present(ctx context.Context, g *holdfast.Segment) (bool, error) 
 	there := err == nil
 	if _, aerr := os.Stat(aside); aerr != nil {
 		if !there {
-			s.log.Error("a segment of the manifest is missing", "segment", g.ID, "events", g.Events, "error", err)
+			s.broke(g, "its file is missing")
 		}
 		return there, nil
 	}

@@ -115,7 +115,19 @@ func (s *Store) Verify(ctx context.Context, deep bool) (Verification, error) {
 	if s.far != nil {
 		return s.verifyFar(ctx, deep)
 	}
-	return Verify(ctx, s.dir, s.manifest, deep, nil)
+	v, err := Verify(ctx, s.dir, s.manifest, deep, nil)
+	for i := range v.Problems {
+		if p := &v.Problems[i]; p.Kind == "missing" || p.Kind == "damaged" {
+			if segs, err := s.manifest.Segments(ctx, p.Oldest, p.Newest); err == nil {
+				for j := range segs {
+					if segs[j].ID == p.Segment {
+						s.broke(&segs[j], p.What)
+					}
+				}
+			}
+		}
+	}
+	return v, err
 }
 
 type verifier struct {
