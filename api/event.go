@@ -39,6 +39,7 @@ type Found struct {
 	Hints     []query.Error   `json:"hints" doc:"fields that no event had"`
 	From      time.Time       `json:"from"`
 	To        time.Time       `json:"to"`
+	Lost      string          `json:"lost,omitempty" doc:"what of the range cannot be read and is not in the answer"`
 }
 
 // Histogram counts events over time.
@@ -94,7 +95,7 @@ func (a *API) find(ctx context.Context, in *search) (Found, error) {
 	}
 	return Found{
 		Columns: res.Columns, Rows: filled(res.Rows), Truncated: res.Truncated, Events: c.Events, Render: c.Render, Rewrites: filled(c.Rewrites), Hints: filled(c.Hints),
-		TookMS: float64(res.Took.Microseconds()) / 1000, SQL: c.SQL, From: c.span.From, To: c.span.To,
+		TookMS: float64(res.Took.Microseconds()) / 1000, SQL: c.SQL, From: c.span.From, To: c.span.To, Lost: a.lost(ctx, c),
 	}, nil
 }
 

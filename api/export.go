@@ -54,6 +54,7 @@ func (a *API) export(h huma.Context, c compiled, format string) {
 }
 
 func (a *API) exportTo(ctx context.Context, c compiled, format string, begin func(), w io.Writer) error {
+	c.whole = true
 	switch format {
 	case "parquet":
 		s, ok := a.Events.(streaming)

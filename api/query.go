@@ -133,10 +133,11 @@ type compiled struct {
 	query.Statement
 	span  query.Range // that was asked for
 	limit int
+	whole bool // it is not answered without what cannot be read
 }
 
 func (c compiled) statement() events.Statement {
-	return events.Statement{SQL: c.SQL, Args: c.Args, Find: c.Find, FindArgs: c.FindArgs, Newest: c.Newest, Own: c.Raw, From: c.Range.From, To: c.Range.To, MaxRows: c.limit}
+	return events.Statement{SQL: c.SQL, Args: c.Args, Find: c.Find, FindArgs: c.FindArgs, Newest: c.Newest, Own: c.Raw, From: c.Range.From, To: c.Range.To, MaxRows: c.limit, Whole: c.whole}
 }
 
 // compile reads a search. Where no start is given, it is the earliest time that
@@ -156,7 +157,7 @@ func (a *API) compile(ctx context.Context, text string, from, to time.Time, limi
 		o.Known = a.known(ctx, fieldsDoubted)
 		st, err = query.CompileWith(q, o)
 	}
-	return compiled{st, o.Range, limit}, err
+	return compiled{st, o.Range, limit, false}, err
 }
 
 func (a *API) options(from, to time.Time) query.Options {
@@ -273,6 +274,21 @@ func (a *API) complete(ctx context.Context, in *completing) query.Completion {
 	return c
 }
 
+// lost says what of a search's range cannot be read, or "".
+func (a *API) lost(ctx context.Context, c compiled) string {
+	s, ok := a.Events.(interface {
+		Broken(ctx context.Context, from, to time.Time) (events.Broken, error)
+	})
+	if !ok {
+		return ""
+	}
+	lost, err := s.Broken(ctx, c.Range.From, c.Range.To)
+	if err != nil {
+		return err.Error()
+	}
+	return lost.String()
+}
+
 // rows hands on the rows of a search as they come, or at once where the store
 // cannot do better.
 func (a *API) rows(ctx context.Context, c compiled, head func([]events.Column) error, row func([]any) error) (bool, error) {
@@ -306,6 +322,7 @@ type StreamEnd struct {
 	Truncated bool    `json:"truncated"`
 	TookMS    float64 `json:"took_ms"`
 	Error     string  `json:"error,omitempty"`
+	Lost      string  `json:"lost,omitempty" doc:"what of the range cannot be read and is not in the answer"`
 }
 
 func (a *API) streamAnswer(h huma.Context, c compiled) {
@@ -340,6 +357,7 @@ func (a *API) streamAnswer(h huma.Context, c compiled) {
 	if err != nil {
 		end.Error = err.Error()
 	}
+	end.Lost = a.lost(h.Context(), c)
 	if err := enc.Encode(end); err != nil {
 		a.Log.Debug("a reader left before the end of an answer", "error", err)
 	}

@@ -30,6 +30,19 @@ func (s *Spine) write(ctx context.Context, w *events.Writer, seq uint64, b *hold
 	return nil
 }
 
+// ReadUpto is the newest block that one of the bus's readers has done with.
+func ReadUpto(ctx context.Context, db *state.DB) (uint64, error) {
+	var most uint64
+	for _, name := range []string{holdfast.WriterPosition, detectPosition} {
+		seq, _, err := db.Position(ctx, name)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, seq)
+	}
+	return most, nil
+}
+
 // release lets the bus forget what both readers have done.
 func (s *Spine) release(ctx context.Context) error {
 	detected, _, err := s.State.Position(ctx, detectPosition)

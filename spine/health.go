@@ -13,6 +13,7 @@ import (
 	"holdfast/detect"
 	"holdfast/internal/host"
 	"holdfast/spine/health"
+	"holdfast/store/events"
 	"holdfast/store/state"
 )
 
@@ -32,6 +33,7 @@ type wellness struct {
 	troubles []health.Trouble
 	readers  []health.Reader
 	began    time.Time
+	lost     time.Time // since when segments cannot be read, if any
 	kept     time.Time
 	watched  *detect.Need // the first need of the rules whose fields are counted
 }
@@ -88,6 +90,19 @@ func (s *Spine) judgeHealth(ctx context.Context, l state.Lease) error {
 	if since, err := s.Events.Away(ctx); err != nil {
 		troubles = append(troubles, storeAway(since, err))
 	}
+	lost, err := s.Events.Broken(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.well.lost.IsZero() || lost.Segments == 0 {
+		s.well.lost = now
+	}
+	since := s.well.lost
+	s.mu.Unlock()
+	if lost.Segments > 0 {
+		troubles = append(troubles, segmentsLost(since, lost))
+	}
 	gone := map[string]bool{}
 	for _, t := range troubles {
 		gone[t.Asset] = true
@@ -115,6 +130,13 @@ func (s *Spine) judgeHealth(ctx context.Context, l state.Lease) error {
 		return nil
 	}
 	return s.keepHealth(ctx, l, now)
+}
+
+func segmentsLost(since time.Time, lost events.Broken) health.Trouble {
+	return health.Trouble{
+		Kind: health.Store, Subject: "segments", Since: since, What: "stored events are missing: " + lost.String(),
+		Do: "restore the files from a copy, at the place that the log names; they are searched again by themselves",
+	}
 }
 
 func storeAway(since time.Time, why error) health.Trouble {
@@ -373,7 +395,7 @@ func (s *Spine) alertOf(ctx context.Context, x *sight, t health.Trouble, now tim
 
 var titles = map[string]string{
 	health.Quiet: "A source has gone quiet", health.Agent: "An agent is gone", health.Clock: "A source's clock is off", health.Parse: "Parse failures rise",
-	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Store: "The store of events is away", health.Node: "A node is gone", health.Disk: "The disk is full soon",
+	health.Field: "A field has stopped coming", health.Lag: "The pipeline is behind", health.Store: "Stored events cannot be reached", health.Node: "A node is gone", health.Disk: "The disk is full soon",
 }
 
 func subjectKind(t health.Trouble) string {

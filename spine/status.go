@@ -44,6 +44,9 @@ func (s *Spine) Status(ctx context.Context) (Status, error) {
 	if since, err := s.Events.Away(ctx); err != nil {
 		st.Notes = append(st.Notes, Trouble{"events", storeAway(since, err).What, since})
 	}
+	if lost, err := s.Events.Broken(ctx, time.Time{}, time.Time{}); err == nil && lost.Segments > 0 {
+		st.Notes = append(st.Notes, Trouble{"events", segmentsLost(now, lost).What, now})
+	}
 	if st.Ledger, err = s.ledger(ctx); err != nil {
 		return st, err
 	}

@@ -244,13 +244,13 @@ func (a *app) streamQuery(ctx context.Context, in map[string]any, format string)
 		return fmt.Errorf("the answer has no beginning; are server and command line of the same version?")
 	}
 	if head.Columns == nil { // it failed before its first row
-		return ended(lines.Bytes())
+		return a.ended(lines.Bytes())
 	}
 	show, finish := a.rowWriter(head, format)
 	for lines.Scan() {
 		b := lines.Bytes()
 		if len(b) > 0 && b[0] == '{' {
-			return errors.Join(finish(), ended(b))
+			return errors.Join(finish(), a.ended(b))
 		}
 		var row []json.RawMessage
 		if err := json.Unmarshal(b, &row); err != nil || len(row) != len(head.Columns) {
@@ -263,10 +263,14 @@ func (a *app) streamQuery(ctx context.Context, in map[string]any, format string)
 	return errors.Join(finish(), fmt.Errorf("the answer broke off: %w", errors.Join(lines.Err(), io.ErrUnexpectedEOF)))
 }
 
-func ended(line []byte) error {
+// ended says how a streamed answer has ended.
+func (a *app) ended(line []byte) error {
 	var end api.StreamEnd
 	if err := json.Unmarshal(line, &end); err != nil {
 		return fmt.Errorf("the end of the answer is not understood: %w", err)
+	}
+	if end.Lost != "" {
+		fmt.Fprintln(a.err, "!", clean(end.Lost))
 	}
 	if end.Error != "" {
 		return errors.New(end.Error)
@@ -377,6 +381,9 @@ func (a *app) showFound(found api.Found, text string) error {
 	more := ""
 	if found.Truncated {
 		more = ", there are more: raise --limit"
+	}
+	if found.Lost != "" {
+		fmt.Fprintln(a.err, "!", clean(found.Lost))
 	}
 	rows := "rows"
 	if len(found.Rows) == 1 {

@@ -175,7 +175,7 @@ func (a *app) showReplay(out holdfast.Replay) {
 		fmt.Fprintf(a.err, "! %d events are counted and not correlated: choose a shorter time\n", out.Dropped)
 	}
 	if out.Gone > 0 {
-		fmt.Fprintf(a.err, "! %d segments were put together meanwhile and not read: run it again\n", out.Gone)
+		fmt.Fprintf(a.err, "! %d segments were put together meanwhile, or cannot be read: run it again, and `holdfast store verify` if it says so again\n", out.Gone)
 	}
 	fmt.Fprintf(a.err, "%d events from %s to %s in %s\n", out.Events, out.From.Format("2006-01-02 15:04"), out.To.Format("2006-01-02 15:04"), out.Took.Round(time.Millisecond))
 }

@@ -38,7 +38,11 @@ func (h *house) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.close = append(h.close, h.state.Close)
-	if h.bus, err = bus.Open(ctx, bus.Options{Dir: in("bus"), URL: h.cfg.Bus, Reserve: h.cfg.Reserve, Log: h.log}); err != nil {
+	after, err := spine.ReadUpto(ctx, h.state)
+	if err != nil {
+		return err
+	}
+	if h.bus, err = bus.Open(ctx, bus.Options{Dir: in("bus"), URL: h.cfg.Bus, Reserve: h.cfg.Reserve, After: after, Log: h.log}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.bus.Close)
@@ -53,7 +57,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	case h.cfg.Events != "":
 		where = h.cfg.Events
 	}
-	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Memory: h.memory.limit(), Clock: h.clock, Log: h.log, Turns: h.turns}); err != nil {
+	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Memory: h.memory.limit(), Clock: h.clock, Log: h.log, Turns: h.turns, Bus: h.bus.Span}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.events.Close)

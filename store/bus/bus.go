@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	unpack "github.com/klauspost/compress/zstd"
@@ -47,7 +48,11 @@ type Options struct {
 	Dir     string
 	URL     string // of a NATS cluster: nats://host:4222,host:4222; see OpenCluster
 	Reserve uint64 // free bytes that must stay; DefaultReserve for 0
-	Log     *slog.Logger
+	// After is the newest block that a reader knows of. One that is new has a higher
+	// number, also where the folder was lost or is an older copy. A cluster's numbers
+	// are its own.
+	After uint64
+	Log   *slog.Logger
 }
 
 // Bus is the bus. It may be used from many goroutines.
@@ -58,6 +63,7 @@ type Bus struct {
 
 	memory memories
 	recent *recent
+	newest atomic.Uint64 // block that anybody knows of
 
 	mu sync.RWMutex // held for writing while the server is opened again
 	in *inner
@@ -83,12 +89,25 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 	if o.URL != "" {
 		b.in, err = join(ctx, o)
 	} else {
-		b.in, err = start(ctx, o)
+		b.newest.Store(o.After)
+		b.in, err = b.start(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+func (b *Bus) start(ctx context.Context) (*inner, error) {
+	in, err := start(ctx, b.opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.goOn(ctx, in); err != nil {
+		in.close()
+		return nil, fmt.Errorf("bus in %s: %w", b.opt.Dir, err)
+	}
+	return in, nil
 }
 
 func start(ctx context.Context, o Options) (*inner, error) {
@@ -196,6 +215,7 @@ func (b *Bus) Publish(ctx context.Context, block *holdfast.Block) (seq uint64, d
 	}
 	ack, err := in.offer(ctx, block.ID, packed)
 	if err == nil {
+		b.know(ack.Sequence)
 		return ack.Sequence, ack.Duplicate, nil
 	}
 	if ctx.Err() == nil && in.broken(ctx) {
@@ -244,7 +264,7 @@ func (b *Bus) reopen(ctx context.Context, failed *inner) {
 	}
 	b.opt.Log.Warn("the bus takes nothing any more, for a write has failed; opening it again")
 	failed.close()
-	in, err := start(ctx, b.opt)
+	in, err := b.start(ctx)
 	if err != nil {
 		b.opt.Log.Error("opening the bus again", "error", err)
 		return

@@ -95,7 +95,7 @@ func (s *Store) CompactOnce(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}
-	list := s.choose(segs, s.clock.Now().UTC())
+	list := s.choose(s.readable(segs), s.clock.Now().UTC())
 	if len(list) < 2 {
 		return 0, nil
 	}
@@ -266,7 +266,8 @@ func (s *Store) mergeFiles(ctx context.Context, list []holdfast.Segment, seg hol
 	m := &merger{}
 	defer m.close()
 	for _, g := range list {
-		if err := m.add(s.dir, g); err != nil {
+		// What is wrong with a file would look right afterwards.
+		if err := errors.Join(s.sound(ctx, &g), m.add(s.dir, g)); err != nil {
 			return seg, err
 		}
 	}

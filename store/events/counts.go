@@ -149,11 +149,12 @@ func (s *Store) CountOnce(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("events: %w", err)
 	}
 	today := s.clock.Now().UTC().Add(-dayOver).Format(time.DateOnly)
-	for _, g := range slices.Backward(segs) {
+	for _, g := range slices.Backward(s.readable(segs)) {
 		if g.Events < fullRows && (g.Events < s.counts || g.Day >= today) || g.SHA256 == "" || s.countsOf(&g).path != "" {
 			continue
 		}
 		if err := s.count(ctx, g); err != nil {
+			s.blame(ctx, Statement{From: g.Oldest, To: g.Newest}, err)
 			return false, fmt.Errorf("counts of segment %s: %w", g.ID, err)
 		}
 		return true, nil

@@ -18,8 +18,8 @@ const eachBatch = 1000
 type Walk struct {
 	Segments, Total int    // read, of how many
 	Events          uint64 // in the range and of the datasets
-	// Gone are segments that were put together with others meanwhile; their
-	// events were not read.
+	// Gone are segments that were put together with others meanwhile, or cannot be
+	// read; their events, or the rest of them, were not.
 	Gone int
 }
 
@@ -27,7 +27,7 @@ type Walk struct {
 // from a time on and before another, segment by segment, the oldest first, and
 // step after each segment and now and then within one. Events of one segment
 // are by and large in the order of dataset and time. It stops at the first error
-// of f, of the context or of a segment that cannot be read.
+// of f or of the context.
 func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string, f func(*holdfast.Event) error, step func(Walk)) (Walk, error) {
 	if s.far != nil {
 		return s.eachFar(ctx, from, to, datasets, f, step)
@@ -38,9 +38,10 @@ func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string,
 	}
 	slices.SortFunc(segs, func(a, b holdfast.Segment) int { return a.Oldest.Compare(b.Oldest) })
 	w := Walk{Total: len(segs)}
+	w.Gone = len(segs) - len(s.readable(segs))
 	lo, hi := from.UnixMicro(), to.UnixMicro()
 	for _, g := range segs {
-		if !holds(&g, datasets) {
+		if !holds(&g, datasets) || s.isBroken(&g) != "" {
 			w.Segments++
 			continue
 		}
@@ -55,9 +56,13 @@ func (s *Store) Each(ctx context.Context, from, to time.Time, datasets []string,
 			w.Events++
 			return f(&e)
 		}, func() { step(w) })
-		if errors.Is(err, fs.ErrNotExist) {
+		var lost *unread
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			w.Gone++
-		} else if err != nil {
+		case errors.As(err, &lost) && s.sound(ctx, &g) != nil && ctx.Err() == nil:
+			w.Gone++
+		case err != nil:
 			return w, err
 		}
 		w.Segments++

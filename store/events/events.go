@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/big"
 	"os"
@@ -67,6 +66,9 @@ type Options struct {
 	Step func(point string)
 	// Turns are taken by what writes while a search runs. May be nil.
 	Turns *turn.Turns
+	// Bus gives the first and the last block that the bus has. Nil stands for all
+	// that the writer has not read.
+	Bus func(ctx context.Context) (first, last uint64, err error)
 }
 
 // noCopies has DuckDB keep nothing of the files that it read. The system keeps them,
@@ -91,6 +93,9 @@ type Store struct {
 	step func(string)
 
 	turns *turn.Turns
+	bus   func(ctx context.Context) (first, last uint64, err error)
+
+	broken *broken
 
 	house sync.Mutex // held by what replaces segments
 
@@ -110,7 +115,8 @@ type doomed struct {
 	at   time.Time
 }
 
-// Open opens the store and removes files that the manifest does not know.
+// Open opens the store, removes what is left of files that were never finished, and
+// sets aside segments that the manifest does not know: see sweep.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err == nil {
@@ -122,7 +128,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, bus: o.Bus, broken: &broken{by: map[string]brokenFile{}}, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}
@@ -189,27 +195,6 @@ func (s *Store) sameHome(ctx context.Context, far bool) error {
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-func (s *Store) sweep(ctx context.Context) error {
-	segs, err := s.manifest.Segments(ctx, time.Time{}, time.Time{})
-	if err != nil {
-		return fmt.Errorf("events: %w", err)
-	}
-	known := map[string]bool{}
-	for _, g := range segs {
-		full := filepath.Join(s.dir, filepath.FromSlash(g.Path))
-		known[full] = true
-		if _, err := os.Stat(full); err != nil {
-			s.log.Error("a segment of the manifest is missing", "segment", g.ID, "events", g.Events, "error", err)
-		}
-	}
-	return filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || known[segmentOf(p)] || !strings.Contains(d.Name(), ".parquet") {
-			return err
-		}
-		return os.Remove(p)
-	})
-}
-
 // Column is a column of a result.
 type Column struct {
 	Name string `json:"name"`
@@ -229,6 +214,9 @@ type Statement struct {
 	Own      string    // the part of SQL that somebody wrote; "" for none
 	From, To time.Time // which segments to look at; zero is open
 	MaxRows  int
+	// Whole has it fail where segments of the range cannot be read, which are left out
+	// otherwise.
+	Whole bool
 	// Arrived narrows the relation by how events came in; nil for all.
 	Arrived *Arrived
 }
@@ -333,10 +321,15 @@ func (s *Store) Event(ctx context.Context, id holdfast.EventID) (holdfast.Event,
 	if err != nil {
 		return holdfast.Event{}, fmt.Errorf("events: %w", err)
 	}
+	segs = s.readable(segs)
 	sort.Slice(segs, func(i, j int) bool { return segs[i].ID > segs[j].ID })
 	for len(segs) > 0 {
 		n := min(len(segs), 500)
 		e, err := s.find(ctx, segs[:n], id)
+		if err != nil && !errors.Is(err, holdfast.ErrNotFound) && s.blame(ctx, Statement{}, err) {
+			segs = s.readable(segs)
+			continue
+		}
 		if !errors.Is(err, holdfast.ErrNotFound) {
 			return e, err
 		}

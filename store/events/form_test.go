@@ -73,6 +73,9 @@ func (l *lab) age(t *testing.T, form int) {
 	}
 	old := seg
 	old.ID, old.Form = seg.ID+"-old", form
+	if old.SHA256, old.Bytes, err = hashFile(ctx, path); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.state.ReplaceSegments(ctx, []string{seg.ID}, old); err != nil {
 		t.Fatal(err)
 	}

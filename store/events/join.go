@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +51,8 @@ func (s *Store) join(ctx context.Context, list []holdfast.Segment, seg holdfast.
 func (s *Store) joinOne(to *file, g *holdfast.Segment) error {
 	f, err := os.Open(s.path(*g))
 	if err != nil {
-		return fmt.Errorf("segment %s: %w", g.ID, err)
+		s.broke(g, err.Error())
+		return &unread{*g, err}
 	}
 	defer f.Close()
 	sum := sha256.New()
@@ -59,7 +61,9 @@ func (s *Store) joinOne(to *file, g *holdfast.Segment) error {
 		return fmt.Errorf("segment %s: %w", g.ID, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != g.SHA256 {
-		return fmt.Errorf("segment %s: its file is not the one that was written: run `holdfast store verify`", g.ID)
+		err := errors.New("its file is not the one that was written: run `holdfast store verify`")
+		s.broke(g, err.Error())
+		return &unread{*g, err}
 	}
 	file, err := parquet.OpenFile(f, size, parquet.SkipBloomFilters(true))
 	if err == nil {

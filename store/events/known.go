@@ -34,6 +34,7 @@ func (w *Writer) recall(ctx context.Context) error {
 		var in []holdfast.EventID
 		err := eachID(ctx, filepath.Join(w.store.dir, filepath.FromSlash(m.Segments[i].Path)), func(id holdfast.EventID) { in = append(in, id) })
 		if err != nil {
+			_ = w.store.sound(ctx, &m.Segments[i]) // takes note of it
 			w.store.log.Warn("a segment cannot be read; what is sent again of it would be stored again", "segment", m.Segments[i].ID, "error", err)
 			continue
 		}

@@ -24,6 +24,7 @@ func (s *Store) newest(ctx context.Context, st Statement) (places []spot, tables
 	if err != nil {
 		return nil, nil, fmt.Errorf("events: %w", err)
 	}
+	segs = s.readable(segs)
 	want, looked := st.Newest, uint64(0)
 	for look := s.looked; ; {
 		part := st

@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,12 @@ func (s *Store) relations(ctx context.Context, st Statement) (relations, error) 
 	if err != nil {
 		return relations{}, fmt.Errorf("events: %w", err)
 	}
+	if st.Whole {
+		if lost, err := s.Broken(ctx, st.From, st.To); err != nil || lost.Segments > 0 {
+			return relations{}, errors.Join(err, fmt.Errorf("what is exported would not be whole: %s; restore their files, or leave their time out: %w", lost, holdfast.ErrConflict))
+		}
+	}
+	segs = s.readable(segs)
 	arrived := ""
 	if st.Arrived != nil {
 		segs = slices.DeleteFunc(segs, func(g holdfast.Segment) bool { return g.Form == 0 || !st.Arrived.covers(&g) })

@@ -22,6 +22,8 @@ type Retain struct {
 	// Search returns the events of a segment that the search of a hold finds.
 	Search func(ctx context.Context, h holdfast.Hold, seg holdfast.Segment) (map[holdfast.EventID]bool, error)
 	Dry    bool // only look what would go
+	// Now is when ages end, the clock's time if it is zero.
+	Now time.Time
 }
 
 // Retained is what retention has dropped, or would drop.
@@ -66,7 +68,10 @@ func (s *Store) Retain(ctx context.Context, r Retain) (Retained, error) {
 	if err != nil {
 		return out, fmt.Errorf("events: %w", err)
 	}
-	limits := limitsOf(segs, r.Rules, s.clock.Now().UTC())
+	if r.Now.IsZero() {
+		r.Now = s.clock.Now().UTC()
+	}
+	limits := limitsOf(segs, r.Rules, r.Now)
 	sum := map[string]*RetainedData{}
 	for _, g := range segs {
 		if !goes(&g, limits) {

@@ -241,12 +241,12 @@ type source struct {
 func openSource(dir string, seg holdfast.Segment, batch int) (s *source, err error) {
 	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(seg.Path)))
 	if err != nil {
-		return nil, fmt.Errorf("segment %s: %w", seg.ID, err)
+		return nil, &unread{seg, err}
 	}
 	defer func() { // the library panics on some damage
 		if r := recover(); r != nil {
 			f.Close()
-			s, err = nil, fmt.Errorf("segment %s: %v", seg.ID, r)
+			s, err = nil, &unread{seg, fmt.Errorf("%v", r)}
 		}
 	}()
 	return &source{seg: seg, f: f, r: parquet.NewGenericReader[row](f), buf: make([]row, batch)}, nil
@@ -271,7 +271,7 @@ func (s *source) next() *row {
 func (s *source) fill() {
 	defer func() {
 		if r := recover(); r != nil {
-			s.n, s.err = 0, fmt.Errorf("segment %s: %v", s.seg.ID, r)
+			s.n, s.err = 0, &unread{s.seg, fmt.Errorf("%v", r)}
 		}
 	}()
 	clear(s.buf)
@@ -286,7 +286,7 @@ func (s *source) fill() {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		s.n, s.err = 0, fmt.Errorf("segment %s: %w", s.seg.ID, err)
+		s.n, s.err = 0, &unread{s.seg, err}
 	} else if err != nil {
 		s.err = io.EOF
 	}

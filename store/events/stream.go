@@ -32,6 +32,26 @@ func (s *Store) Stream(ctx context.Context, st Statement, head func([]Column) er
 	if s.far != nil {
 		return s.far.stream(ctx, st, head, row)
 	}
+	headed, begun := false, false
+	for {
+		truncated, err = s.streamOnce(ctx, st, func(c []Column) error {
+			if headed {
+				return nil
+			}
+			headed = true
+			return head(c)
+		}, func(r []any) error {
+			begun = true
+			return row(r)
+		})
+		if err == nil || begun || !s.blame(ctx, st, err) {
+			return truncated, err
+		}
+	}
+}
+
+// streamOnce runs a search over the segments that can be read, as far as is known.
+func (s *Store) streamOnce(ctx context.Context, st Statement, head func([]Column) error, row func([]any) error) (truncated bool, err error) {
 	if st.Find != "" && st.MaxRows <= mostFetched {
 		return s.streamFound(ctx, st, head, row)
 	}

@@ -58,12 +58,18 @@ func (v *verifier) twice(ctx context.Context, segs []holdfast.Segment) error {
 	return nil
 }
 
-func eachID(ctx context.Context, path string, f func(holdfast.EventID)) error {
+// eachID calls f with the id of every event of a segment's file.
+func eachID(ctx context.Context, path string, f func(holdfast.EventID)) (err error) {
 	h, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
+	defer func() { // the library panics on some damage
+		if r := recover(); r != nil {
+			err = fmt.Errorf("it is damaged: %v", r)
+		}
+	}()
 	r := parquet.NewGenericReader[onlyID](h)
 	defer r.Close()
 	buf := make([]onlyID, eachBatch)

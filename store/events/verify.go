@@ -38,7 +38,7 @@ func (v *Verification) Holds() bool { return len(v.Problems) == 0 }
 // Problem is something that does not hold. For a segment it says which events
 // were in it, by what the manifest knows.
 type Problem struct {
-	Kind    string                 `json:"kind"` // missing, damaged, differs, gap, overlap, ledger, doubled
+	Kind    string                 `json:"kind"` // missing, damaged, differs, gap, overlap, ledger, doubled, unknown
 	Segment string                 `json:"segment,omitempty"`
 	Source  string                 `json:"source,omitempty"`
 	What    string                 `json:"what"`
@@ -115,7 +115,19 @@ func (s *Store) Verify(ctx context.Context, deep bool) (Verification, error) {
 	if s.far != nil {
 		return s.verifyFar(ctx, deep)
 	}
-	return Verify(ctx, s.dir, s.manifest, deep, nil)
+	v, err := Verify(ctx, s.dir, s.manifest, deep, nil)
+	for i := range v.Problems {
+		if p := &v.Problems[i]; p.Kind == "missing" || p.Kind == "damaged" {
+			if segs, err := s.manifest.Segments(ctx, p.Oldest, p.Newest); err == nil {
+				for j := range segs {
+					if segs[j].ID == p.Segment {
+						s.broke(&segs[j], p.What)
+					}
+				}
+			}
+		}
+	}
+	return v, err
 }
 
 type verifier struct {
@@ -292,9 +304,15 @@ func (v *verifier) litter(segs []holdfast.Segment) {
 	}
 	// What cannot be read here has been named already.
 	_ = filepath.WalkDir(v.dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && p == filepath.Join(v.dir, asideDir) {
+			return fs.SkipDir
+		}
 		if err == nil && !d.IsDir() && !known[segmentOf(p)] && strings.Contains(d.Name(), ".parquet") {
 			v.out.Litter++
 		}
 		return nil
 	})
+	if n := asideIn(v.dir); n > 0 {
+		v.add(Problem{Kind: "unknown", What: fmt.Sprintf("%d segments in the folder %s hold events that the state knows nothing of; stop the server, restore the state.db that belongs to them and start it again", n, asideDir)})
+	}
 }

@@ -73,10 +73,31 @@ func (s *Store) NewWriter(ctx context.Context, entities func(*holdfast.Event) []
 		suffix: suffix, known: newRecent(remember),
 	}
 	w.cur.from = min(from, seq) + 1
+	if err := w.missed(ctx); err != nil {
+		return nil, err
+	}
 	if err := w.recall(ctx); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	return w, nil
+}
+
+// missed says which blocks the bus has no more although this manifest has none of
+// their events: it is older than the bus, or was begun anew. They are in no segment's
+// range, so that verify names them as well.
+func (w *Writer) missed(ctx context.Context) error {
+	if w.store.bus == nil {
+		return nil
+	}
+	first, _, err := w.store.bus(ctx)
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	if first > w.last+1 {
+		w.store.log.Error("the bus has given up blocks that this state has no events of, so it was begun anew or is an older copy", "first", w.last+1, "last", first-1)
+		w.cur.from = first
+	}
+	return nil
 }
 
 // covered is the newest block that the manifest has a segment for, or the

@@ -2126,6 +2126,8 @@ export interface components {
             from: string;
             /** @description fields that no event had */
             hints: components["schemas"]["Error"][] | null;
+            /** @description what of the range cannot be read and is not in the answer */
+            lost?: string;
             /** @description how the search asks to be shown: table, timechart, barchart and so on */
             render?: string;
             /** @description what the planner changed */

@@ -183,7 +183,7 @@ function insert(cols: string[], name: string): string[] {
 
 /** How the search stands: what has come, and how long it took. */
 function Says({ answer, total, onCancel }: { answer: Answer; total: number | undefined; onCancel: () => void }) {
-  const { head, rows, running, truncated, took, cancelled } = answer;
+  const { head, rows, running, truncated, took, cancelled, lost } = answer;
   const what = `${head?.events === false ? 'row' : 'event'}${rows.length === 1 && !truncated ? '' : 's'}`;
   if (running) {
     return (
@@ -193,7 +193,7 @@ function Says({ answer, total, onCancel }: { answer: Answer; total: number | und
       </span>
     );
   }
-  return <span role="status">{`${count(rows.length)}${truncated ? ' newest' : ''} ${what}${truncated && total ? ` of ${count(total)}` : ''}${took === undefined ? '' : ` in ${took.toFixed(0)} ms`}${cancelled ? ', cancelled' : ''}`}</span>;
+  return <span role="status">{`${count(rows.length)}${truncated ? ' newest' : ''} ${what}${truncated && total ? ` of ${count(total)}` : ''}${took === undefined ? '' : ` in ${took.toFixed(0)} ms`}${cancelled ? ', cancelled' : ''}${lost ? `. Not whole: ${lost}` : ''}`}</span>;
 }
 
 function Elapsed({ since, rows, what }: { since: number; rows: number; what: string }) {

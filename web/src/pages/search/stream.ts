@@ -14,9 +14,11 @@ export interface Answer {
   took?: number;
   error?: Error;
   cancelled?: boolean;
+  /** What of the range cannot be read. */
+  lost?: string;
 }
 
-interface End { rows: number; truncated: boolean; took_ms: number; error?: string }
+interface End { rows: number; truncated: boolean; took_ms: number; error?: string; lost?: string }
 
 const nothing: Answer = { rows: [], running: false, started: 0, truncated: false };
 
@@ -54,7 +56,7 @@ export function useStream(ask: { q: string; last: string; from: string | null; t
       () => {
         if (abort.signal.aborted) return;
         if (!end) show({ running: false, error: new Problem(0, 'The answer broke off. Is holdfast running?') });
-        else show({ running: false, truncated: end.truncated, took: end.took_ms, ...(end.error && { error: new Problem(500, end.error) }) });
+        else show({ running: false, truncated: end.truncated, took: end.took_ms, ...(end.lost && { lost: end.lost }), ...(end.error && { error: new Problem(500, end.error) }) });
       },
       (error: unknown) => {
         if (!abort.signal.aborted && error instanceof Error) show({ running: false, error });
