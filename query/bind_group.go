@@ -193,8 +193,11 @@ func (b *binder) measured(call Call, x *scalar, step *relation, name string, add
 	return []visible{add(name, call.Name, kind, true, "", at)}, nil
 }
 
+// orText ends the name of an aggregate that gives "" where it would give null.
+const orText = " or nothing"
+
 // argMax binds arg_max and arg_min: the key, and the other columns where it is
-// largest or smallest.
+// largest or smallest, all of one row, whether they have a value there or not.
 func (b *binder) argMax(n Named, call Call, step *relation, add func(string, string, byte, bool, string, ...string) visible) ([]visible, error) {
 	key, err := b.scalar(call.Args[0])
 	if err != nil {
@@ -207,16 +210,30 @@ func (b *binder) argMax(n Named, call Call, step *relation, add func(string, str
 		name = call.Name + "_"
 	}
 	most := strings.TrimPrefix(call.Name, "arg_")
-	if key.kind == native {
-		key = toNumber(key)
+	at := []string{b.place(step, key)}
+	op := "arg" + most
+	if key.kind == native { // by size where there are numbers, else as text
+		at = append(at, b.place(step, toNumber(key)))
+		op += "native"
 	}
-	at := b.place(step, key)
-	out := []visible{add(name, most, key.kind, true, "", at)}
+	var out []visible
+	of := func(name, from string, kind byte) {
+		switch kind {
+		case text, native:
+			out = append(out, add(name, op+orText, kind, false, "", append([]string{from}, at...)...))
+		case texts, numbers:
+			out = append(out, add(name, op, kind, false, "", append([]string{from}, at...)...))
+		default: // nothing, where there is no row
+			from = b.place(step, apply("maybe", kind, column(from, kind, true)))
+			out = append(out, add(name, op, kind, true, "", append([]string{from}, at...)...))
+		}
+	}
+	of(name, at[0], key.kind)
 	for _, a := range call.Args[1:] {
 		if _, ok := a.(Star); ok {
 			for _, c := range b.scope.cols {
 				if c.name != name {
-					out = append(out, add(c.name, "arg"+most, c.kind, c.null, "", c.physical, at))
+					of(c.name, c.physical, c.kind)
 				}
 			}
 			continue
@@ -225,7 +242,7 @@ func (b *binder) argMax(n Named, call Call, step *relation, add func(string, str
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, add(defaultName(a, len(out)), "arg"+most, x.kind, x.null, "", b.place(step, x), at))
+		of(defaultName(a, len(out)), b.place(step, x), x.kind)
 	}
 	return out, nil
 }

@@ -107,7 +107,7 @@ func (clickHouse) operation(op string) string {
 }
 
 var clickOperations = map[string]string{
-	"bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull($1)", "seconds": "toInt64(round($1 * 1e6))",
+	"maybe": "toNullable($1)", "bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull($1)", "seconds": "toInt64(round($1 * 1e6))",
 	"numtext": "toString($1)", "timetext": "formatDateTime($1, '%Y-%m-%dT%H:%i:%S.%fZ')", "truthtext": "if($1, 'true', 'false')",
 	"listtext": "toJSONString($1)", "totime": "parseDateTime64BestEffortOrNull($1, 6, 'UTC')",
 	"lower": "lowerUTF8($1)", "upper": "upperUTF8($1)", "length": "lengthUTF8($1)", "from": "substringUTF8($1, $2 + 1)", "substring": "substringUTF8($1, $2 + 1, $3)",
@@ -134,7 +134,10 @@ var clickGrouped = map[string]string{
 	"minnative":  "if(count($2) > 0, coalesce(argMin($1, $2), ''), min($1))",
 	"maxnative":  "if(count($2) > 0, coalesce(argMax($1, $2), ''), max($1))",
 	"percentile": "quantileExactInclusiveOrNull(#n)($1)", "stdev": "nullIf(stddevSampOrNull($1), nan)", "variance": "nullIf(varSampOrNull($1), nan)",
-	"set":  "arraySlice(arraySort(groupUniqArray($1)), 1, #n)",
-	"list": "arraySlice(groupArray($1), 1, #n)",
-	"any":  "any($1)", "argmax": "argMax($1, $2)", "argmin": "argMin($1, $2)",
+	"set":    "arraySlice(arraySort(groupUniqArray($1)), 1, #n)",
+	"list":   "arraySlice(groupArray($1), 1, #n)",
+	"any":    "any($1)", // a tuple is never null, so a row is not passed over for what it has in $1
+	"argmax": "argMax(tuple($1), $2).1", "argmin": "argMin(tuple($1), $2).1",
+	"argmaxnative": "if(count($3) > 0, argMax(tuple($1), $3).1, argMax(tuple($1), $2).1)",
+	"argminnative": "if(count($3) > 0, argMin(tuple($1), $3).1, argMin(tuple($1), $2).1)",
 }

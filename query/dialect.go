@@ -173,7 +173,7 @@ func (duckDB) operation(op string) string {
 const octets = `'^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$'`
 
 var duckOperations = map[string]string{
-	"bit": "($1)::INTEGER", "micros": "epoch_us($1)", "num": "TRY_CAST($1 AS DOUBLE)", "seconds": "TRY_CAST($1 * 1e6 AS BIGINT)",
+	"maybe": "$1", "bit": "($1)::INTEGER", "micros": "epoch_us($1)", "num": "TRY_CAST($1 AS DOUBLE)", "seconds": "TRY_CAST($1 * 1e6 AS BIGINT)",
 	"numtext": `regexp_replace(CAST($1 AS VARCHAR), '\.0$', '')`, "timetext": "strftime($1, '%Y-%m-%dT%H:%M:%S.%fZ')", "truthtext": "CAST($1 AS VARCHAR)",
 	"listtext": "CAST(to_json($1) AS VARCHAR)", "totime": "TRY_CAST($1 AS TIMESTAMP)",
 	"lower": "lower($1)", "upper": "upper($1)", "length": "length($1)", "from": "substring($1, $2 + 1)", "substring": "substring($1, $2 + 1, $3)",
@@ -203,7 +203,9 @@ var duckGrouped = map[string]string{
 	"set":     "coalesce(list_sort(list(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
 	"list":    "coalesce((list($1#o) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
 	"counted": "coalesce(sum($1), 0)::BIGINT", "countedif": "coalesce(sum($2) FILTER (WHERE $1), 0)::BIGINT",
-	"any": "any_value($1)", "argmax": "arg_max($1, $2)", "argmin": "arg_min($1, $2)",
+	"any": "any_value($1)", "argmax": "arg_max_null($1, $2)", "argmin": "arg_min_null($1, $2)",
+	"argmaxnative": "CASE WHEN count($3) > 0 THEN arg_max_null($1, $3) ELSE arg_max_null($1, $2) END",
+	"argminnative": "CASE WHEN count($3) > 0 THEN arg_min_null($1, $3) ELSE arg_min_null($1, $2) END",
 }
 
 // timeText is a time as ClickHouse reads it.

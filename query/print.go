@@ -195,7 +195,11 @@ func (p *printer) group(r *relation) string {
 		if len(a.keys) > 0 {
 			keys = a.keys
 		}
-		sql := strings.NewReplacer("#n", a.num, "#o", p.order(a.keys, "")).Replace(filledIn(p.dialect.grouped(a.op), args))
+		op, filled := strings.CutSuffix(a.op, orText)
+		sql := strings.NewReplacer("#n", a.num, "#o", p.order(a.keys, "")).Replace(filledIn(p.dialect.grouped(op), args))
+		if filled {
+			sql = "coalesce(" + sql + ", '')"
+		}
 		list = append(list, sql+" AS "+p.dialect.quote(a.name))
 	}
 	from := p.from(r.in[0])
