@@ -107,7 +107,7 @@ func (clickHouse) operation(op string) string {
 }
 
 var clickOperations = map[string]string{
-	"maybe": "toNullable($1)", "bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull($1)", "seconds": "toInt64(round($1 * 1e6))",
+	"maybe": "toNullable($1)", "bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull(translate(trimBoth($1), 'niNI', 'xxxx'))", "seconds": "toInt64(round($1 * 1e6))",
 	"numtext": "toString($1)", "timetext": "formatDateTime($1, '%Y-%m-%dT%H:%i:%S.%fZ')", "truthtext": "if($1, 'true', 'false')",
 	"listtext": "toJSONString($1)", "totime": "parseDateTime64BestEffortOrNull($1, 6, 'UTC')",
 	"lower": "lowerUTF8($1)", "upper": "upperUTF8($1)", "length": "lengthUTF8($1)", "from": "substringUTF8($1, $2 + 1)", "substring": "substringUTF8($1, $2 + 1, $3)",
