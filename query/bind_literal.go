@@ -176,6 +176,10 @@ func (b *binder) substring(e Call) (*scalar, error) {
 		if n, err = b.argument(n, 'n', a); err != nil {
 			return nil, err
 		}
+		if i == 0 && (n.op != "number" || strings.HasPrefix(n.text, "-")) { // counted from the end
+			back := apply("greatest", numeric, apply("+", numeric, apply("length", numeric, x), n), number("0"))
+			n = &scalar{op: "case", kind: numeric, null: n.null, args: []*scalar{sure(apply("lt", truth, n, number("0"))), back, n}}
+		}
 		at[i] = &scalar{op: "place", kind: numeric, args: []*scalar{n}}
 	}
 	if at[1] == nil {

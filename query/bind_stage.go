@@ -247,6 +247,9 @@ func (b *binder) order(in *relation, keys []Key) (*relation, error) {
 		if err != nil {
 			return nil, err
 		}
+		if k.Turned {
+			sorted = append(sorted, sortKey{b.place(step, empty(x)), k.Desc})
+		}
 		if x.kind == native { // numbers among themselves by size, the rest as text
 			sorted = append(sorted, sortKey{b.place(step, toNumber(x)), k.Desc})
 		}
@@ -295,13 +298,13 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, fill := byte(native), "filled"
+	kind := byte(native)
 	switch x.kind {
 	case numbers:
-		kind, fill = numeric, "fillednum"
+		kind = numeric
 	case texts:
-	case text, native:
-		x = &scalar{op: "elements", kind: texts, args: []*scalar{x}}
+	case text, native: // an empty list gives no row, what is missing one
+		x = apply("filled", texts, apply("elements", texts, x), x)
 	default:
 		return nil, fault(s.Column.Expr, "this is "+kindName(x.kind)+", not a list", "mv-expand takes a list, as of make_set or split, or a field that holds one")
 	}
@@ -313,7 +316,7 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	sc.whole = false
 	sc.set(visible{s.Column.Name, name, kind, kind == numeric})
 	b.scope = sc
-	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, apply(fill, x.kind, x)}}}, nil
+	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, x}}}, nil
 }
 
 func badName(s string) bool { return s == "" || strings.ContainsRune(s, 0) }

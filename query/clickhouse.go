@@ -115,7 +115,7 @@ var clickOperations = map[string]string{
 	"indexof": "(toInt64(positionUTF8($1, $2)) - 1)", "replace": "replaceAll($*)", "replacere": "replaceRegexpAll($1, $2, $3)", "reverse": "reverseUTF8($1)",
 	"split": "splitByString($2, $1)", "element": "arrayElement($1, $2)", "elementnum": "arrayElementOrNull($1, $2)",
 	"elements": "multiIf(startsWith($1, '[') AND isValidJSON($1), JSONExtract($1, 'Array(String)'), $1 = '', CAST([] AS Array(String)), [$1])",
-	"filled":   "if(empty($1), [''], $1)", "fillednum": "if(empty($1), [NULL], $1)", "listlen": "toInt64(length($1))", "joined": "arrayStringConcat($1, $2)",
+	"filled":   "if($2 = '', [''], $1)", "listlen": "toInt64(length($1))", "joined": "arrayStringConcat($1, $2)",
 	"ipv4":  "toInt64(IPv4StringToNumOrNull($1))",
 	"month": "toDateTime64(toStartOfMonth($1), 6, 'UTC')", "hour": "toHour($1)", "weekday": "(toInt64(toDayOfWeek($1) % 7) * 86400000000)", "monthday": "toDayOfMonth($1)",
 	"yearmonth": "toMonth($1)", "year": "toYear($1)", "time+": "addMicroseconds($1, $2)", "time-": "subtractMicroseconds($1, $2)",
@@ -129,7 +129,7 @@ var clickOperations = map[string]string{
 func (clickHouse) grouped(op string) string { return clickGrouped[op] }
 
 var clickGrouped = map[string]string{
-	"count": "count()", "countif": "countIf($1)", "dcount": "uniqExact($1)", "sum": "sumOrNull($1)", "avg": "avgOrNull($1)", "min": "minOrNull($1)", "max": "maxOrNull($1)",
+	"count": "count()", "countif": "countIf($1)", "dcount": "uniqExact($1)", "sum": "coalesce(sumOrNull($1), 0)", "avg": "avgOrNull($1)", "min": "minOrNull($1)", "max": "maxOrNull($1)",
 	"mintext": "min($1)", "maxtext": "max($1)",
 	"minnative":  "if(count($2) > 0, coalesce(argMin($1, $2), ''), min($1))",
 	"maxnative":  "if(count($2) > 0, coalesce(argMax($1, $2), ''), max($1))",

@@ -156,7 +156,7 @@ func HistogramWith(q *Query, o Options, step time.Duration) (Statement, error) {
 			Aggregates: []Named{{"count", Call{at, "count", nil}}},
 			By:         []Named{{"bucket", Call{at, "bin", []Expr{Field{at, "time"}, Span{at, step}}}}},
 		},
-		Order{[]Key{{Field{at, "bucket"}, false}}})
+		Order{[]Key{{Expr: Field{at, "bucket"}, Desc: false}}})
 	o.MaxRows = 100_000
 	return CompileWith(short, o)
 }

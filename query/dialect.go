@@ -184,7 +184,7 @@ var duckOperations = map[string]string{
 	"indexof": "(instr($1, $2) - 1)", "replace": "replace($*)", "replacere": "regexp_replace($1, $2, $3, 'g')", "reverse": "reverse($1)",
 	"split": "string_split($1, $2)", "element": "coalesce(list_extract($1, $2), '')", "elementnum": "list_extract($1, $2)",
 	"elements": "CASE WHEN starts_with($1, '[') AND json_valid($1) THEN coalesce(json_extract_string($1, '$[*]'), []::VARCHAR[]) WHEN $1 = '' THEN []::VARCHAR[] ELSE [$1] END",
-	"filled":   "CASE WHEN len($1) = 0 THEN [''] ELSE $1 END", "fillednum": "CASE WHEN len($1) = 0 THEN [NULL] ELSE $1 END", "listlen": "len($1)", "joined": "array_to_string($1, $2)",
+	"filled":   "CASE WHEN $2 = '' THEN [''] ELSE $1 END", "listlen": "len($1)", "joined": "array_to_string($1, $2)",
 	"ipv4": "CASE WHEN regexp_matches($1, " + octets + ") THEN TRY_CAST(split_part($1, '.', 1) AS BIGINT) * 16777216 + TRY_CAST(split_part($1, '.', 2) AS BIGINT) * 65536 + " +
 		"TRY_CAST(split_part($1, '.', 3) AS BIGINT) * 256 + TRY_CAST(split_part($1, '.', 4) AS BIGINT) END",
 	"month": "date_trunc('month', $1)::TIMESTAMP", "hour": "hour($1)", "weekday": "(dayofweek($1) * 86400000000)", "monthday": "day($1)", "yearmonth": "month($1)",
@@ -198,7 +198,7 @@ var duckOperations = map[string]string{
 func (duckDB) grouped(op string) string { return duckGrouped[op] }
 
 var duckGrouped = map[string]string{
-	"count": "count(*)", "countif": "count(*) FILTER (WHERE $1)", "dcount": "count(DISTINCT $1)", "sum": "sum($1)", "avg": "avg($1)", "min": "min($1)", "max": "max($1)",
+	"count": "count(*)", "countif": "count(*) FILTER (WHERE $1)", "dcount": "count(DISTINCT $1)", "sum": "coalesce(sum($1), 0)", "avg": "avg($1)", "min": "min($1)", "max": "max($1)",
 	"mintext": "coalesce(min($1), '')", "maxtext": "coalesce(max($1), '')",
 	"minnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_min($1, $2) ELSE min($1) END, '')",
 	"maxnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_max($1, $2) ELSE max($1) END, '')",

@@ -51,7 +51,7 @@ var functions = map[string]function{
 	"todatetime":     {min: 1, max: 1, usage: "todatetime(field)", does: "as a time"},
 	"strlen":         {min: 1, max: 1, in: "t", op: "length", out: numeric, usage: "strlen(field)", does: "how many characters"},
 	"strcat":         {min: 1, max: 64, in: "t", op: "concat", out: text, usage: `strcat(a, "-", b)`, does: "texts one after another"},
-	"substring":      {min: 2, max: 3, usage: "substring(field, 0, 8)", does: "a part of a text, from a place counted from 0"},
+	"substring":      {min: 2, max: 3, usage: "substring(field, 0, 8)", does: "a part of a text, from a place counted from 0, or from the end where it is below"},
 	"indexof":        {min: 2, max: 2, in: "t", op: "indexof", out: numeric, usage: `indexof(field, "x")`, does: "where a text stands in another, or -1"},
 	"replace_string": {min: 3, max: 3, in: "t", op: "replace", out: text, usage: `replace_string(field, "a", "b")`, does: "with one text in place of another"},
 	"replace_regex":  {min: 3, max: 3, usage: `replace_regex(field, @"\d+", "N")`, does: "with a text in place of each match"},

@@ -147,10 +147,12 @@ type Named struct {
 	Expr Expr
 }
 
-// Key is one sort key.
+// Key is one sort key. What has no value comes first where values rise, and last
+// where they fall; Turned says that it is the other way round.
 type Key struct {
-	Expr Expr
-	Desc bool
+	Expr   Expr
+	Desc   bool
+	Turned bool
 }
 
 // Expr is an expression; At is where it stands in the text.

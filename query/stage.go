@@ -232,13 +232,14 @@ func (p *parser) keys() ([]Key, error) {
 				return nil, err
 			}
 		}
-		if p.word("nulls") { // accepted and as they are by default
+		if p.word("nulls") {
 			if err := p.advance(); err != nil {
 				return nil, err
 			}
 			if !p.word("first") && !p.word("last") {
 				return nil, p.unexpected("first or last")
 			}
+			k.Turned = p.word("first") == k.Desc
 			if err := p.advance(); err != nil {
 				return nil, err
 			}
