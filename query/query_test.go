@@ -212,7 +212,17 @@ func TestHistogram(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ q, at, says string }{
 		{"events | wher x == 1", "wher", `did you mean "where"`},
-		{`events | where user = "x"`, "=", "stands where"},
+		{`events | where user = "x"`, "=", "to compare write =="},
+		{`events | where user == "x" && n == 1`, "&", "write and"},
+		{`events | where user == "x" || n == 1`, "||", "write or"},
+		{`events | where user == "\x4"`, `\x4"`, "2 hexadecimal digits"},
+		{`events | where user == "\w"`, `\w`, "no escape"},
+		{"events | where n > 1e99", "1e99", "too large"},
+		{"events | where n > 0xfffffffffffffffff", "0xfffffffffffffffff", "too large"},
+		{"user:(NOT root)", "NOT", "one of which is looked for"},
+		{"user:(root AND bob)", "AND", "user:a AND NOT user:b"},
+		{"user:(root -bob)", "-", "-user:value"},
+		{"n:(-5 7)", "", ""},
 		{`events | where user contain "x"`, "contain", `did you mean "contains"`},
 		{"events | where coun() > 1", "coun", `did you mean "count"`},
 		{"events | where count() > 1", "count()", "use it in summarize"},
@@ -260,6 +270,36 @@ func TestFaults(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: says %q, want %q", c.q, err, c.says)
+		}
+	}
+}
+
+// TestOddTerms holds that words which are searched for, though something else
+// was meant most likely, are named.
+func TestOddTerms(t *testing.T) {
+	for q, want := range map[string][]string{
+		"user:root and user:bob":                {"and"},
+		"not user:root":                         {"not"},
+		"user == root":                          {"=="},
+		"failed or refused | take 1":            {"or"},
+		"SecurityEvent | where EventID == 4624": {"SecurityEvent"},
+		"Syslog_Custom_CL | take 1":             {"Syslog_Custom_CL"},
+		"and":                                   nil,
+		`"and" user:root`:                       nil,
+		"user:root AND user:bob":                nil,
+		"Failed | count":                        nil,
+	} {
+		parsed, err := Parse(q, noon)
+		if err != nil {
+			t.Errorf("%s: %v", q, err)
+			continue
+		}
+		var got []string
+		for _, h := range parsed.hints {
+			got = append(got, q[h.Pos:h.Pos+h.Len])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s:\n%s", q, diff)
 		}
 	}
 }

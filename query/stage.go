@@ -13,6 +13,9 @@ var operators = []string{
 }
 
 func (p *parser) stage() ([]Stage, error) {
+	if p.sign("|") && p.tok.pos == p.last {
+		return nil, &Error{Pos: p.last - 1, Len: 2, What: "a step of the pipe should stand here", Suggest: "to ask for one of two write or"}
+	}
 	if p.tok.kind != tokWord {
 		return nil, p.unexpected("one of " + strings.Join(operators, ", "))
 	}
