@@ -61,6 +61,8 @@ func (b *binder) scalar(e Expr) (*scalar, error) {
 		return b.binary(e)
 	case Index:
 		return b.index(e)
+	case aggregateOf:
+		return column(e.column.physical, e.column.kind, e.column.null), nil
 	case List:
 		return nil, fault(e, "a list stands in in (…), has_any (…) and has_all (…) only", "")
 	case Star:

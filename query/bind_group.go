@@ -34,8 +34,9 @@ func (b *binder) summarize(in *relation, s Summarize) (*relation, error) {
 		sc.cols = append(sc.cols, visible{n.Name, name, x.kind, x.null && x.kind != truth})
 	}
 	taken := map[string]bool{}
+	var overs []over
 	for _, n := range s.Aggregates {
-		made, err := b.aggregates(n, step, group, len(sc.cols))
+		made, err := b.summed(n, step, group, len(sc.cols), &overs)
 		if err != nil {
 			return nil, err
 		}
@@ -61,14 +62,14 @@ func (b *binder) summarize(in *relation, s Summarize) (*relation, error) {
 	if len(step.add) == 0 {
 		group.in = []*relation{in}
 	}
-	return group, nil
+	return b.overs(group, overs)
 }
 
 // aggregates binds one aggregate, which may make several columns.
 func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, error) {
 	call, ok := n.Expr.(Call)
-	if !ok || functions[call.Name].use != aggregate {
-		return nil, fault(n.Expr, "summarize wants an aggregate here", "use one of "+strings.Join(aggregateNames(), ", "))
+	if !ok {
+		return nil, fmt.Errorf("query: %T is no aggregate", n.Expr)
 	}
 	name := n.Name
 	if name == "" {
