@@ -254,7 +254,7 @@ func (p *parser) arithmetic(ops string, operand func() (Expr, error)) (Expr, err
 		}
 		var right Expr
 		if right, err = operand(); err == nil {
-			left = Binary{join(left, right), op, left, right}
+			left = constant(Binary{join(left, right), op, left, right})
 		}
 	}
 	return left, err

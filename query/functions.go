@@ -167,6 +167,8 @@ func (p *parser) checkCall(c Call) (Expr, error) {
 		c.Name = "take_any"
 	case "bin", "floor":
 		return checkBin(c)
+	case "todatetime", "startofday", "startofweek", "startofmonth":
+		return constantCall(c), nil
 	}
 	return c, nil
 }
@@ -179,7 +181,7 @@ func checkBin(c Call) (Expr, error) {
 	switch step := c.Args[1].(type) {
 	case Span:
 		if step.Value.Microseconds() > 0 {
-			return c, nil
+			return constantCall(c), nil
 		}
 	case Number:
 		if isNumber(step.Value) && !strings.HasPrefix(step.Value, "-") && strings.Trim(step.Value, "0.") != "" {
