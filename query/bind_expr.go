@@ -367,6 +367,11 @@ func (b *binder) inRows(e In, left *scalar) (*scalar, error) {
 		return nil, fault(e, "these rows are whole events, not a list of values", "end the query in the parentheses with | project field, or distinct field")
 	}
 	first := column(inner.cols[0].physical, inner.cols[0].kind, inner.cols[0].null)
+	if kind := (map[byte]byte{texts: native, numbers: numeric})[first.kind]; kind != 0 { // as of make_set: what is in the lists
+		name := b.name()
+		rel = &relation{op: "expand", in: []*relation{rel}, add: []computed{{name, first}}}
+		first = column(name, kind, true)
+	}
 	x, y, err := alike(left, first, e.Of, e)
 	if err != nil {
 		return nil, err

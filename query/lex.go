@@ -59,15 +59,11 @@ func (l *lexer) next() (token, error) {
 		return l.number()
 	case c == '!' && start+1 < len(l.s) && wordStart(rune(l.s[start+1])):
 		l.pos++
-		w := l.word()
+		w := l.operator()
 		return token{kind: tokWord, text: "!" + w, pos: start, end: l.pos}, nil
 	}
 	if r, _ := utf8.DecodeRuneInString(l.s[start:]); wordStart(r) {
-		w := l.word()
-		if strings.HasPrefix(l.s[l.pos:], "~") && (w == "in") {
-			l.pos++
-			w += "~"
-		}
+		w := l.operator()
 		return token{kind: tokWord, text: w, pos: start, end: l.pos}, nil
 	}
 	for _, s := range signs {
@@ -104,6 +100,16 @@ func (l *lexer) blank() {
 
 func wordStart(r rune) bool {
 	return r == '_' || r == '$' || unicode.IsLetter(r) && r != utf8.RuneError
+}
+
+// operator reads a name, or in~.
+func (l *lexer) operator() string {
+	w := l.word()
+	if strings.EqualFold(w, "in") && strings.HasPrefix(l.s[l.pos:], "~") {
+		l.pos++
+		w += "~"
+	}
+	return w
 }
 
 // word reads a name; dots join nested names, so source.ip is one word.
