@@ -19,6 +19,8 @@ func (b *binder) stage(in *relation, s Stage) (*relation, error) {
 		return b.away(in, s.Patterns)
 	case Reorder:
 		return b.reorder(in, s.Patterns)
+	case Keep:
+		return b.keep(in, s.Patterns)
 	case Rename:
 		return b.rename(in, s.Columns)
 	case Summarize:
@@ -186,6 +188,21 @@ func (b *binder) away(in *relation, patterns []Field) (*relation, error) {
 	}
 	if len(sc.cols) == 0 {
 		return nil, fault(patterns[0], "this leaves no column", "")
+	}
+	b.scope = sc
+	return in, nil
+}
+
+func (b *binder) keep(in *relation, patterns []Field) (*relation, error) {
+	kept, err := b.matching(patterns)
+	if err != nil {
+		return nil, err
+	}
+	var sc scope
+	for _, c := range b.scope.cols {
+		if kept[c.name] {
+			sc.cols = append(sc.cols, c)
+		}
 	}
 	b.scope = sc
 	return in, nil

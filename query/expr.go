@@ -223,9 +223,15 @@ func (p *parser) postfix() (Expr, error) {
 		if err = p.advance(); err != nil {
 			return nil, err
 		}
-		key := p.tok
+		key, sign := p.tok, 1
 		if err = p.advance(); err != nil {
 			return nil, err
+		}
+		if key.kind == tokSign && key.text == "-" && p.tok.kind == tokNumber { // from the end
+			key, sign = p.tok, -1
+			if err = p.advance(); err != nil {
+				return nil, err
+			}
 		}
 		at := span{pos, p.tok.end - pos}
 		f, isField := e.(Field)
@@ -236,7 +242,7 @@ func (p *parser) postfix() (Expr, error) {
 			e = Field{at, f.Name + "." + key.text}
 		case key.kind == tokNumber && len(key.text) < 6 && !strings.Contains(key.text, "."):
 			n, _ := strconv.Atoi(key.text)
-			e = Index{at, e, n}
+			e = Index{at, e, sign * n}
 		default:
 			return nil, &Error{Pos: key.pos, Len: max(key.end-key.pos, 1), What: "a number or a name in quotes should stand here"}
 		}

@@ -256,6 +256,8 @@ func (p *printer) scalar(x *scalar) string {
 		return sql
 	case "bucket":
 		return p.spent(p.dialect.bucket(x.us, p.scalar(x.args[0]), isEventTime(x.args[0])))
+	case "first row":
+		return p.spent("(" + p.relation(x.in) + ")")
 	case "insub":
 		return p.spent("(" + p.scalar(x.args[0]) + " IN (" + p.relation(x.in) + "))")
 	case "below": // the cut-off of the planner: at least the least of a few

@@ -52,12 +52,16 @@ func (w *walker) expr(e Expr) {
 			w.expr(e.Left)
 			w.expr(e.Right)
 		case ">", ">=":
+			w.expr(e.Right)
 			w.bound(e.Left, e.Right)
 		case "<", "<=":
+			w.expr(e.Right)
 			w.bound(e.Right, e.Left)
 		}
 	case Between:
 		w.bound(e.Of, e.Low)
+	case Scalar:
+		w.source(e.From)
 	case In:
 		if e.From != nil {
 			w.source(e.From)
