@@ -119,20 +119,26 @@ func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, 
 			return one(call.Name+"text", text, false, "", b.place(step, x))
 		}
 		return one(call.Name, x.kind, true, "", b.place(step, x))
-	case "make_set", "make_list":
-		op, kind := strings.TrimPrefix(call.Name, "make_"), byte(texts)
-		if x.kind == numeric {
-			kind = numbers
-		} else {
+	case "make_set_if", "make_list_if":
+		cond, err := b.cond(call.Args[1])
+		if err != nil {
+			return nil, err
+		}
+		op, kind, most, err := listOf(call, x, 2)
+		if err != nil {
+			return nil, err
+		}
+		if kind == texts {
 			x = toText(x)
 		}
-		most := "1000"
-		if len(call.Args) == 2 {
-			n, ok := call.Args[1].(Number)
-			if !ok || !isNumber(n.Value) || len(n.Value) > 5 || strings.ContainsAny(n.Value, ".-") {
-				return nil, fault(call.Args[1], "the most elements are a number up to 99999", "")
-			}
-			most = n.Value
+		return one(op, kind, false, most, b.place(step, nullable(apply("when", x.kind, sure(cond), x))))
+	case "make_set", "make_list":
+		op, kind, most, err := listOf(call, x, 1)
+		if err != nil {
+			return nil, err
+		}
+		if kind == texts {
+			x = toText(x)
 		}
 		return one(op, kind, false, most, b.place(step, x))
 	case "dcountif", "sumif", "avgif":
@@ -151,6 +157,24 @@ func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, 
 		return one(op, kind, op != "dcount", "", b.place(step, nullable(apply("when", x.kind, sure(cond), x))))
 	}
 	return b.measured(call, x, step, name, add)
+}
+
+// listOf says how a list of values is made, and how long it may be, which is
+// what the argument at may say.
+func listOf(call Call, x *scalar, at int) (op string, kind byte, most string, err error) {
+	op = strings.TrimSuffix(strings.TrimPrefix(call.Name, "make_"), "_if")
+	if kind = texts; x.kind == numeric {
+		kind = numbers
+	}
+	most = "1000"
+	if len(call.Args) > at {
+		n, ok := call.Args[at].(Number)
+		if !ok || !isNumber(n.Value) || len(n.Value) > 5 || strings.ContainsAny(n.Value, ".-") {
+			return "", 0, "", fault(call.Args[at], "the most elements are a number up to 99999", "")
+		}
+		most = n.Value
+	}
+	return op, kind, most, nil
 }
 
 // measure makes a number of a value; durations stay durations.

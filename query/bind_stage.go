@@ -78,8 +78,8 @@ func defaultName(e Expr, i int) string {
 	case Call:
 		prefix := e.Name
 		switch prefix {
-		case "make_set", "make_list":
-			prefix = strings.TrimPrefix(prefix, "make_")
+		case "make_set", "make_list", "make_set_if", "make_list_if":
+			prefix = strings.TrimSuffix(strings.TrimPrefix(prefix, "make_"), "_if")
 		}
 		if len(e.Args) > 0 {
 			if f, ok := e.Args[0].(Field); ok {

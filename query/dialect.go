@@ -81,6 +81,7 @@ var operations = map[string]string{
 	"ge": "($1 >= $2)", "sure": "coalesce($1, false)", "ortext": "coalesce($1, '')", "asseconds": "($1 / 1e6)", "isnull": "($1 IS NULL)",
 	"first": "coalesce($*)", "+": "($1 + $2)", "-": "($1 - $2)", "*": "($1 * $2)", "/": "($1 / nullif($2, 0))", "%": "($1 % nullif($2, 0))",
 	"floorto": "(floor($1 / $2) * $2)", "ceil": "ceil($1)", "abs": "abs($1)", "sqrt": "sqrt(CASE WHEN $1 >= 0 THEN $1 END)",
+	"log2": "log2(CASE WHEN $1 > 0 THEN $1 END)", "log10": "log10(CASE WHEN $1 > 0 THEN $1 END)", "exp": "exp($1)",
 	"ln": "ln(CASE WHEN $1 > 0 THEN $1 END)", "pow": "pow($1, $2)", "round": "round($1, $2)", "least": "least($*)", "greatest": "greatest($*)",
 	"concat": "concat($*)",
 }
@@ -180,6 +181,8 @@ var duckOperations = map[string]string{
 	"numtext": `regexp_replace(CAST($1 AS VARCHAR), '\.0$', '')`, "timetext": "strftime($1, '%Y-%m-%dT%H:%M:%S.%fZ')", "truthtext": "CAST($1 AS VARCHAR)",
 	"listtext": "CAST(to_json($1) AS VARCHAR)", "totime": "TRY_CAST($1 AS TIMESTAMP)",
 	"lower": "lower($1)", "upper": "upper($1)", "length": "length($1)", "from": "substring($1, $2 + 1)", "substring": "substring($1, $2 + 1, $3)",
+	"countof": "((length($1) - length(replace($1, $2, ''))) // nullif(length($2), 0))", "base64": "coalesce(TRY(decode(from_base64($1))), '')",
+	"urldecoded": "coalesce(TRY(url_decode($1)), '')", "sha256": "sha256($1)",
 	"place":   "greatest(coalesce(TRY_CAST($1 AS BIGINT), 0), 0)",
 	"indexof": "(instr($1, $2) - 1)", "replace": "replace($*)", "replacere": "regexp_replace($1, $2, $3, 'g')", "reverse": "reverse($1)",
 	"split": "string_split($1, $2)", "element": "coalesce(list_extract($1, $2), '')", "elementnum": "list_extract($1, $2)",
