@@ -95,6 +95,8 @@ func (b *binder) special(e Call, args []*scalar) (*scalar, error) {
 		return apply("round", numeric, toNumber(x), places), nil
 	case "tostring":
 		return toText(x), nil
+	case "parse_json":
+		return parsed(x), nil
 	case "todouble", "toreal":
 		return toNumber(x), nil
 	case "todatetime":

@@ -61,6 +61,8 @@ func (b *binder) scalar(e Expr) (*scalar, error) {
 		return b.binary(e)
 	case Index:
 		return b.index(e)
+	case Member:
+		return b.member(e)
 	case Scalar:
 		return b.first(e)
 	case aggregateOf:

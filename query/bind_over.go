@@ -63,6 +63,9 @@ func lifted(e Expr, made func(Call) (Expr, error)) (Expr, error) {
 	case Index:
 		x.Of = lift(x.Of)
 		e = x
+	case Member:
+		x.Of = lift(x.Of)
+		e = x
 	}
 	return e, err
 }

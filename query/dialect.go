@@ -29,6 +29,9 @@ type Dialect interface {
 	number(sql string) string
 	join(kind string) string
 	field(n int, of, name string) (sql string, arg any)
+	// member is what stands at a way inside of JSON: "n" and a name, or "i" and a
+	// place from 0, by turns as they come. Place gives the SQL of a constant.
+	member(of string, path []string, place func(any) string) string
 	format(parts []string) string
 	// bucket is the beginning of the span of us microseconds that a time is in;
 	// ours says that the time is one of an event, which is never out of range.

@@ -66,6 +66,8 @@ var functions = map[string]function{
 	"strcat_array":           {min: 2, max: 2, usage: `strcat_array(list, ",")`, does: "a list as one text"},
 	"array_length":           {min: 1, max: 1, usage: "array_length(list)", does: "how many elements"},
 	"extract":                {min: 3, max: 4, usage: `extract(@"port (\d+)", 1, raw)`, does: "what a group of a regular expression matches"},
+	"parse_json":             {min: 1, max: 1, usage: "parse_json(field).name", does: "a text as the JSON that it holds, of which .name and [0] are parts"},
+	"todynamic":              {min: 1, max: 1, usage: "todynamic(field).name", does: "as parse_json"},
 	"countof":                {min: 2, max: 2, in: "t", op: "countof", out: numeric, usage: `countof(field, "x")`, does: "how often a text stands in another"},
 	"base64_decode_tostring": {min: 1, max: 1, in: "t", op: "base64", out: text, usage: "base64_decode_tostring(field)", does: "the text that Base64 stands for"},
 	"url_decode":             {min: 1, max: 1, in: "t", op: "urldecoded", out: text, usage: "url_decode(field)", does: "with the characters that %41 and the like stand for"},
@@ -177,6 +179,8 @@ func (p *parser) checkCall(c Call) (Expr, error) {
 		return p.ago(d.Value, c.span), nil
 	case "not":
 		return Not{c.span, c.Args[0]}, nil
+	case "todynamic":
+		c.Name = "parse_json"
 	case "todecimal":
 		c.Name = "toreal"
 	case "iif":

@@ -254,6 +254,8 @@ func (p *printer) scalar(x *scalar) string {
 		sql, arg := p.dialect.field(n, of, x.text)
 		p.args[n-1] = arg
 		return sql
+	case "member":
+		return p.spent(p.dialect.member(p.scalar(x.args[0]), x.list, func(v any) string { return p.dialect.place(p.add(v)) }))
 	case "bucket":
 		return p.spent(p.dialect.bucket(x.us, p.scalar(x.args[0]), isEventTime(x.args[0])))
 	case "first row":

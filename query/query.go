@@ -245,6 +245,12 @@ type (
 		Of Expr
 		N  int
 	}
+	// Member is what stands under a name inside of JSON.
+	Member struct {
+		span
+		Of   Expr
+		Name string
+	}
 	// Scalar is the first value of the first row of From.
 	Scalar struct {
 		span
