@@ -250,7 +250,19 @@ func (a *app) streamQuery(ctx context.Context, in map[string]any, format string)
 	for lines.Scan() {
 		b := lines.Bytes()
 		if len(b) > 0 && b[0] == '{' {
-			return errors.Join(finish(), ended(b))
+			if err := errors.Join(finish(), ended(b)); err != nil {
+				return err
+			}
+			var end api.StreamEnd
+			if err := json.Unmarshal(b, &end); err != nil {
+				return err
+			}
+			text, _ := in["q"].(string)
+			a.hint(head.Hints, end.Rows, text)
+			if end.Truncated {
+				fmt.Fprintf(a.err, "%d rows, there are more: raise --limit, or write them to a file by --output\n", end.Rows)
+			}
+			return nil
 		}
 		var row []json.RawMessage
 		if err := json.Unmarshal(b, &row); err != nil || len(row) != len(head.Columns) {
@@ -341,12 +353,17 @@ func (s suggestion) Error() string {
 
 func (s suggestion) Unwrap() error { return s.fault }
 
-func (a *app) showFound(found api.Found, text string) error {
-	for _, h := range found.Hints {
-		if (h.Suggest != "" || len(found.Rows) == 0) && !strings.ContainsAny(text, "\n\t") {
+// hint says what may be meant otherwise. It stands beside the answer, not in it.
+func (a *app) hint(hints []query.Error, rows int, text string) {
+	for _, h := range hints {
+		if (h.Suggest != "" || rows == 0) && !strings.ContainsAny(text, "\n\t") {
 			fmt.Fprintln(a.err, "hint:", clean(h.Error()))
 		}
 	}
+}
+
+func (a *app) showFound(found api.Found, text string) error {
+	a.hint(found.Hints, len(found.Rows), text)
 	if found.Events {
 		col := map[string]int{}
 		for i, c := range found.Columns {
