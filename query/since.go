@@ -8,6 +8,7 @@ import (
 // walker looks for times that a query compares the time of events with.
 type walker struct {
 	since time.Time
+	at    Expr // says so
 	depth int
 	steps int
 }
@@ -86,6 +87,6 @@ func (w *walker) bound(field, value Expr) {
 		}
 	}
 	if !at.IsZero() && (w.since.IsZero() || at.Before(w.since)) {
-		w.since = at
+		w.since, w.at = at, value
 	}
 }

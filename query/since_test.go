@@ -36,3 +36,28 @@ func TestSince(t *testing.T) {
 		}
 	}
 }
+
+// TestLate holds that a query which asks for more than its range has says so, at
+// the characters that ask.
+func TestLate(t *testing.T) {
+	now := time.Date(2026, 3, 5, 12, 30, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		`events | where time > ago(7d)`:                          "ago(7d)",
+		`let d = 7d; events | where n == 1 and time >= ago(2*d)`: "ago(2*d)",
+		`time:>2026-03-01`:                                       "2026-03-01",
+		`events | where time > ago(1d)`:                          "",
+		`events | where n == 1`:                                  "",
+	} {
+		q, err := Parse(text, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if late := Late(q, Range{now.Add(-24*time.Hour + 20*time.Second), now}); late != nil {
+			got = text[late.Pos : late.Pos+late.Len]
+		}
+		if got != want {
+			t.Errorf("%s: points at %q, not %q", text, got, want)
+		}
+	}
+}
