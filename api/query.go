@@ -157,6 +157,9 @@ func (a *API) compile(ctx context.Context, text string, from, to time.Time, limi
 		o.Known = a.known(ctx, fieldsDoubted)
 		st, err = query.CompileWith(q, o)
 	}
+	if late := query.Late(q, o.Range); late != nil {
+		st.Hints = append(st.Hints, *late)
+	}
 	return compiled{st, o.Range, limit, false}, err
 }
 

@@ -139,6 +139,22 @@ func TestSearchDoesNotWaitForFields(t *testing.T) {
 	}
 }
 
+// TestRangeIsTooShort holds that a range which cuts off what a search asks for
+// says so, and one that is made of the search does not.
+func TestRangeIsTooShort(t *testing.T) {
+	a, token := stocked(t)
+	in := map[string]any{"q": "events | where time > ago(30d) | count"}
+	if w := post(t, a, token, "/query", in); w.Code != 200 || strings.Contains(w.Body.String(), "the range begins") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	in["from"] = a.Clock.Now().AddDate(0, 0, -1)
+	for _, path := range []string{"/query", "/query/stream"} {
+		if w := post(t, a, token, path, in); w.Code != 200 || !strings.Contains(w.Body.String(), "and the range begins at") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 func TestQueryExport(t *testing.T) {
 	a, token := stocked(t)
 	in := map[string]any{"q": "events | order by n asc | project raw, n = toint(n) | take 2"}

@@ -276,6 +276,9 @@ func (b *binder) field(f Field) (*scalar, error) {
 	if v, ok := b.scope.find(f.Name); ok {
 		return column(v.physical, v.kind, v.null), nil
 	}
+	if x, ok := b.inside(f); ok {
+		return x, nil
+	}
 	if b.scope.fields == "" {
 		return nil, &Error{
 			Pos: f.pos, Len: f.len, What: fmt.Sprintf("there is no column %q at this step", f.Name),

@@ -18,7 +18,9 @@ func (b *binder) call(e Call) (*scalar, error) {
 	switch e.Name {
 	case "iff", "case":
 		return b.choose(e)
-	case "extract", "replace_regex", "trim", "format_datetime", "split", "substring", "datetime_diff":
+	case "column_ifexists":
+		return b.ifExists(e)
+	case "datetime_add", "extract", "replace_regex", "trim", "format_datetime", "split", "substring", "datetime_diff":
 		return b.literalCall(e)
 	}
 	args := make([]*scalar, len(e.Args))
@@ -37,7 +39,7 @@ func (b *binder) call(e Call) (*scalar, error) {
 	if f.op != "" {
 		out := apply(f.op, f.out, args...)
 		switch f.op {
-		case "sqrt", "ln", "pow", "int":
+		case "sqrt", "ln", "log2", "log10", "pow", "int", "countof":
 			out.null = true
 		}
 		return out, nil
@@ -63,6 +65,18 @@ func (b *binder) argument(x *scalar, want byte, e Expr) (*scalar, error) {
 	return x, nil
 }
 
+const day = 24 * 3600e6 // in microseconds
+
+// toTruth is true for the word, and for numbers other than 0.
+func toTruth(x *scalar) *scalar {
+	if x.kind == truth {
+		return x
+	}
+	n := toNumber(x)
+	word := apply("eq", truth, apply("lower", text, toText(x)), textOf("true"))
+	return apply("or", truth, word, apply("or", truth, sure(apply("lt", truth, n, number("0"))), sure(apply("gt", truth, n, number("0")))))
+}
+
 // special binds the functions whose kind depends on what they are given.
 func (b *binder) special(e Call, args []*scalar) (*scalar, error) {
 	x := args[0]
@@ -81,6 +95,8 @@ func (b *binder) special(e Call, args []*scalar) (*scalar, error) {
 		return apply("round", numeric, toNumber(x), places), nil
 	case "tostring":
 		return toText(x), nil
+	case "parse_json":
+		return parsed(x), nil
 	case "todouble", "toreal":
 		return toNumber(x), nil
 	case "todatetime":
@@ -94,10 +110,13 @@ func (b *binder) special(e Call, args []*scalar) (*scalar, error) {
 		return negate(empty(x)), nil
 	case "coalesce":
 		return coalesce(args), nil
+	case "tobool":
+		return toTruth(x), nil
 	case "startofday":
-		return bucket(x, 24*3600e6), nil
+		return bucket(x, day), nil
+	case "endofday":
+		return apply("time+", instant, bucket(x, day), &scalar{op: "span", kind: period, us: day - 1}), nil
 	case "startofweek": // the first of January 1970 was a Thursday
-		const day = 24 * 3600e6
 		four := &scalar{op: "span", kind: period, us: 4 * day}
 		return apply("time-", instant, bucket(apply("time+", instant, x, four), 7*day), four), nil
 	case "ipv4_is_private":
@@ -132,6 +151,26 @@ func empty(x *scalar) *scalar {
 		return apply("eq", truth, apply("listlen", numeric, x), number("0"))
 	}
 	return apply("eq", truth, toText(x), textOf(""))
+}
+
+// ifExists binds column_ifexists: every native field may exist.
+func (b *binder) ifExists(e Call) (*scalar, error) {
+	name, ok := e.Args[0].(Text)
+	if !ok {
+		return nil, fault(e.Args[0], "the name of a column is a text in quotes", "write "+functions[e.Name].usage)
+	}
+	if _, ok := b.scope.find(name.Value); !ok && b.scope.fields == "" {
+		return b.scalar(e.Args[1])
+	}
+	x, err := b.field(Field{name.span, name.Value})
+	if err != nil || x.kind != native {
+		return x, err
+	}
+	other, err := b.scalar(e.Args[1])
+	if err != nil {
+		return nil, err
+	}
+	return coalesce([]*scalar{x, other}), nil
 }
 
 func coalesce(args []*scalar) *scalar {

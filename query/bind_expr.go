@@ -61,6 +61,12 @@ func (b *binder) scalar(e Expr) (*scalar, error) {
 		return b.binary(e)
 	case Index:
 		return b.index(e)
+	case Member:
+		return b.member(e)
+	case Scalar:
+		return b.first(e)
+	case aggregateOf:
+		return column(e.column.physical, e.column.kind, e.column.null), nil
 	case List:
 		return nil, fault(e, "a list stands in in (…), has_any (…) and has_all (…) only", "")
 	case Star:
@@ -365,6 +371,11 @@ func (b *binder) inRows(e In, left *scalar) (*scalar, error) {
 		return nil, fault(e, "these rows are whole events, not a list of values", "end the query in the parentheses with | project field, or distinct field")
 	}
 	first := column(inner.cols[0].physical, inner.cols[0].kind, inner.cols[0].null)
+	if kind := (map[byte]byte{texts: native, numbers: numeric})[first.kind]; kind != 0 { // as of make_set: what is in the lists
+		name := b.name()
+		rel = &relation{op: "expand", in: []*relation{rel}, add: []computed{{name, first}}}
+		first = column(name, kind, true)
+	}
 	x, y, err := alike(left, first, e.Of, e)
 	if err != nil {
 		return nil, err
@@ -374,6 +385,31 @@ func (b *binder) inRows(e In, left *scalar) (*scalar, error) {
 	}
 	step := &relation{op: "pick", in: []*relation{rel}, add: []computed{{b.name(), y}}}
 	return &scalar{op: "insub", kind: truth, args: []*scalar{x}, in: step, null: true}, nil
+}
+
+// first is the first value of the first row of other rows.
+func (b *binder) first(e Scalar) (*scalar, error) {
+	sc, sorted := b.scope, b.sorted
+	rel, err := b.source(e.From)
+	inner, order := b.scope, b.sorted
+	b.scope, b.sorted = sc, sorted
+	if err != nil {
+		return nil, err
+	}
+	if inner.whole {
+		return nil, fault(e, "these rows are whole events, not a value", "end the query in the parentheses with | summarize, | count or | project field")
+	}
+	c := inner.cols[0]
+	if c.kind == texts || c.kind == numbers {
+		return nil, fault(e, "this is a list, not a value", "look for what is in it: in ((events | …))")
+	}
+	rel = &relation{op: "limit", in: []*relation{rel}, keys: order, n: 1}
+	rel = &relation{op: "pick", in: []*relation{rel}, add: []computed{{b.name(), column(c.physical, c.kind, c.null)}}}
+	x := &scalar{op: "first row", kind: c.kind, in: rel, null: true}
+	if isText(x) {
+		return toText(x), nil
+	}
+	return x, nil
 }
 
 func (b *binder) index(e Index) (*scalar, error) {
@@ -386,6 +422,9 @@ func (b *binder) index(e Index) (*scalar, error) {
 
 func element(x *scalar, n int, e Expr) (*scalar, error) {
 	at := number(fmt.Sprint(n + 1))
+	if n < 0 { // the last is -1
+		at = number(fmt.Sprint(n))
+	}
 	switch x.kind {
 	case texts:
 		return &scalar{op: "element", kind: native, args: []*scalar{x, at}}, nil

@@ -34,8 +34,9 @@ func (b *binder) summarize(in *relation, s Summarize) (*relation, error) {
 		sc.cols = append(sc.cols, visible{n.Name, name, x.kind, x.null && x.kind != truth})
 	}
 	taken := map[string]bool{}
+	var overs []over
 	for _, n := range s.Aggregates {
-		made, err := b.aggregates(n, step, group, len(sc.cols))
+		made, err := b.summed(n, step, group, len(sc.cols), &overs)
 		if err != nil {
 			return nil, err
 		}
@@ -61,14 +62,14 @@ func (b *binder) summarize(in *relation, s Summarize) (*relation, error) {
 	if len(step.add) == 0 {
 		group.in = []*relation{in}
 	}
-	return group, nil
+	return b.overs(group, overs)
 }
 
 // aggregates binds one aggregate, which may make several columns.
 func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, error) {
 	call, ok := n.Expr.(Call)
-	if !ok || functions[call.Name].use != aggregate {
-		return nil, fault(n.Expr, "summarize wants an aggregate here", "use one of "+strings.Join(aggregateNames(), ", "))
+	if !ok {
+		return nil, fmt.Errorf("query: %T is no aggregate", n.Expr)
 	}
 	name := n.Name
 	if name == "" {
@@ -118,20 +119,26 @@ func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, 
 			return one(call.Name+"text", text, false, "", b.place(step, x))
 		}
 		return one(call.Name, x.kind, true, "", b.place(step, x))
-	case "make_set", "make_list":
-		op, kind := strings.TrimPrefix(call.Name, "make_"), byte(texts)
-		if x.kind == numeric {
-			kind = numbers
-		} else {
+	case "make_set_if", "make_list_if":
+		cond, err := b.cond(call.Args[1])
+		if err != nil {
+			return nil, err
+		}
+		op, kind, most, err := listOf(call, x, 2)
+		if err != nil {
+			return nil, err
+		}
+		if kind == texts {
 			x = toText(x)
 		}
-		most := "1000"
-		if len(call.Args) == 2 {
-			n, ok := call.Args[1].(Number)
-			if !ok || !isNumber(n.Value) || len(n.Value) > 5 || strings.ContainsAny(n.Value, ".-") {
-				return nil, fault(call.Args[1], "the most elements are a number up to 99999", "")
-			}
-			most = n.Value
+		return one(op, kind, false, most, b.place(step, nullable(apply("when", x.kind, sure(cond), x))))
+	case "make_set", "make_list":
+		op, kind, most, err := listOf(call, x, 1)
+		if err != nil {
+			return nil, err
+		}
+		if kind == texts {
+			x = toText(x)
 		}
 		return one(op, kind, false, most, b.place(step, x))
 	case "dcountif", "sumif", "avgif":
@@ -150,6 +157,24 @@ func (b *binder) aggregates(n Named, step, group *relation, at int) ([]visible, 
 		return one(op, kind, op != "dcount", "", b.place(step, nullable(apply("when", x.kind, sure(cond), x))))
 	}
 	return b.measured(call, x, step, name, add)
+}
+
+// listOf says how a list of values is made, and how long it may be, which is
+// what the argument at may say.
+func listOf(call Call, x *scalar, at int) (op string, kind byte, most string, err error) {
+	op = strings.TrimSuffix(strings.TrimPrefix(call.Name, "make_"), "_if")
+	if kind = texts; x.kind == numeric {
+		kind = numbers
+	}
+	most = "1000"
+	if len(call.Args) > at {
+		n, ok := call.Args[at].(Number)
+		if !ok || !isNumber(n.Value) || len(n.Value) > 5 || strings.ContainsAny(n.Value, ".-") {
+			return "", 0, "", fault(call.Args[at], "the most elements are a number up to 99999", "")
+		}
+		most = n.Value
+	}
+	return op, kind, most, nil
 }
 
 // measure makes a number of a value; durations stay durations.
@@ -193,8 +218,11 @@ func (b *binder) measured(call Call, x *scalar, step *relation, name string, add
 	return []visible{add(name, call.Name, kind, true, "", at)}, nil
 }
 
+// orText ends the name of an aggregate that gives "" where it would give null.
+const orText = " or nothing"
+
 // argMax binds arg_max and arg_min: the key, and the other columns where it is
-// largest or smallest.
+// largest or smallest, all of one row, whether they have a value there or not.
 func (b *binder) argMax(n Named, call Call, step *relation, add func(string, string, byte, bool, string, ...string) visible) ([]visible, error) {
 	key, err := b.scalar(call.Args[0])
 	if err != nil {
@@ -207,16 +235,30 @@ func (b *binder) argMax(n Named, call Call, step *relation, add func(string, str
 		name = call.Name + "_"
 	}
 	most := strings.TrimPrefix(call.Name, "arg_")
-	if key.kind == native {
-		key = toNumber(key)
+	at := []string{b.place(step, key)}
+	op := "arg" + most
+	if key.kind == native { // by size where there are numbers, else as text
+		at = append(at, b.place(step, toNumber(key)))
+		op += "native"
 	}
-	at := b.place(step, key)
-	out := []visible{add(name, most, key.kind, true, "", at)}
+	var out []visible
+	of := func(name, from string, kind byte) {
+		switch kind {
+		case text, native:
+			out = append(out, add(name, op+orText, kind, false, "", append([]string{from}, at...)...))
+		case texts, numbers:
+			out = append(out, add(name, op, kind, false, "", append([]string{from}, at...)...))
+		default: // nothing, where there is no row
+			from = b.place(step, apply("maybe", kind, column(from, kind, true)))
+			out = append(out, add(name, op, kind, true, "", append([]string{from}, at...)...))
+		}
+	}
+	of(name, at[0], key.kind)
 	for _, a := range call.Args[1:] {
 		if _, ok := a.(Star); ok {
 			for _, c := range b.scope.cols {
 				if c.name != name {
-					out = append(out, add(c.name, "arg"+most, c.kind, c.null, "", c.physical, at))
+					of(c.name, c.physical, c.kind)
 				}
 			}
 			continue
@@ -225,7 +267,7 @@ func (b *binder) argMax(n Named, call Call, step *relation, add func(string, str
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, add(defaultName(a, len(out)), "arg"+most, x.kind, x.null, "", b.place(step, x), at))
+		of(defaultName(a, len(out)), b.place(step, x), x.kind)
 	}
 	return out, nil
 }

@@ -15,7 +15,7 @@ func (b *binder) join(in *relation, j Join) (*relation, error) {
 	rs := b.scope
 	lstep, rstep := &relation{op: "compute", in: []*relation{in}}, &relation{op: "compute", in: []*relation{right}}
 	out := &relation{op: "join", kind: j.Kind}
-	same := map[string]bool{}
+	ties := map[string]bool{}
 	for _, p := range j.On {
 		b.scope = left
 		x, err := b.scalar(p.Left)
@@ -27,10 +27,8 @@ func (b *binder) join(in *relation, j Join) (*relation, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lf, ok := p.Left.(Field); ok {
-			if rf, ok := p.Right.(Field); ok && lf.Name == rf.Name {
-				same[lf.Name] = true
-			}
+		if f, ok := p.Right.(Field); ok && j.Lookup {
+			ties[f.Name] = true
 		}
 		if x, y, err = alike(x, y, p.Left, p.Right); err != nil {
 			return nil, err
@@ -48,14 +46,18 @@ func (b *binder) join(in *relation, j Join) (*relation, error) {
 	}
 	b.scope.whole = false
 	b.sorted = nil
-	b.joined(out, rs)
+	b.joined(out, rs, ties)
 	return out, nil
 }
 
-// joined adds the right's columns to the scope and to what the join gives.
-func (b *binder) joined(out *relation, rs scope) {
+// joined adds the right's columns, without some, to the scope and to what the
+// join gives.
+func (b *binder) joined(out *relation, rs scope, without map[string]bool) {
 	outer := out.kind == "leftouter"
 	for _, c := range rs.cols {
+		if without[c.name] {
+			continue
+		}
 		name := c.name
 		for i := 1; ; i++ {
 			if _, taken := b.exact(name); !taken {

@@ -30,6 +30,8 @@ func (b *binder) literalCall(e Call) (*scalar, error) {
 		return b.split(e)
 	case "substring":
 		return b.substring(e)
+	case "datetime_add":
+		return b.later(e)
 	}
 	return b.difference(e)
 }
@@ -176,6 +178,10 @@ func (b *binder) substring(e Call) (*scalar, error) {
 		if n, err = b.argument(n, 'n', a); err != nil {
 			return nil, err
 		}
+		if i == 0 && (n.op != "number" || strings.HasPrefix(n.text, "-")) { // counted from the end
+			back := apply("greatest", numeric, apply("+", numeric, apply("length", numeric, x), n), number("0"))
+			n = &scalar{op: "case", kind: numeric, null: n.null, args: []*scalar{sure(apply("lt", truth, n, number("0"))), back, n}}
+		}
 		at[i] = &scalar{op: "place", kind: numeric, args: []*scalar{n}}
 	}
 	if at[1] == nil {
@@ -188,11 +194,39 @@ var diffUnits = map[string]int64{
 	"microsecond": 1, "millisecond": 1e3, "second": 1e6, "minute": 60e6, "hour": 3600e6, "day": 24 * 3600e6, "week": 7 * 24 * 3600e6,
 }
 
-// difference binds datetime_diff: how many borders of a unit lie between.
-func (b *binder) difference(e Call) (*scalar, error) {
+// later binds datetime_add.
+func (b *binder) later(e Call) (*scalar, error) {
 	unit, ok := e.Args[0].(Text)
 	us := diffUnits[strings.ToLower(unit.Value)]
 	if !ok || us == 0 {
+		return nil, fault(e.Args[0], "this is no unit of time", `write "second", "minute", "hour", "day" or "week"`)
+	}
+	n, err := b.scalar(e.Args[1])
+	if err == nil {
+		n, err = b.argument(n, 'n', e.Args[1])
+	}
+	if err != nil {
+		return nil, err
+	}
+	x, err := b.scalar(e.Args[2])
+	if err == nil {
+		x, err = b.argument(x, 'i', e.Args[2])
+	}
+	if err != nil {
+		return nil, err
+	}
+	step := nullable(apply("period*", period, &scalar{op: "span", kind: period, us: us}, n))
+	return apply("time+", instant, x, step), nil
+}
+
+// monthsOf are units whose length varies, in months.
+var monthsOf = map[string]string{"month": "1", "quarter": "3", "year": "12"}
+
+// difference binds datetime_diff: how many borders of a unit lie between.
+func (b *binder) difference(e Call) (*scalar, error) {
+	unit, ok := e.Args[0].(Text)
+	us, months := diffUnits[strings.ToLower(unit.Value)], monthsOf[strings.ToLower(unit.Value)]
+	if !ok || us == 0 && months == "" {
 		return nil, fault(e.Args[0], "this is no unit of time", `write "second", "minute", "hour" or "day"`)
 	}
 	var at [2]*scalar
@@ -203,6 +237,11 @@ func (b *binder) difference(e Call) (*scalar, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if months != "" {
+			count := apply("+", numeric, apply("*", numeric, apply("year", numeric, x), number("12")), apply("-", numeric, apply("yearmonth", numeric, x), number("1")))
+			at[i] = apply("floordiv", numeric, count, number(months))
+			continue
 		}
 		at[i] = apply("floordiv", numeric, apply("micros", numeric, x), number(strconv.FormatInt(us, 10)))
 	}

@@ -19,6 +19,8 @@ func (b *binder) stage(in *relation, s Stage) (*relation, error) {
 		return b.away(in, s.Patterns)
 	case Reorder:
 		return b.reorder(in, s.Patterns)
+	case Keep:
+		return b.keep(in, s.Patterns)
 	case Rename:
 		return b.rename(in, s.Columns)
 	case Summarize:
@@ -76,8 +78,8 @@ func defaultName(e Expr, i int) string {
 	case Call:
 		prefix := e.Name
 		switch prefix {
-		case "make_set", "make_list":
-			prefix = strings.TrimPrefix(prefix, "make_")
+		case "make_set", "make_list", "make_set_if", "make_list_if":
+			prefix = strings.TrimSuffix(strings.TrimPrefix(prefix, "make_"), "_if")
 		}
 		if len(e.Args) > 0 {
 			if f, ok := e.Args[0].(Field); ok {
@@ -191,6 +193,21 @@ func (b *binder) away(in *relation, patterns []Field) (*relation, error) {
 	return in, nil
 }
 
+func (b *binder) keep(in *relation, patterns []Field) (*relation, error) {
+	kept, err := b.matching(patterns)
+	if err != nil {
+		return nil, err
+	}
+	var sc scope
+	for _, c := range b.scope.cols {
+		if kept[c.name] {
+			sc.cols = append(sc.cols, c)
+		}
+	}
+	b.scope = sc
+	return in, nil
+}
+
 func (b *binder) reorder(in *relation, patterns []Field) (*relation, error) {
 	sc := scope{fields: b.scope.fields, kept: b.scope.kept, scan: b.scope.scan}
 	done := map[string]bool{}
@@ -247,6 +264,9 @@ func (b *binder) order(in *relation, keys []Key) (*relation, error) {
 		if err != nil {
 			return nil, err
 		}
+		if k.Turned {
+			sorted = append(sorted, sortKey{b.place(step, empty(x)), k.Desc})
+		}
 		if x.kind == native { // numbers among themselves by size, the rest as text
 			sorted = append(sorted, sortKey{b.place(step, toNumber(x)), k.Desc})
 		}
@@ -295,13 +315,13 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, fill := byte(native), "filled"
+	kind := byte(native)
 	switch x.kind {
 	case numbers:
-		kind, fill = numeric, "fillednum"
+		kind = numeric
 	case texts:
-	case text, native:
-		x = &scalar{op: "elements", kind: texts, args: []*scalar{x}}
+	case text, native: // an empty list gives no row, what is missing one
+		x = apply("filled", texts, apply("elements", texts, x), x)
 	default:
 		return nil, fault(s.Column.Expr, "this is "+kindName(x.kind)+", not a list", "mv-expand takes a list, as of make_set or split, or a field that holds one")
 	}
@@ -313,7 +333,7 @@ func (b *binder) expand(in *relation, s Expand) (*relation, error) {
 	sc.whole = false
 	sc.set(visible{s.Column.Name, name, kind, kind == numeric})
 	b.scope = sc
-	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, apply(fill, x.kind, x)}}}, nil
+	return &relation{op: "expand", in: []*relation{in}, add: []computed{{name, x}}}, nil
 }
 
 func badName(s string) bool { return s == "" || strings.ContainsRune(s, 0) }

@@ -107,15 +107,18 @@ func (clickHouse) operation(op string) string {
 }
 
 var clickOperations = map[string]string{
-	"bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull($1)", "seconds": "toInt64(round($1 * 1e6))",
+	"maybe": "toNullable($1)", "bit": "toInt64($1)", "micros": "toUnixTimestamp64Micro($1)", "num": "toFloat64OrNull(translate(trimBoth($1), 'niNI', 'xxxx'))", "seconds": "toInt64(round($1 * 1e6))",
 	"numtext": "toString($1)", "timetext": "formatDateTime($1, '%Y-%m-%dT%H:%i:%S.%fZ')", "truthtext": "if($1, 'true', 'false')",
 	"listtext": "toJSONString($1)", "totime": "parseDateTime64BestEffortOrNull($1, 6, 'UTC')",
 	"lower": "lowerUTF8($1)", "upper": "upperUTF8($1)", "length": "lengthUTF8($1)", "from": "substringUTF8($1, $2 + 1)", "substring": "substringUTF8($1, $2 + 1, $3)",
+	"countof": "intDivOrNull(lengthUTF8($1) - lengthUTF8(replaceAll($1, $2, '')), nullIf(lengthUTF8($2), 0))",
+	"base64":  "if(isValidUTF8(tryBase64Decode($1)), tryBase64Decode($1), '')", "urldecoded": "if(isValidUTF8(decodeURLComponent($1)), decodeURLComponent($1), '')",
+	"sha256":  "lower(hex(SHA256($1)))",
 	"place":   "toInt64(greatest(coalesce($1, 0), 0))",
 	"indexof": "(toInt64(positionUTF8($1, $2)) - 1)", "replace": "replaceAll($*)", "replacere": "replaceRegexpAll($1, $2, $3)", "reverse": "reverseUTF8($1)",
 	"split": "splitByString($2, $1)", "element": "arrayElement($1, $2)", "elementnum": "arrayElementOrNull($1, $2)",
 	"elements": "multiIf(startsWith($1, '[') AND isValidJSON($1), JSONExtract($1, 'Array(String)'), $1 = '', CAST([] AS Array(String)), [$1])",
-	"filled":   "if(empty($1), [''], $1)", "fillednum": "if(empty($1), [NULL], $1)", "listlen": "toInt64(length($1))", "joined": "arrayStringConcat($1, $2)",
+	"filled":   "if($2 = '', [''], $1)", "listlen": "toInt64(length($1))", "joined": "arrayStringConcat($1, $2)",
 	"ipv4":  "toInt64(IPv4StringToNumOrNull($1))",
 	"month": "toDateTime64(toStartOfMonth($1), 6, 'UTC')", "hour": "toHour($1)", "weekday": "(toInt64(toDayOfWeek($1) % 7) * 86400000000)", "monthday": "toDayOfMonth($1)",
 	"yearmonth": "toMonth($1)", "year": "toYear($1)", "time+": "addMicroseconds($1, $2)", "time-": "subtractMicroseconds($1, $2)",
@@ -129,12 +132,15 @@ var clickOperations = map[string]string{
 func (clickHouse) grouped(op string) string { return clickGrouped[op] }
 
 var clickGrouped = map[string]string{
-	"count": "count()", "countif": "countIf($1)", "dcount": "uniqExact($1)", "sum": "sumOrNull($1)", "avg": "avgOrNull($1)", "min": "minOrNull($1)", "max": "maxOrNull($1)",
+	"count": "count()", "countif": "countIf($1)", "dcount": "uniqExact($1)", "sum": "coalesce(sumOrNull($1), 0)", "avg": "avgOrNull($1)", "min": "minOrNull($1)", "max": "maxOrNull($1)",
 	"mintext": "min($1)", "maxtext": "max($1)",
 	"minnative":  "if(count($2) > 0, coalesce(argMin($1, $2), ''), min($1))",
 	"maxnative":  "if(count($2) > 0, coalesce(argMax($1, $2), ''), max($1))",
 	"percentile": "quantileExactInclusiveOrNull(#n)($1)", "stdev": "nullIf(stddevSampOrNull($1), nan)", "variance": "nullIf(varSampOrNull($1), nan)",
-	"set":  "arraySlice(arraySort(groupUniqArray($1)), 1, #n)",
-	"list": "arraySlice(groupArray($1), 1, #n)",
-	"any":  "any($1)", "argmax": "argMax($1, $2)", "argmin": "argMin($1, $2)",
+	"set":    "arraySlice(arraySort(groupUniqArray($1)), 1, #n)",
+	"list":   "arraySlice(groupArray($1), 1, #n)",
+	"any":    "any($1)", // a tuple is never null, so a row is not passed over for what it has in $1
+	"argmax": "argMax(tuple($1), $2).1", "argmin": "argMin(tuple($1), $2).1",
+	"argmaxnative": "if(count($3) > 0, argMax(tuple($1), $3).1, argMax(tuple($1), $2).1)",
+	"argminnative": "if(count($3) > 0, argMin(tuple($1), $3).1, argMin(tuple($1), $2).1)",
 }

@@ -156,7 +156,7 @@ func HistogramWith(q *Query, o Options, step time.Duration) (Statement, error) {
 			Aggregates: []Named{{"count", Call{at, "count", nil}}},
 			By:         []Named{{"bucket", Call{at, "bin", []Expr{Field{at, "time"}, Span{at, step}}}}},
 		},
-		Order{[]Key{{Field{at, "bucket"}, false}}})
+		Order{[]Key{{Expr: Field{at, "bucket"}, Desc: false}}})
 	o.MaxRows = 100_000
 	return CompileWith(short, o)
 }
@@ -164,9 +164,25 @@ func HistogramWith(q *Query, o Options, step time.Duration) (Statement, error) {
 // Since is the earliest time that the query itself asks for, where it compares
 // the time of events with a constant.
 func Since(q *Query) (time.Time, bool) {
+	w := earliest(q)
+	return w.since, !w.since.IsZero()
+}
+
+// Late is a hint where a query asks for events from before its range, nil where
+// it does not. A minute is nothing: clocks differ by as much.
+func Late(q *Query, r Range) *Error {
+	w := earliest(q)
+	if w.since.IsZero() || !w.since.Before(r.From.Add(-time.Minute)) {
+		return nil
+	}
+	const form = "2006-01-02 15:04"
+	return fault(w.at, "this asks for events since "+w.since.UTC().Format(form)+", and the range begins at "+r.From.UTC().Format(form)+" (UTC)", "choose a longer range")
+}
+
+func earliest(q *Query) walker {
 	w := walker{}
 	w.query(q)
-	return w.since, !w.since.IsZero()
+	return w
 }
 
 // IsFault reports whether err is a fault of the query's text.

@@ -346,7 +346,7 @@ func Values(field, typed string, o Options) (Statement, error) {
 		Where{cond},
 		Take{sampled},
 		Summarize{Aggregates: []Named{{"n", Call{at, "count", nil}}}, By: []Named{{"value", Call{at, "tostring", []Expr{f}}}}},
-		Order{[]Key{{Field{at, "n"}, true}, {Field{at, "value"}, false}}},
+		Order{[]Key{{Expr: Field{at, "n"}, Desc: true}, {Expr: Field{at, "value"}, Desc: false}}},
 	}}
 	o.MaxRows = maxCandidates
 	return CompileWith(q, o)

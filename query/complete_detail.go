@@ -27,7 +27,7 @@ var fieldDetails = map[string]string{
 
 var words = map[string]string{
 	"events": "all events of the time range", "let": "give a value or rows a name", "union": "the rows of several", "sql": "a SELECT over events, read only",
-	"where": "keep rows for which a condition holds", "filter": "keep rows for which a condition holds", "extend": "add columns", "project": "keep these columns", "project-away": "leave columns out", "project-keep": "keep columns by pattern",
+	"where": "keep rows for which a condition holds", "filter": "keep rows for which a condition holds", "extend": "add columns", "project": "keep these columns", "project-away": "leave columns out", "project-keep": "keep columns by pattern", "lookup": "columns of another search beside those of the same key",
 	"project-rename": "give columns other names", "project-reorder": "bring columns to the front", "summarize": "group rows and compute over each group", "distinct": "each combination once",
 	"sort": "sort rows", "order": "sort rows", "top": "the first rows by a column", "take": "so many rows", "limit": "so many rows", "count": "the number of rows", "join": "rows of two searches side by side",
 	"parse": "take columns out of a text", "mv-expand": "a row for each element of a list", "render": "how to show it", "search": "rows that hold a text",

@@ -29,6 +29,9 @@ type Dialect interface {
 	number(sql string) string
 	join(kind string) string
 	field(n int, of, name string) (sql string, arg any)
+	// member is what stands at a way inside of JSON: "n" and a name, or "i" and a
+	// place from 0, by turns as they come. Place gives the SQL of a constant.
+	member(of string, path []string, place func(any) string) string
 	format(parts []string) string
 	// bucket is the beginning of the span of us microseconds that a time is in;
 	// ours says that the time is one of an event, which is never out of range.
@@ -81,6 +84,7 @@ var operations = map[string]string{
 	"ge": "($1 >= $2)", "sure": "coalesce($1, false)", "ortext": "coalesce($1, '')", "asseconds": "($1 / 1e6)", "isnull": "($1 IS NULL)",
 	"first": "coalesce($*)", "+": "($1 + $2)", "-": "($1 - $2)", "*": "($1 * $2)", "/": "($1 / nullif($2, 0))", "%": "($1 % nullif($2, 0))",
 	"floorto": "(floor($1 / $2) * $2)", "ceil": "ceil($1)", "abs": "abs($1)", "sqrt": "sqrt(CASE WHEN $1 >= 0 THEN $1 END)",
+	"log2": "log2(CASE WHEN $1 > 0 THEN $1 END)", "log10": "log10(CASE WHEN $1 > 0 THEN $1 END)", "exp": "exp($1)",
 	"ln": "ln(CASE WHEN $1 > 0 THEN $1 END)", "pow": "pow($1, $2)", "round": "round($1, $2)", "least": "least($*)", "greatest": "greatest($*)",
 	"concat": "concat($*)",
 }
@@ -172,16 +176,21 @@ func (duckDB) operation(op string) string {
 
 const octets = `'^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$'`
 
+// To DuckDB "nan" and "inf" are numbers, which are larger than all others and
+// spoil each sum that they are in, and 1_0 is one too. $1 of num may be costly,
+// so it stands there once.
 var duckOperations = map[string]string{
-	"bit": "($1)::INTEGER", "micros": "epoch_us($1)", "num": "TRY_CAST($1 AS DOUBLE)", "seconds": "TRY_CAST($1 * 1e6 AS BIGINT)",
+	"maybe": "$1", "bit": "($1)::INTEGER", "micros": "epoch_us($1)", "num": "TRY_CAST(translate($1, 'niNI_', 'xxxxx') AS DOUBLE)", "seconds": "TRY_CAST($1 * 1e6 AS BIGINT)",
 	"numtext": `regexp_replace(CAST($1 AS VARCHAR), '\.0$', '')`, "timetext": "strftime($1, '%Y-%m-%dT%H:%M:%S.%fZ')", "truthtext": "CAST($1 AS VARCHAR)",
 	"listtext": "CAST(to_json($1) AS VARCHAR)", "totime": "TRY_CAST($1 AS TIMESTAMP)",
 	"lower": "lower($1)", "upper": "upper($1)", "length": "length($1)", "from": "substring($1, $2 + 1)", "substring": "substring($1, $2 + 1, $3)",
+	"countof": "((length($1) - length(replace($1, $2, ''))) // nullif(length($2), 0))", "base64": "coalesce(TRY(decode(from_base64($1))), '')",
+	"urldecoded": "coalesce(TRY(url_decode($1)), '')", "sha256": "sha256($1)",
 	"place":   "greatest(coalesce(TRY_CAST($1 AS BIGINT), 0), 0)",
 	"indexof": "(instr($1, $2) - 1)", "replace": "replace($*)", "replacere": "regexp_replace($1, $2, $3, 'g')", "reverse": "reverse($1)",
 	"split": "string_split($1, $2)", "element": "coalesce(list_extract($1, $2), '')", "elementnum": "list_extract($1, $2)",
 	"elements": "CASE WHEN starts_with($1, '[') AND json_valid($1) THEN coalesce(json_extract_string($1, '$[*]'), []::VARCHAR[]) WHEN $1 = '' THEN []::VARCHAR[] ELSE [$1] END",
-	"filled":   "CASE WHEN len($1) = 0 THEN [''] ELSE $1 END", "fillednum": "CASE WHEN len($1) = 0 THEN [NULL] ELSE $1 END", "listlen": "len($1)", "joined": "array_to_string($1, $2)",
+	"filled":   "CASE WHEN $2 = '' THEN [''] ELSE $1 END", "listlen": "len($1)", "joined": "array_to_string($1, $2)",
 	"ipv4": "CASE WHEN regexp_matches($1, " + octets + ") THEN TRY_CAST(split_part($1, '.', 1) AS BIGINT) * 16777216 + TRY_CAST(split_part($1, '.', 2) AS BIGINT) * 65536 + " +
 		"TRY_CAST(split_part($1, '.', 3) AS BIGINT) * 256 + TRY_CAST(split_part($1, '.', 4) AS BIGINT) END",
 	"month": "date_trunc('month', $1)::TIMESTAMP", "hour": "hour($1)", "weekday": "(dayofweek($1) * 86400000000)", "monthday": "day($1)", "yearmonth": "month($1)",
@@ -195,7 +204,7 @@ var duckOperations = map[string]string{
 func (duckDB) grouped(op string) string { return duckGrouped[op] }
 
 var duckGrouped = map[string]string{
-	"count": "count(*)", "countif": "count(*) FILTER (WHERE $1)", "dcount": "count(DISTINCT $1)", "sum": "sum($1)", "avg": "avg($1)", "min": "min($1)", "max": "max($1)",
+	"count": "count(*)", "countif": "count(*) FILTER (WHERE $1)", "dcount": "count(DISTINCT $1)", "sum": "coalesce(sum($1), 0)", "avg": "avg($1)", "min": "min($1)", "max": "max($1)",
 	"mintext": "coalesce(min($1), '')", "maxtext": "coalesce(max($1), '')",
 	"minnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_min($1, $2) ELSE min($1) END, '')",
 	"maxnative":  "coalesce(CASE WHEN count($2) > 0 THEN arg_max($1, $2) ELSE max($1) END, '')",
@@ -203,7 +212,9 @@ var duckGrouped = map[string]string{
 	"set":     "coalesce(list_sort(list(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
 	"list":    "coalesce((list($1#o) FILTER (WHERE $1 IS NOT NULL))[1:#n], [])",
 	"counted": "coalesce(sum($1), 0)::BIGINT", "countedif": "coalesce(sum($2) FILTER (WHERE $1), 0)::BIGINT",
-	"any": "any_value($1)", "argmax": "arg_max($1, $2)", "argmin": "arg_min($1, $2)",
+	"any": "any_value($1)", "argmax": "arg_max_null($1, $2)", "argmin": "arg_min_null($1, $2)",
+	"argmaxnative": "CASE WHEN count($3) > 0 THEN arg_max_null($1, $3) ELSE arg_max_null($1, $2) END",
+	"argminnative": "CASE WHEN count($3) > 0 THEN arg_min_null($1, $3) ELSE arg_min_null($1, $2) END",
 }
 
 // timeText is a time as ClickHouse reads it.

@@ -218,14 +218,26 @@ func (p *parser) product() (Expr, error) { return p.arithmetic("*/%", p.postfix)
 // postfix reads what follows a value: [0] of a list, ["name"] of a field.
 func (p *parser) postfix() (Expr, error) {
 	e, err := p.primary()
-	for err == nil && p.sign("[") && p.tok.pos == p.last {
+	for err == nil && (p.sign("[") || p.sign(".")) && p.tok.pos == p.last {
 		pos, _ := e.At()
+		if p.sign(".") {
+			if e, err = p.members(e); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err = p.advance(); err != nil {
 			return nil, err
 		}
-		key := p.tok
+		key, sign := p.tok, 1
 		if err = p.advance(); err != nil {
 			return nil, err
+		}
+		if key.kind == tokSign && key.text == "-" && p.tok.kind == tokNumber { // from the end
+			key, sign = p.tok, -1
+			if err = p.advance(); err != nil {
+				return nil, err
+			}
 		}
 		at := span{pos, p.tok.end - pos}
 		f, isField := e.(Field)
@@ -234,15 +246,32 @@ func (p *parser) postfix() (Expr, error) {
 			e = Field{at, key.text}
 		case key.kind == tokText && isField:
 			e = Field{at, f.Name + "." + key.text}
+		case key.kind == tokText:
+			e = Member{at, e, key.text}
 		case key.kind == tokNumber && len(key.text) < 6 && !strings.Contains(key.text, "."):
 			n, _ := strconv.Atoi(key.text)
-			e = Index{at, e, n}
+			e = Index{at, e, sign * n}
 		default:
 			return nil, &Error{Pos: key.pos, Len: max(key.end-key.pos, 1), What: "a number or a name in quotes should stand here"}
 		}
 		err = p.expect("]")
 	}
 	return e, err
+}
+
+// members reads .name.name after a value.
+func (p *parser) members(of Expr) (Expr, error) {
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if p.tok.kind != tokWord || p.tok.pos != p.last {
+		return nil, p.unexpected("a name")
+	}
+	pos, _ := of.At()
+	for _, name := range strings.Split(p.tok.text, ".") {
+		of = Member{span{pos, p.tok.end - pos}, of, name}
+	}
+	return of, p.advance()
 }
 
 func (p *parser) arithmetic(ops string, operand func() (Expr, error)) (Expr, error) {
@@ -254,7 +283,7 @@ func (p *parser) arithmetic(ops string, operand func() (Expr, error)) (Expr, err
 		}
 		var right Expr
 		if right, err = operand(); err == nil {
-			left = Binary{join(left, right), op, left, right}
+			left = constant(Binary{join(left, right), op, left, right})
 		}
 	}
 	return left, err

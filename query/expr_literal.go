@@ -80,6 +80,9 @@ func (p *parser) worded(t token, at span) (Expr, error) {
 		}
 		return Field{at, f.Name}, p.expect(")")
 	}
+	if low == "toscalar" {
+		return p.toscalar(t)
+	}
 	if _, ok := functions[low]; !ok {
 		return nil, &Error{Pos: t.pos, Len: at.len, What: fmt.Sprintf("there is no function %q", t.text), Suggest: suggest(low, functionNames(), "")}
 	}
@@ -96,6 +99,19 @@ func (p *parser) worded(t token, at span) (Expr, error) {
 	}
 	c := Call{span{t.pos, p.last - t.pos}, low, args}
 	return p.checkCall(c)
+}
+
+// toscalar reads toscalar(query).
+func (p *parser) toscalar(t token) (Expr, error) {
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	from, err := p.sub()
+	if err != nil {
+		return nil, err
+	}
+	at := span{t.pos, p.tok.end - t.pos}
+	return Scalar{at, from}, p.expect(")")
 }
 
 // datetime reads datetime(2026-01-31T12:00:00Z), whose inside is no expression.

@@ -91,9 +91,9 @@ func FacetValues(q *Query, f Facet, o Options) (Statement, error) {
 		return Statement{}, err
 	}
 	at := span{}
-	keys := []Key{{Field{at, "events"}, true}, {Field{at, "value"}, false}}
+	keys := []Key{{Expr: Field{at, "events"}, Desc: true}, {Expr: Field{at, "value"}, Desc: false}}
 	if f.Rare {
-		keys = []Key{{Field{at, "hosts"}, false}, {Field{at, "events"}, false}, {Field{at, "value"}, false}}
+		keys = []Key{{Expr: Field{at, "hosts"}, Desc: false}, {Expr: Field{at, "events"}, Desc: false}, {Expr: Field{at, "value"}, Desc: false}}
 	}
 	host := Call{at, "coalesce", []Expr{Field{at, "host.name"}, Field{at, "asset"}}}
 	short.Stages = append(short.Stages,
@@ -163,7 +163,7 @@ func Arrived(q *Query, after Instant, counted bool, o Options) (Statement, error
 		o.MaxRows = 1
 		return CompileWith(short, o)
 	}
-	short.Stages = append(short.Stages, Order{[]Key{{Field{at, "received"}, true}, {Field{at, "id"}, false}}})
+	short.Stages = append(short.Stages, Order{[]Key{{Expr: Field{at, "received"}, Desc: true}, {Expr: Field{at, "id"}, Desc: false}}})
 	return CompileWith(short, o)
 }
 

@@ -42,7 +42,7 @@ type lexer struct {
 }
 
 var signs = []string{
-	"==", "!=", "=~", "!~", "<=", ">=", "..", "|", ":", "(", ")", "[", "]", ",", "<", ">", "=", "+", "-", "*", "/", "%", ";",
+	"==", "!=", "=~", "!~", "<=", ">=", "..", ".", "|", ":", "(", ")", "[", "]", ",", "<", ">", "=", "+", "-", "*", "/", "%", ";",
 }
 
 func (l *lexer) next() (token, error) {
@@ -53,21 +53,17 @@ func (l *lexer) next() (token, error) {
 	start := l.pos
 	c := l.s[start]
 	switch {
-	case c == '"' || c == '\'' || c == '@' && start+1 < len(l.s) && (l.s[start+1] == '"' || l.s[start+1] == '\''):
+	case l.startsText():
 		return l.text()
 	case c >= '0' && c <= '9':
 		return l.number()
 	case c == '!' && start+1 < len(l.s) && wordStart(rune(l.s[start+1])):
 		l.pos++
-		w := l.word()
+		w := l.operator()
 		return token{kind: tokWord, text: "!" + w, pos: start, end: l.pos}, nil
 	}
 	if r, _ := utf8.DecodeRuneInString(l.s[start:]); wordStart(r) {
-		w := l.word()
-		if strings.HasPrefix(l.s[l.pos:], "~") && (w == "in") {
-			l.pos++
-			w += "~"
-		}
+		w := l.operator()
 		return token{kind: tokWord, text: w, pos: start, end: l.pos}, nil
 	}
 	for _, s := range signs {
@@ -77,7 +73,11 @@ func (l *lexer) next() (token, error) {
 		}
 	}
 	r, size := utf8.DecodeRuneInString(l.s[start:])
-	return token{}, &Error{Pos: start, Len: size, What: fmt.Sprintf("the character %q has no meaning here", r)}
+	fault := &Error{Pos: start, Len: size, What: fmt.Sprintf("the character %q has no meaning here", r)}
+	if r == '&' {
+		fault.Suggest = "to ask for both write and"
+	}
+	return token{}, fault
 }
 
 func (l *lexer) blank() {
@@ -102,6 +102,16 @@ func wordStart(r rune) bool {
 	return r == '_' || r == '$' || unicode.IsLetter(r) && r != utf8.RuneError
 }
 
+// operator reads a name, or in~.
+func (l *lexer) operator() string {
+	w := l.word()
+	if strings.EqualFold(w, "in") && strings.HasPrefix(l.s[l.pos:], "~") {
+		l.pos++
+		w += "~"
+	}
+	return w
+}
+
 // word reads a name; dots join nested names, so source.ip is one word.
 func (l *lexer) word() string {
 	start := l.pos
@@ -120,84 +130,4 @@ func (l *lexer) word() string {
 		break
 	}
 	return l.s[start:l.pos]
-}
-
-func (l *lexer) text() (token, error) {
-	start := l.pos
-	verbatim := l.s[l.pos] == '@'
-	if verbatim {
-		l.pos++
-	}
-	quote := l.s[l.pos]
-	l.pos++
-	var b strings.Builder
-	for l.pos < len(l.s) {
-		c := l.s[l.pos]
-		switch {
-		case c == quote:
-			l.pos++
-			return token{kind: tokText, text: b.String(), pos: start, end: l.pos}, nil
-		case c == '\\' && !verbatim:
-			if l.pos+1 >= len(l.s) {
-				l.pos++
-				continue
-			}
-			switch e := l.s[l.pos+1]; e {
-			case 'n':
-				b.WriteByte('\n')
-			case 't':
-				b.WriteByte('\t')
-			case 'r':
-				b.WriteByte('\r')
-			case '\\', '"', '\'':
-				b.WriteByte(e)
-			default:
-				return token{}, &Error{
-					Pos: l.pos, Len: 2, What: fmt.Sprintf(`\%c is no escape`, e),
-					Suggest: `write \\ for a backslash, or @"…" for a text without escapes`,
-				}
-			}
-			l.pos += 2
-		default:
-			b.WriteByte(c)
-			l.pos++
-		}
-	}
-	return token{}, &Error{Pos: start, Len: len(l.s) - start, What: "this text has no closing " + string(quote)}
-}
-
-var units = map[string]time.Duration{
-	"microsecond": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute,
-	"h": time.Hour, "d": 24 * time.Hour,
-	"microseconds": time.Microsecond, "millisecond": time.Millisecond, "milliseconds": time.Millisecond, "sec": time.Second, "second": time.Second,
-	"seconds": time.Second, "min": time.Minute, "minute": time.Minute, "minutes": time.Minute, "hr": time.Hour, "hour": time.Hour, "hours": time.Hour,
-	"day": 24 * time.Hour, "days": 24 * time.Hour,
-}
-
-func (l *lexer) number() (token, error) {
-	start := l.pos
-	for l.pos < len(l.s) && (l.s[l.pos] >= '0' && l.s[l.pos] <= '9' || l.s[l.pos] == '.' && l.pos+1 < len(l.s) && l.s[l.pos+1] >= '0' && l.s[l.pos+1] <= '9') {
-		l.pos++
-	}
-	num := l.s[start:l.pos]
-	unitAt := l.pos
-	for l.pos < len(l.s) && (l.s[l.pos] >= 'a' && l.s[l.pos] <= 'z' || l.s[l.pos] >= 'A' && l.s[l.pos] <= 'Z') {
-		l.pos++
-	}
-	unit := l.s[unitAt:l.pos]
-	f, err := strconv.ParseFloat(num, 64)
-	if err != nil {
-		return token{}, &Error{Pos: start, Len: l.pos - start, What: fmt.Sprintf("%q is no number", num), Suggest: "put an address or version in quotes"}
-	}
-	if unit == "" {
-		return token{kind: tokNumber, text: num, pos: start, end: l.pos}, nil
-	}
-	u, ok := units[unit]
-	if !ok {
-		return token{}, &Error{Pos: unitAt, Len: len(unit), What: fmt.Sprintf("%q is no unit of time", unit), Suggest: "use ms, s, m, h or d; put other values in quotes"}
-	}
-	if f*float64(u) > float64(1<<62) {
-		return token{}, &Error{Pos: start, Len: l.pos - start, What: "this duration is too long"}
-	}
-	return token{kind: tokSpan, text: l.s[start:l.pos], dur: time.Duration(f * float64(u)), pos: start, end: l.pos}, nil
 }

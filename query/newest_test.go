@@ -11,7 +11,7 @@ func TestNewest(t *testing.T) {
 		``: 11, `x`: 11, `source.ip:10.0.0.1 or user.name:bob`: 11, `events | order by time desc | take 3`: 3, `events | where n == 1 | order by time desc, id asc | take 100`: 11,
 		`events | order by time desc | take 5 | take 3`: 3,
 		`events | take 3`: 0, `events | order by time asc | take 3`: 0, `events | order by time desc | take 3 | where n == 1`: 0, `events | order by time desc | take 3 | order by id asc`: 0,
-		`events | where id in ((events | project id))`: 0, `events | project time`: 0, `events | count`: 0, `events | order by received desc, time desc`: 0,
+		`events | where id in ((events | project id))`: 0, `events | where id == toscalar(events | summarize max(id))`: 0, `events | project time`: 0, `events | count`: 0, `events | order by received desc, time desc`: 0,
 		`events | order by time desc | take 5 | order by time desc, id asc | take 3`: 0,
 	} {
 		if st := narrowed(t, text); st.Newest != want || want > 0 && (st.Find == "" || !strings.Contains(strings.Join(st.Rewrites, " "), "newest part")) {
@@ -37,6 +37,7 @@ func TestNarrow(t *testing.T) {
 		`events | take 3 | where time > datetime(2026-02-10)`:                                                   goldenRange,
 		`union (events | where time > datetime(2026-02-10)), (events | where n == 1)`:                           goldenRange,
 		`events | where time > datetime(2026-02-10) | where id in ((events | project id))`:                      goldenRange,
+		`events | where time > datetime(2026-02-10) | extend all = toscalar(events | count)`:                    goldenRange,
 		`events | extend time2 = time | where time2 >= datetime(2026-02-10) | count`:                            {day(10), goldenRange.To},
 		`events | summarize time = max(time) by user.name | where time > datetime(2026-02-10)`:                  goldenRange,
 	} {

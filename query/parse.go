@@ -117,6 +117,12 @@ func (p *parser) start(q *Query) error {
 	if word != "" {
 		q.hints = append(q.hints, Error{Pos: at, Len: len(word), What: fmt.Sprintf("%q is searched for as a word here", word), Suggest: "for the step write | " + word})
 	}
+	if m := table.FindStringSubmatch(rest); m != nil {
+		p.odd = append(p.odd, Error{Pos: at, Len: len(m[1]), What: fmt.Sprintf("%q is searched for as a word here", m[1]), Suggest: "the events of all sources are events: write events | …"})
+	}
+	if _, alone := cond.(Anywhere); !alone || table.MatchString(rest) {
+		q.hints = append(q.hints, p.odd...)
+	}
 	if cond != nil {
 		q.Stages = append(q.Stages, Where{cond})
 	}
@@ -197,6 +203,7 @@ type parser struct {
 	last  int // where the token before tok ended
 	depth int
 	steps int
+	odd   []Error // words among the terms that look like something else
 	now   time.Time
 	lets  map[string]let
 }
@@ -220,6 +227,9 @@ func (p *parser) word(w string) bool {
 }
 
 func (p *parser) unexpected(want string) error {
+	if p.sign("=") {
+		return &Error{Pos: p.tok.pos, Len: 1, What: fmt.Sprintf("%s stands where %s should", p.tok, want), Suggest: "to compare write =="}
+	}
 	return &Error{Pos: p.tok.pos, Len: max(p.tok.end-p.tok.pos, 1), What: fmt.Sprintf("%s stands where %s should", p.tok, want)}
 }
 

@@ -195,7 +195,11 @@ func (p *printer) group(r *relation) string {
 		if len(a.keys) > 0 {
 			keys = a.keys
 		}
-		sql := strings.NewReplacer("#n", a.num, "#o", p.order(a.keys, "")).Replace(filledIn(p.dialect.grouped(a.op), args))
+		op, filled := strings.CutSuffix(a.op, orText)
+		sql := strings.NewReplacer("#n", a.num, "#o", p.order(a.keys, "")).Replace(filledIn(p.dialect.grouped(op), args))
+		if filled {
+			sql = "coalesce(" + sql + ", '')"
+		}
 		list = append(list, sql+" AS "+p.dialect.quote(a.name))
 	}
 	from := p.from(r.in[0])
@@ -250,8 +254,12 @@ func (p *printer) scalar(x *scalar) string {
 		sql, arg := p.dialect.field(n, of, x.text)
 		p.args[n-1] = arg
 		return sql
+	case "member":
+		return p.spent(p.dialect.member(p.scalar(x.args[0]), x.list, func(v any) string { return p.dialect.place(p.add(v)) }))
 	case "bucket":
 		return p.spent(p.dialect.bucket(x.us, p.scalar(x.args[0]), isEventTime(x.args[0])))
+	case "first row":
+		return p.spent("(" + p.relation(x.in) + ")")
 	case "insub":
 		return p.spent("(" + p.scalar(x.args[0]) + " IN (" + p.relation(x.in) + "))")
 	case "below": // the cut-off of the planner: at least the least of a few

@@ -92,6 +92,8 @@ type (
 	Away struct{ Patterns []Field }
 	// Reorder brings columns to the front.
 	Reorder struct{ Patterns []Field }
+	// Keep keeps the columns that fit.
+	Keep struct{ Patterns []Field }
 	// Rename gives columns other names; each Expr is a Field.
 	Rename struct{ Columns []Named }
 	// Summarize groups rows. Without By it makes one row. Distinct is a
@@ -103,12 +105,14 @@ type (
 	Take struct{ N int64 }
 	// Count makes one row with the number of rows.
 	Count struct{}
-	// Join joins with the rows of Right.
+	// Join joins with the rows of Right. Lookup leaves out the columns of the right
+	// that tie them together.
 	Join struct {
 		span
-		Kind  string
-		Right Source
-		On    []Pair
+		Kind   string
+		Right  Source
+		On     []Pair
+		Lookup bool
 	}
 	// Append is the rows so far and those of others.
 	Append struct{ Of []Source }
@@ -128,6 +132,7 @@ func (Extend) stage()    {}
 func (Project) stage()   {}
 func (Away) stage()      {}
 func (Reorder) stage()   {}
+func (Keep) stage()      {}
 func (Rename) stage()    {}
 func (Summarize) stage() {}
 func (Order) stage()     {}
@@ -147,10 +152,12 @@ type Named struct {
 	Expr Expr
 }
 
-// Key is one sort key.
+// Key is one sort key. What has no value comes first where values rise, and last
+// where they fall; Turned says that it is the other way round.
 type Key struct {
-	Expr Expr
-	Desc bool
+	Expr   Expr
+	Desc   bool
+	Turned bool
 }
 
 // Expr is an expression; At is where it stands in the text.
@@ -232,11 +239,22 @@ type (
 		span
 		Items []Expr
 	}
-	// Index is one element of a list.
+	// Index is one element of a list, counted from 0, or from -1 at its end.
 	Index struct {
 		span
 		Of Expr
 		N  int
+	}
+	// Member is what stands under a name inside of JSON.
+	Member struct {
+		span
+		Of   Expr
+		Name string
+	}
+	// Scalar is the first value of the first row of From.
+	Scalar struct {
+		span
+		From Source
 	}
 	// Star is all columns, in distinct * and arg_max(time, *).
 	Star struct{ span }

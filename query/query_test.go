@@ -212,7 +212,17 @@ func TestHistogram(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ q, at, says string }{
 		{"events | wher x == 1", "wher", `did you mean "where"`},
-		{`events | where user = "x"`, "=", "stands where"},
+		{`events | where user = "x"`, "=", "to compare write =="},
+		{`events | where user == "x" && n == 1`, "&", "write and"},
+		{`events | where user == "x" || n == 1`, "||", "write or"},
+		{`events | where user == "\x4"`, `\x4"`, "2 hexadecimal digits"},
+		{`events | where user == "\w"`, `\w`, "no escape"},
+		{"events | where n > 1e99", "1e99", "too large"},
+		{"events | where n > 0xfffffffffffffffff", "0xfffffffffffffffff", "too large"},
+		{"user:(NOT root)", "NOT", "one of which is looked for"},
+		{"user:(root AND bob)", "AND", "user:a AND NOT user:b"},
+		{"user:(root -bob)", "-", "-user:value"},
+		{"n:(-5 7)", "", ""},
 		{`events | where user contain "x"`, "contain", `did you mean "contains"`},
 		{"events | where coun() > 1", "coun", `did you mean "count"`},
 		{"events | where count() > 1", "count()", "use it in summarize"},
@@ -232,6 +242,18 @@ func TestFaults(t *testing.T) {
 		{"events | where x == 'a' ; drop", "drop", "stands where"},
 		{"events | where #", "#", "no meaning"},
 		{"events | summarize user", "user", "wants an aggregate"},
+		{"events | where parse_json(raw). == 1", "==", "a name"},
+		{"events | where ago(1h).x == 1", "ago(1h)", "nothing has a name"},
+		{"events | where . == 1", ".", "a field or a value"},
+		{"events | where n == toscalar(events)", "toscalar(events)", "not a value"},
+		{"events | where n == toscalar(events | summarize make_set(n))", "toscalar(events | summarize make_set(n))", "a list"},
+		{"events | lookup kind=leftanti (events) on id", "leftanti", "no kind of lookup"},
+		{"events | project-keep nothing*", "nothing*", "no column"},
+		{"events | project split(raw, ',')[-x]", "-", "a number or a name"},
+		{"events | summarize round(n)", "round(n)", "wants an aggregate"},
+		{"events | summarize max(sum(n))", "sum(n)", "use it in summarize"},
+		{"events | summarize max(n) + other by user", "other", "no column"},
+		{"events | summarize round(percentiles(n, 5, 95))", "percentiles(n, 5, 95)", "several columns"},
 		{"events | where time > 'soon'", "time > 'soon'", "a time"},
 		{"sql DELETE FROM events", "DELETE FROM", "sql only reads"},
 		{"sql update events set x = 1", "update events set", "sql only reads"},
@@ -260,6 +282,36 @@ func TestFaults(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: says %q, want %q", c.q, err, c.says)
+		}
+	}
+}
+
+// TestOddTerms holds that words which are searched for, though something else
+// was meant most likely, are named.
+func TestOddTerms(t *testing.T) {
+	for q, want := range map[string][]string{
+		"user:root and user:bob":                {"and"},
+		"not user:root":                         {"not"},
+		"user == root":                          {"=="},
+		"failed or refused | take 1":            {"or"},
+		"SecurityEvent | where EventID == 4624": {"SecurityEvent"},
+		"Syslog_Custom_CL | take 1":             {"Syslog_Custom_CL"},
+		"and":                                   nil,
+		`"and" user:root`:                       nil,
+		"user:root AND user:bob":                nil,
+		"Failed | count":                        nil,
+	} {
+		parsed, err := Parse(q, noon)
+		if err != nil {
+			t.Errorf("%s: %v", q, err)
+			continue
+		}
+		var got []string
+		for _, h := range parsed.hints {
+			got = append(got, q[h.Pos:h.Pos+h.Len])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s:\n%s", q, diff)
 		}
 	}
 }

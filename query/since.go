@@ -8,6 +8,7 @@ import (
 // walker looks for times that a query compares the time of events with.
 type walker struct {
 	since time.Time
+	at    Expr // says so
 	depth int
 	steps int
 }
@@ -52,12 +53,16 @@ func (w *walker) expr(e Expr) {
 			w.expr(e.Left)
 			w.expr(e.Right)
 		case ">", ">=":
+			w.expr(e.Right)
 			w.bound(e.Left, e.Right)
 		case "<", "<=":
+			w.expr(e.Right)
 			w.bound(e.Right, e.Left)
 		}
 	case Between:
 		w.bound(e.Of, e.Low)
+	case Scalar:
+		w.source(e.From)
 	case In:
 		if e.From != nil {
 			w.source(e.From)
@@ -82,6 +87,6 @@ func (w *walker) bound(field, value Expr) {
 		}
 	}
 	if !at.IsZero() && (w.since.IsZero() || at.Before(w.since)) {
-		w.since = at
+		w.since, w.at = at, value
 	}
 }

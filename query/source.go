@@ -55,7 +55,7 @@ func (p *parser) startsTabular() bool {
 }
 
 func (p *parser) tabularWord(t token) bool {
-	return t.kind == tokWord && (t.text == "events" || t.text == "union" || t.text == "datatable" || p.lets[t.text].from != nil)
+	return t.kind == tokWord && (t.text == "events" || t.text == "union" || t.text == "datatable" || t.text == "materialize" || p.lets[t.text].from != nil)
 }
 
 // sub reads a source and the steps after it.
@@ -106,6 +106,11 @@ func (p *parser) tabular() (Source, error) {
 		return Union{of}, err
 	case "datatable":
 		return p.datatable(t)
+	case "materialize": // a hint of Kusto's, which changes nothing here
+		if !p.sign("(") {
+			return nil, p.unexpected(`"("`)
+		}
+		return p.tabular()
 	}
 	if l := p.lets[t.text]; l.from != nil {
 		return l.from, nil

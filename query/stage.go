@@ -8,11 +8,14 @@ import (
 )
 
 var operators = []string{
-	"where", "filter", "extend", "project", "project-away", "project-rename", "project-reorder", "summarize", "distinct", "order", "sort", "top",
-	"take", "limit", "count", "join", "union", "parse", "mv-expand", "serialize", "render",
+	"where", "filter", "extend", "project", "project-away", "project-rename", "project-reorder", "project-keep", "summarize", "distinct", "order", "sort", "top",
+	"take", "limit", "count", "join", "lookup", "union", "parse", "mv-expand", "serialize", "render",
 }
 
 func (p *parser) stage() ([]Stage, error) {
+	if p.sign("|") && p.tok.pos == p.last {
+		return nil, &Error{Pos: p.last - 1, Len: 2, What: "a step of the pipe should stand here", Suggest: "to ask for one of two write or"}
+	}
 	if p.tok.kind != tokWord {
 		return nil, p.unexpected("one of " + strings.Join(operators, ", "))
 	}
@@ -43,6 +46,9 @@ func (p *parser) stage() ([]Stage, error) {
 	case "project-away":
 		f, err := p.patterns()
 		return []Stage{Away{f}}, err
+	case "project-keep":
+		f, err := p.patterns()
+		return []Stage{Keep{f}}, err
 	case "project-reorder":
 		f, err := p.patterns()
 		return []Stage{Reorder{f}}, err
@@ -84,7 +90,7 @@ func (p *parser) stage2(op token) ([]Stage, error) {
 		return []Stage{Take{n}}, err
 	case "count":
 		return []Stage{Count{}}, nil
-	case "join":
+	case "join", "lookup":
 		return p.join(op)
 	case "union":
 		of, err := p.sources()
@@ -94,7 +100,11 @@ func (p *parser) stage2(op token) ([]Stage, error) {
 	case "mv-expand", "mvexpand":
 		return p.expand()
 	case "serialize":
-		return nil, nil
+		if p.tok.kind != tokWord && !p.sign("[") {
+			return nil, nil
+		}
+		cols, err := p.named()
+		return []Stage{Extend{cols}}, err
 	}
 	return nil, &Error{
 		Pos: op.pos, Len: op.end - op.pos, What: fmt.Sprintf("%q is no step of the pipe", op.text),
@@ -232,13 +242,14 @@ func (p *parser) keys() ([]Key, error) {
 				return nil, err
 			}
 		}
-		if p.word("nulls") { // accepted and as they are by default
+		if p.word("nulls") {
 			if err := p.advance(); err != nil {
 				return nil, err
 			}
 			if !p.word("first") && !p.word("last") {
 				return nil, p.unexpected("first or last")
 			}
+			k.Turned = p.word("first") == k.Desc
 			if err := p.advance(); err != nil {
 				return nil, err
 			}
@@ -257,6 +268,10 @@ var joinKinds = []string{"inner", "innerunique", "leftouter", "leftanti", "lefts
 
 func (p *parser) join(op token) ([]Stage, error) {
 	j := Join{span: span{op.pos, op.end - op.pos}, Kind: "innerunique"}
+	kinds := joinKinds
+	if strings.EqualFold(op.text, "lookup") {
+		j.Kind, j.Lookup, kinds = "leftouter", true, []string{"leftouter", "inner"}
+	}
 	if p.word("kind") {
 		if err := p.advance(); err != nil {
 			return nil, err
@@ -268,8 +283,8 @@ func (p *parser) join(op token) ([]Stage, error) {
 		if j.Kind == "anti" || j.Kind == "semi" {
 			j.Kind = "left" + j.Kind
 		}
-		if !contains(joinKinds, j.Kind) {
-			return nil, &Error{Pos: p.tok.pos, Len: max(p.tok.end-p.tok.pos, 1), What: fmt.Sprintf("%s is no kind of join", p.tok), Suggest: suggest(j.Kind, joinKinds, "the kinds are "+strings.Join(joinKinds, ", "))}
+		if !contains(kinds, j.Kind) {
+			return nil, &Error{Pos: p.tok.pos, Len: max(p.tok.end-p.tok.pos, 1), What: fmt.Sprintf("%s is no kind of %s", p.tok, op.text), Suggest: suggest(j.Kind, kinds, "the kinds are "+strings.Join(kinds, ", "))}
 		}
 		if err := p.advance(); err != nil {
 			return nil, err

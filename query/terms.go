@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -128,8 +129,21 @@ func (p *parser) term(inside bool) (Expr, error) {
 		p.pos++
 		return p.fieldTerm(f)
 	}
+	if instead, ok := otherwise[word]; ok {
+		p.odd = append(p.odd, Error{Pos: start, Len: len(word), What: fmt.Sprintf("%q is searched for as a word here", word), Suggest: instead})
+	}
 	return Anywhere{span{start, len(word)}, word}, nil
 }
+
+// otherwise has words that are searched for, though most likely something else
+// was meant.
+var otherwise = map[string]string{
+	"and": "terms side by side must all hold; else write AND", "or": "write OR", "not": "write NOT",
+	"=": "write field:value", "==": "write field:value, or events | where field == …", "!=": "write -field:value, or events | where field != …",
+}
+
+// table looks like the name of a table of Kusto's, with a pipe after it.
+var table = regexp.MustCompile(`^([A-Za-z]\w*_CL|[A-Z]+[a-z]+(?:[A-Z]+[a-z0-9]*)+)\s*\|`)
 
 // bare reads a word. A field's name stops at the colon, a value does not.
 func (p *parser) bare(name bool) string {
@@ -225,6 +239,14 @@ func (p *parser) fieldList(f Field) (Expr, error) {
 		p.keyword("OR")
 		if p.termsEnd() {
 			break
+		}
+		for _, w := range []string{"NOT", "AND"} {
+			if p.peekKeyword(w) {
+				return nil, &Error{Pos: p.pos, Len: len(w), What: w + " does not stand in a list of values, one of which is looked for", Suggest: "write it with the field's name: (" + f.Name + ":a AND NOT " + f.Name + ":b)"}
+			}
+		}
+		if rest := p.s[p.pos:]; rest[0] == '-' && len(rest) > 1 && (rest[1] < '0' || rest[1] > '9') {
+			return nil, &Error{Pos: p.pos, Len: 1, What: "- does not stand in a list of values, one of which is looked for", Suggest: "write -" + f.Name + `:value beside it, or put a value that begins so in quotes`}
 		}
 		t := span{p.pos, 0}
 		var v string

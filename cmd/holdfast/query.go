@@ -244,13 +244,23 @@ func (a *app) streamQuery(ctx context.Context, in map[string]any, format string)
 		return fmt.Errorf("the answer has no beginning; are server and command line of the same version?")
 	}
 	if head.Columns == nil { // it failed before its first row
-		return a.ended(lines.Bytes())
+		_, err := a.ended(lines.Bytes())
+		return err
 	}
 	show, finish := a.rowWriter(head, format)
 	for lines.Scan() {
 		b := lines.Bytes()
 		if len(b) > 0 && b[0] == '{' {
-			return errors.Join(finish(), a.ended(b))
+			end, err := a.ended(b)
+			if err := errors.Join(finish(), err); err != nil {
+				return err
+			}
+			text, _ := in["q"].(string)
+			a.hint(head.Hints, end.Rows, text)
+			if end.Truncated {
+				fmt.Fprintf(a.err, "%d rows, there are more: raise --limit, or write them to a file by --output\n", end.Rows)
+			}
+			return nil
 		}
 		var row []json.RawMessage
 		if err := json.Unmarshal(b, &row); err != nil || len(row) != len(head.Columns) {
@@ -264,18 +274,17 @@ func (a *app) streamQuery(ctx context.Context, in map[string]any, format string)
 }
 
 // ended says how a streamed answer has ended.
-func (a *app) ended(line []byte) error {
-	var end api.StreamEnd
+func (a *app) ended(line []byte) (end api.StreamEnd, err error) {
 	if err := json.Unmarshal(line, &end); err != nil {
-		return fmt.Errorf("the end of the answer is not understood: %w", err)
+		return end, fmt.Errorf("the end of the answer is not understood: %w", err)
 	}
 	if end.Lost != "" {
 		fmt.Fprintln(a.err, "!", clean(end.Lost))
 	}
 	if end.Error != "" {
-		return errors.New(end.Error)
+		return end, errors.New(end.Error)
 	}
-	return nil
+	return end, nil
 }
 
 func (a *app) rowWriter(head api.StreamHead, format string) (show func([]json.RawMessage) error, finish func() error) {
@@ -345,12 +354,17 @@ func (s suggestion) Error() string {
 
 func (s suggestion) Unwrap() error { return s.fault }
 
-func (a *app) showFound(found api.Found, text string) error {
-	for _, h := range found.Hints {
-		if (h.Suggest != "" || len(found.Rows) == 0) && !strings.ContainsAny(text, "\n\t") {
+// hint says what may be meant otherwise. It stands beside the answer, not in it.
+func (a *app) hint(hints []query.Error, rows int, text string) {
+	for _, h := range hints {
+		if (h.Suggest != "" || rows == 0) && !strings.ContainsAny(text, "\n\t") {
 			fmt.Fprintln(a.err, "hint:", clean(h.Error()))
 		}
 	}
+}
+
+func (a *app) showFound(found api.Found, text string) error {
+	a.hint(found.Hints, len(found.Rows), text)
 	if found.Events {
 		col := map[string]int{}
 		for i, c := range found.Columns {
