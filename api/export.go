@@ -18,6 +18,10 @@ import (
 	"holdfast/store/events"
 )
 
+// Truncated is the trailer of an exported answer that says whether there are more
+// rows than were asked for; a Parquet file goes without it.
+const Truncated = "Holdfast-Truncated"
+
 // export writes the answer as a file. A fault before the first byte is a
 // problem like any other; after it the connection breaks, so that nobody takes
 // a part for the whole.
@@ -33,9 +37,13 @@ func (a *API) export(h huma.Context, c compiled, format string) {
 		}
 		h.SetHeader("Content-Disposition", `attachment; filename="events.`+format+`"`)
 		h.SetHeader("Cache-Control", "no-store")
+		h.SetHeader("Trailer", Truncated)
 	}
-	err := a.exportTo(ctx, c, format, begin, h.BodyWriter())
+	truncated, err := a.exportTo(ctx, c, format, begin, h.BodyWriter())
 	if err == nil {
+		if truncated {
+			h.SetHeader(Truncated, "true")
+		}
 		return
 	}
 	if begun {
@@ -53,21 +61,21 @@ func (a *API) export(h huma.Context, c compiled, format string) {
 	}
 }
 
-func (a *API) exportTo(ctx context.Context, c compiled, format string, begin func(), w io.Writer) error {
+func (a *API) exportTo(ctx context.Context, c compiled, format string, begin func(), w io.Writer) (truncated bool, err error) {
 	c.whole = true
 	switch format {
 	case "parquet":
 		s, ok := a.Events.(streaming)
 		if !ok {
-			return fmt.Errorf("this store writes no Parquet; take ndjson or csv: %w", holdfast.ErrInvalid)
+			return false, fmt.Errorf("this store writes no Parquet; take ndjson or csv: %w", holdfast.ErrInvalid)
 		}
-		return s.Parquet(ctx, c.statement(), writing{begin, w})
+		return false, s.Parquet(ctx, c.statement(), writing{begin, w})
 	case "csv":
 		return a.exportCSV(ctx, c, begin, w)
 	}
 	var names [][]byte
 	var line []byte
-	_, err := a.rows(ctx, c, func(cols []events.Column) error {
+	return a.rows(ctx, c, func(cols []events.Column) error {
 		begin()
 		for _, col := range cols {
 			names = append(names, append(holdfast.AppendJSONString(nil, col.Name), ':'))
@@ -88,7 +96,6 @@ func (a *API) exportTo(ctx context.Context, c compiled, format string, begin fun
 		_, err := w.Write(append(line, '}', '\n'))
 		return err
 	})
-	return err
 }
 
 // writing calls begin before the first byte.
@@ -102,9 +109,9 @@ func (w writing) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
-func (a *API) exportCSV(ctx context.Context, c compiled, begin func(), w io.Writer) error {
+func (a *API) exportCSV(ctx context.Context, c compiled, begin func(), w io.Writer) (truncated bool, err error) {
 	out := csv.NewWriter(w)
-	_, err := a.rows(ctx, c, func(cols []events.Column) error {
+	truncated, err = a.rows(ctx, c, func(cols []events.Column) error {
 		begin()
 		names := make([]string, len(cols))
 		for i, col := range cols {
@@ -122,7 +129,7 @@ func (a *API) exportCSV(ctx context.Context, c compiled, begin func(), w io.Writ
 	if err == nil {
 		err = out.Error()
 	}
-	return err
+	return truncated, err
 }
 
 // csvCell is a value as a cell. A text that a spreadsheet would take for a

@@ -134,7 +134,7 @@ func functionNames() []string {
 	for n := range functions {
 		out = append(out, n)
 	}
-	out = append(out, "datetime", "timespan", "dynamic")
+	out = append(out, "datetime", "timespan", "dynamic", "toscalar")
 	sort.Strings(out)
 	return out
 }

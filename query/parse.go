@@ -286,7 +286,7 @@ func (p *parser) instant(s string, at span) (Expr, error) {
 }
 
 func (p *parser) ago(d time.Duration, at span) Expr {
-	if d < 0 || d > math.MaxInt64/2 {
+	if d < math.MinInt64/2 || d > math.MaxInt64/2 {
 		d = 0
 	}
 	return Instant{at, p.now.Add(-d).UTC()}

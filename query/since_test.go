@@ -13,6 +13,8 @@ func TestSince(t *testing.T) {
 	for text, want := range map[string]time.Time{
 		`events | where user == "x"`:                                                                 {},
 		`events | where time > ago(3d)`:                                                              now.AddDate(0, 0, -3),
+		`events | where time between (ago(3d) .. ago(-1h))`:                                          now.AddDate(0, 0, -3),
+		`events | where time > ago(-1h)`:                                                             now.Add(time.Hour),
 		`events | where time > now() - 3d`:                                                           now.AddDate(0, 0, -3),
 		`events | where time > now(-3d)`:                                                             now.AddDate(0, 0, -3),
 		`let d = 1d; events | where time > ago(2 * d + d)`:                                           now.AddDate(0, 0, -3),

@@ -26,6 +26,9 @@ func (p *parser) let() error {
 	if err := p.expect("="); err != nil {
 		return err
 	}
+	if p.takesArguments() {
+		return &Error{Pos: name.pos, Len: name.end - name.pos, What: "let makes no functions", Suggest: "give a name to rows or to a value, and write the rest where it is used"}
+	}
 	var l let
 	var err error
 	if p.startsTabular() {
@@ -42,6 +45,20 @@ func (p *parser) let() error {
 	p.lets[name.text] = l
 	p.pos, p.tok = p.tok.end, token{}
 	return nil
+}
+
+// takesArguments tells () and (name: type from a value in parentheses.
+func (p *parser) takesArguments() bool {
+	if !p.sign("(") {
+		return false
+	}
+	l := lexer{s: p.s, pos: p.tok.end}
+	first, err := l.next()
+	if err != nil || first.kind == tokSign {
+		return err == nil && first.text == ")"
+	}
+	colon, err := l.next()
+	return err == nil && first.kind == tokWord && colon.kind == tokSign && colon.text == ":"
 }
 
 // startsTabular tells rows from a value.

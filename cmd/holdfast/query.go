@@ -218,7 +218,11 @@ func (a *app) exportQuery(ctx context.Context, in map[string]any, path string) e
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	fmt.Fprintf(a.err, "%s: %d bytes\n", path, n)
+	more := ""
+	if resp.Trailer.Get(api.Truncated) == "true" {
+		more = ", and there are more rows: raise --limit"
+	}
+	fmt.Fprintf(a.err, "%s: %d bytes%s\n", path, n, more)
 	return nil
 }
 
