@@ -85,6 +85,27 @@ type outcome struct {
 	err     error
 }
 
+// underWay is how long a caller whose context has ended waits for what is on its way
+// to the disk and cannot be called back: a server that is told to stop says rightly of
+// it that it was taken, so that nobody sends it again.
+const underWay = 2 * time.Second
+
+func (g *group) wait(ctx context.Context) outcome {
+	select {
+	case o := <-g.done:
+		return o
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(underWay)
+	defer t.Stop()
+	select {
+	case o := <-g.done:
+		return o
+	case <-t.C:
+		return outcome{err: ctx.Err()}
+	}
+}
+
 // ownBlocks bounds the blocks of their own that are on their way to the disk at
 // once, so that packing them keeps the processors busy and none waits for many.
 const ownBlocks = 4
@@ -153,12 +174,7 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 	}
 	var all error
 	for _, g := range mine {
-		select {
-		case got := <-g.done:
-			all = errors.Join(all, got.err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		all = errors.Join(all, g.wait(ctx).err)
 	}
 	return all
 }
@@ -195,15 +211,11 @@ func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Re
 	got := Accepted{Doubled: true}
 	var all error
 	for _, g := range mine {
-		select {
-		case o := <-g.done:
-			all = errors.Join(all, o.err)
-			got.Seq, got.Doubled = max(got.Seq, o.seq), got.Doubled && o.doubled
-			got.Events += len(g.events)
-			got.DeadLettered += g.dead
-		case <-ctx.Done():
-			return Accepted{}, ctx.Err()
-		}
+		o := g.wait(ctx)
+		all = errors.Join(all, o.err)
+		got.Seq, got.Doubled = max(got.Seq, o.seq), got.Doubled && o.doubled
+		got.Events += len(g.events)
+		got.DeadLettered += g.dead
 	}
 	if all != nil {
 		return Accepted{}, all

@@ -57,7 +57,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	case h.cfg.Events != "":
 		where = h.cfg.Events
 	}
-	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Memory: h.memory.limit(), Clock: h.clock, Log: h.log, Turns: h.turns, Bus: h.bus.Span}); err != nil {
+	if h.events, err = events.Open(ctx, events.Options{Dir: where, ClickHouse: far, Shared: h.node.run != "", Manifest: h.state, Memory: h.memory.limit(), Clock: h.clock, Log: h.log, Turns: h.turns, Bus: h.bus.Span, Reserve: 2 * h.cfg.Reserve}); err != nil {
 		return err
 	}
 	h.close = append(h.close, h.events.Close)

@@ -110,6 +110,9 @@ func (s *Store) isBroken(g *holdfast.Segment) string {
 }
 
 func (s *Store) anyBroken() bool {
+	if s.broken == nil { // a store that was not opened has none
+		return false
+	}
 	s.broken.mu.Lock()
 	defer s.broken.mu.Unlock()
 	return len(s.broken.by) > 0

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"holdfast"
+	"holdfast/internal/host"
 	"holdfast/internal/turn"
 )
 
@@ -95,8 +97,9 @@ func (s *Store) CompactOnce(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("events: %w", err)
 	}
-	list := s.choose(s.readable(segs), s.clock.Now().UTC())
+	list, waits := s.choose(s.readable(segs), s.clock.Now().UTC(), s.room())
 	if len(list) < 2 {
+		s.waits(waits)
 		return 0, nil
 	}
 	n, err := s.merge(ctx, list)
@@ -109,10 +112,45 @@ func (s *Store) CompactOnce(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// room is how many bytes may be written beside what is there. While segments are put
+// together both lie on the disk, and what is to stay free there is kept for ingest.
+func (s *Store) room() uint64 {
+	free, _, err := host.Disk(s.dir)
+	if s.far != nil || err != nil {
+		return math.MaxUint64 // the spool's are few; and whoever writes says what is wrong
+	}
+	return free - min(free, s.reserve)
+}
+
+// waits takes note that putting segments together waits for room.
+func (s *Store) waits(is bool) {
+	const why = "it waits for room on the disk"
+	s.mu.Lock()
+	was := s.progress.Trouble == why
+	switch {
+	case is:
+		s.progress.Trouble = why
+	case was:
+		s.progress.Trouble = ""
+	}
+	s.mu.Unlock()
+	if is && !was {
+		s.log.Warn("segments are not put together for the time being, as the disk has no room for both", "folder", s.dir, "reserve", s.reserve)
+	}
+}
+
 // choose picks segments of one day that are worth putting together: many of
 // about the same size, enough for a full one, or all that is small of a day
-// that is over.
-func (s *Store) choose(segs []holdfast.Segment, now time.Time) []holdfast.Segment {
+// that is over. It passes over those that there is no room for, and says so.
+func (s *Store) choose(segs []holdfast.Segment, now time.Time, room uint64) (chosen []holdfast.Segment, waits bool) {
+	fits := func(list []holdfast.Segment) bool {
+		var bytes uint64
+		for i := range list {
+			bytes += list[i].Bytes
+		}
+		waits = waits || bytes > room
+		return bytes <= room
+	}
 	today := now.Add(-dayOver).Format(time.DateOnly)
 	days := map[string][]holdfast.Segment{}
 	for _, g := range segs {
@@ -134,18 +172,18 @@ func (s *Store) choose(segs []holdfast.Segment, now time.Time) []holdfast.Segmen
 			sizes[step(g.Events)] = append(sizes[step(g.Events)], g)
 		}
 		switch {
-		case rows >= fullRows:
-			return fitting(large)
-		case day < today && len(list) > 1:
-			return fitting(list)
+		case rows >= fullRows && fits(fitting(large)):
+			return fitting(large), false
+		case day < today && len(list) > 1 && fits(fitting(list)):
+			return fitting(list), false
 		}
 		for _, size := range slices.Sorted(maps.Keys(sizes)) {
-			if len(sizes[size]) >= perStep {
-				return fitting(sizes[size])
+			if len(sizes[size]) >= perStep && fits(fitting(sizes[size])) {
+				return fitting(sizes[size]), false
 			}
 		}
 	}
-	return nil
+	return nil, waits
 }
 
 func step(events uint64) (n int) {

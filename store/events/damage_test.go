@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -166,5 +167,36 @@ func TestDamageDoesNotStopMerging(t *testing.T) {
 	}
 	if lost, err := l.store.Broken(ctx, time.Time{}, time.Time{}); err != nil || lost.Segments != 0 {
 		t.Errorf("restored: %+v %v", lost, err)
+	}
+}
+
+// TestMergingLeavesRoom has segments that would be put together if there were room for
+// both on the disk: what is kept free there is not for that.
+func TestMergingLeavesRoom(t *testing.T) {
+	ctx := context.Background()
+	l, _ := ledgered(t, perStep)
+	l.store.reserve = 1 << 62
+	if n, err := l.store.CompactOnce(ctx); n != 0 || err != nil || l.store.Compaction().Trouble == "" {
+		t.Fatal("they are put together without room", n, err, l.store.Compaction())
+	}
+	if n, err := filepath.Glob(filepath.Join(l.dir, "events", "2*", "*-c.parquet*")); len(n) > 0 || err != nil {
+		t.Error(n, err)
+	}
+	l.store.reserve = 0
+	if n, err := l.store.CompactOnce(ctx); n != perStep || err != nil || l.store.Compaction().Trouble != "" {
+		t.Error(n, err, l.store.Compaction())
+	}
+	// What fits goes on beside what does not.
+	day := noon.Format(time.DateOnly)
+	var segs []holdfast.Segment
+	for i := range 2 * perStep {
+		g := holdfast.Segment{Day: day, First: uint64(i), Events: 100, Bytes: 1 << 10}
+		if i < perStep {
+			g.Events, g.Bytes = fullRows/perStep+1, 1<<30
+		}
+		segs = append(segs, g)
+	}
+	if list, waits := l.store.choose(segs, noon, 1<<20); len(list) != perStep || waits || list[0].Events != 100 {
+		t.Error(len(list), waits)
 	}
 }

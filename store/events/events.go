@@ -61,6 +61,8 @@ type Options struct {
 	// Rate is how many bytes a second putting segments together may write;
 	// 32 MiB for 0.
 	Rate int
+	// Reserve is how many bytes of the disk putting segments together leaves free.
+	Reserve uint64
 	// Step is called between the steps that change files and manifest, so that
 	// tests can end the process there. May be nil.
 	Step func(point string)
@@ -89,8 +91,9 @@ type Store struct {
 
 	asked atomic.Int32 // searches that run or wait
 
-	rate int
-	step func(string)
+	rate    int
+	reserve uint64
+	step    func(string)
 
 	turns *turn.Turns
 	bus   func(ctx context.Context) (first, last uint64, err error)
@@ -128,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Memory == "" {
 		o.Memory = "512MB"
 	}
-	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, step: o.Step, turns: o.Turns, bus: o.Bus, broken: &broken{by: map[string]brokenFile{}}, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
+	s := &Store{dir: dir, manifest: o.Manifest, clock: o.Clock, log: o.Log, rate: o.Rate, reserve: o.Reserve, step: o.Step, turns: o.Turns, bus: o.Bus, broken: &broken{by: map[string]brokenFile{}}, encoders: newEncoders(), counted: map[string]counts{}, counts: countedRows, looked: firstLooked}
 	if s.rate == 0 {
 		s.rate = defaultRate
 	}

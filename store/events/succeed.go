@@ -8,7 +8,7 @@ import "context"
 // names of segments, so that no file has one that the predecessor may still
 // give. Searches may go on with either.
 func (s *Store) Succeed(ctx context.Context, m Manifest, mark string) (*Store, error) {
-	next := &Store{dir: s.dir, manifest: m, clock: s.clock, log: s.log, db: s.db, far: s.far, mark: mark, rate: s.rate, step: s.step, turns: s.turns, bus: s.bus, broken: s.broken, encoders: newEncoders(), counted: map[string]counts{}, counts: s.counts, looked: s.looked}
+	next := &Store{dir: s.dir, manifest: m, clock: s.clock, log: s.log, db: s.db, far: s.far, mark: mark, rate: s.rate, reserve: s.reserve, step: s.step, turns: s.turns, bus: s.bus, broken: s.broken, encoders: newEncoders(), counted: map[string]counts{}, counts: s.counts, looked: s.looked}
 	if s.far != nil {
 		return next, nil // the writer ends what its predecessor left
 	}
