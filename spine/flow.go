@@ -3,6 +3,7 @@ package spine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -59,6 +60,10 @@ func (s *Spine) release(ctx context.Context) error {
 // outboxAtOnce is how many pieces of evidence are carried together.
 const outboxAtOnce = 2000
 
+// EvidenceCheckpoint is the setting that has the newest checkpoint of the evidence log,
+// so that a log which is lost, cut or rewritten while nobody runs is noticed.
+const EvidenceCheckpoint = "evidence.checkpoint"
+
 // CarryEvidence carries evidence from the outbox to the log, as happens by itself
 // soon after it was recorded. The log knows its keys, so what is carried twice
 // is there once.
@@ -74,7 +79,14 @@ func (s *Spine) CarryEvidence(ctx context.Context) error {
 		if err := s.Evidence.Append(ctx, list...); err != nil {
 			return err
 		}
-		if err := s.State.DropOutbox(ctx, last); err != nil {
+		checkpoint, _, err := s.Evidence.Checkpoint()
+		if err != nil {
+			return err
+		}
+		err = s.State.Tx(ctx, func(tx *state.Tx) error {
+			return errors.Join(tx.DropOutbox(ctx, last), tx.SetSetting(ctx, EvidenceCheckpoint, checkpoint))
+		})
+		if err != nil {
 			return err
 		}
 	}

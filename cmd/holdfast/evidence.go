@@ -65,7 +65,8 @@ func (a *app) verifyEvidence() *cobra.Command {
 		Long: `Reads the log's folder and nothing else: every entry against its hash, every hash
 against the tree, every checkpoint against the log's key. With --known, a
 checkpoint kept elsewhere, it also finds a log that was cut short or rewritten.
-Ends with 3 if anything is wrong, and names the first wrong entry.`,
+Ends with 3 if anything is wrong, and names the first wrong entry; or if an entry
+says that the log before it was lost, which the server notices at its start.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			if dir == "" {
@@ -86,7 +87,7 @@ Ends with 3 if anything is wrong, and names the first wrong entry.`,
 			}
 			report, err := evidence.Verify(dir, string(pub), checkpoint)
 			if a.json {
-				out := map[string]any{"report": report, "ok": err == nil}
+				out := map[string]any{"report": report, "ok": err == nil && len(report.Lost) == 0}
 				if err != nil {
 					out["error"] = err.Error()
 				}
@@ -100,6 +101,12 @@ Ends with 3 if anything is wrong, and names the first wrong entry.`,
 			}
 			if !a.json {
 				fmt.Fprintf(a.out, "%d entries, unbroken\n", report.Entries)
+			}
+			for _, x := range report.Lost {
+				fmt.Fprintf(a.err, "! entry %d says that some are lost: %s\n", x.Index, clean(x.What))
+			}
+			if len(report.Lost) > 0 {
+				return errBroken
 			}
 			return nil
 		},

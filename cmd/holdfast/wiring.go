@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -129,7 +131,30 @@ func (h *house) openEvidence(ctx context.Context) error {
 		return err
 	}
 	h.close = append(h.close, h.evidence.Close)
-	return nil
+	return h.ownEvidence(ctx)
+}
+
+// ownEvidence makes sure that the log has all that the state knows to have been in it.
+// What was lost is said in the log itself, for good, and does not stop the server: it
+// is needed most where somebody takes evidence away.
+func (h *house) ownEvidence(ctx context.Context) error {
+	known, err := h.state.Setting(ctx, spine.EvidenceCheckpoint)
+	if errors.Is(err, holdfast.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lost, err := h.evidence.Own(known)
+	if err != nil || lost == "" {
+		return err
+	}
+	h.log.Error("the evidence log is not the one that was there: stop, restore the folder from a copy, and start again; what is recorded from now on says so", "folder", filepath.Join(h.cfg.Data, "evidence"), "lost", lost)
+	detail, err := json.Marshal(map[string]string{"checkpoint": known})
+	if err != nil {
+		return err
+	}
+	return h.evidence.Append(ctx, holdfast.Evidence{Key: holdfast.StableID("evd", known), At: h.clock.Now().UTC(), Who: "holdfast", Did: evidence.Lost, On: "evidence", Outcome: lost, Detail: detail})
 }
 
 func (h *house) stages(ctx context.Context) error {

@@ -278,6 +278,32 @@ func (l *Log) Checkpoint() (text string, size uint64, err error) {
 	return string(l.newest), uint64(len(l.ends)), nil
 }
 
+// Lost is the Did of the entry that says that a log was there before this one, or that
+// this one was cut or rewritten.
+const Lost = "evidence.lost"
+
+// Own reports how the log differs from what a checkpoint of it covered, which was kept
+// elsewhere; "" is not at all. The checkpoint is believed: whoever keeps it answers for it.
+func (l *Log) Own(known string) (lost string, err error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	size, err := sizeOf([]byte(known))
+	if err != nil {
+		return "", err
+	}
+	if have := uint64(len(l.ends)); size > have {
+		return fmt.Sprintf("%d entries were there, and %d are: the log was cut, begun anew, or is an older copy", size, have), nil
+	}
+	root, err := tlog.TreeHash(int64(size), l.hashes)
+	if err != nil {
+		return "", fmt.Errorf("evidence: %w", err)
+	}
+	if !strings.HasPrefix(known, checkpointText(int64(size), root)) {
+		return fmt.Sprintf("the first %d entries are not those that were there", size), nil
+	}
+	return "", nil
+}
+
 // List returns up to limit entries before an index, newest first; 0 is the end.
 func (l *Log) List(before uint64, limit int) ([]Entry, error) {
 	l.mu.RLock()

@@ -181,3 +181,50 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// TestOwn holds that a log knows a checkpoint of its own, and not one of a log that it
+// was cut from, that was rewritten, or that is another one.
+func TestOwn(t *testing.T) {
+	dir, private, _ := made(t, 5)
+	l, err := Open(dir, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	known, _, err := l.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := func(l *Log, checkpoint, want string) {
+		t.Helper()
+		if lost, err := l.Own(checkpoint); err != nil || lost == "" != (want == "") || !strings.Contains(lost, want) {
+			t.Errorf("%q, %v, and not %q", lost, err, want)
+		}
+	}
+	own(l, known, "")
+	if err := l.Append(context.Background(), entry(5)); err != nil {
+		t.Fatal(err)
+	}
+	own(l, known, "")
+	after, _, _ := l.Checkpoint()
+	again, err := Open(t.TempDir(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	own(again, known, "5 entries were there, and 0 are")
+	for i := range 5 {
+		if err := again.Append(context.Background(), entry(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own(again, known, "")
+	own(again, after, "6 entries were there, and 5 are")
+	if err := again.Append(context.Background(), entry(17)); err != nil {
+		t.Fatal(err)
+	}
+	own(again, after, "the first 6 entries are not those")
+	if _, err := again.Own("nonsense"); !errors.Is(err, holdfast.ErrInvalid) {
+		t.Error(err)
+	}
+}

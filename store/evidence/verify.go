@@ -23,6 +23,15 @@ type Report struct {
 	Entries     uint64 `json:"entries"`
 	Checkpoints int    `json:"checkpoints"`
 	Root        string `json:"root"`
+	// Lost are the entries that say what of the log was lost before them. The log is
+	// whole from there on.
+	Lost []LostEntry `json:"lost,omitempty"`
+}
+
+// LostEntry is an entry that says that some are lost.
+type LostEntry struct {
+	Index uint64 `json:"index"`
+	What  string `json:"what"`
 }
 
 // Damage is the first thing wrong in a log.
@@ -81,7 +90,7 @@ func verify(dir, public string, known []byte) (Report, error) {
 		return r, fmt.Errorf("evidence: %w", err)
 	}
 	tree, err := readTree(filepath.Join(dir, recordsFile))
-	r.Entries = uint64(len(tree.starts))
+	r.Entries, r.Lost = uint64(len(tree.starts)), tree.lost
 	if err != nil {
 		return r, err
 	}
@@ -135,6 +144,7 @@ func verify(dir, public string, known []byte) (Report, error) {
 type readRecords struct {
 	hashes hashes
 	starts []int64
+	lost   []LostEntry
 }
 
 func readTree(path string) (t readRecords, err error) {
@@ -155,6 +165,9 @@ func readTree(path string) (t readRecords, err error) {
 			return &Damage{Index: n, Offset: offset, What: fmt.Sprintf("has the key %q a second time", e.Key)}
 		}
 		seen[e.Key] = true
+		if e.Did == Lost {
+			t.lost = append(t.lost, LostEntry{n, e.Outcome})
+		}
 		hs, err := tlog.StoredHashes(int64(n), body, t.hashes)
 		if err != nil {
 			return err
