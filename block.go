@@ -20,6 +20,9 @@ type Block struct {
 	Made   time.Time
 	Counts []Count
 	Events []Event
+	// Unreadable is a block whose bytes on the bus are damaged; it has nothing else. It
+	// is no part of a block's form.
+	Unreadable bool
 }
 
 // Count is what one source gave to one block: Received = events stored from it

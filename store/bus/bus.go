@@ -303,7 +303,7 @@ func (b *Bus) Release(ctx context.Context, upto uint64) error {
 // Consume calls fn for each block after a place, in order, until ctx is done. fn
 // must not change the block, which it shares with other readers.
 // An error of fn is tried again, at first soon, then every five seconds. A
-// block that is damaged is logged and passed over.
+// block that is damaged is logged, and handed on as one that is unreadable.
 func (b *Bus) Consume(ctx context.Context, after uint64, fn func(seq uint64, block *holdfast.Block) error) error {
 	defer b.recent.reading()()
 	read := b.consume
@@ -359,8 +359,8 @@ func (b *Bus) consume(ctx context.Context, after *uint64, fn func(uint64, *holdf
 func (b *Bus) deliver(ctx context.Context, seq uint64, data []byte, fn func(uint64, *holdfast.Block) error) error {
 	block, err := b.unpack(data)
 	if err != nil {
-		b.opt.Log.Error("a block on the bus is damaged and is passed over", "seq", seq, "error", err)
-		block = &holdfast.Block{}
+		b.opt.Log.Error("a block on the bus is damaged: its events are lost, and `holdfast store verify` names it from now on", "seq", seq, "error", err)
+		block = &holdfast.Block{Unreadable: true}
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		if err = fn(seq, block); err == nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 )
 
 func openAfter(t testing.TB, dir string, after uint64) *Bus {
@@ -63,5 +65,20 @@ func TestShorterBusGoesOn(t *testing.T) {
 	got := collect(t, b, 0, 6)
 	if got[1] == nil || got[1].ID != "a" || got[2] == nil || got[2].ID != "b" || got[4] == nil || len(got[4].Events) != 0 || got[6] == nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestDamagedBlockIsHandedOn puts bytes on the bus that are no block: readers are told
+// that one stands there, and go on behind it.
+func TestDamagedBlockIsHandedOn(t *testing.T) {
+	b := openAfter(t, t.TempDir(), 0)
+	publish(t, b, "a", 0)
+	if _, err := b.current().js.PublishMsg(context.Background(), &nats.Msg{Subject: subject, Data: []byte("rotten")}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "c", 2)
+	got := collect(t, b, 0, 3)
+	if got[1].Unreadable || got[3].Unreadable || !got[2].Unreadable || len(got[2].Events) > 0 {
+		t.Errorf("%+v", got)
 	}
 }

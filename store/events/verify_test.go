@@ -149,3 +149,27 @@ func TestDoubledIsFound(t *testing.T) {
 		t.Errorf("%+v", v.Problems)
 	}
 }
+
+// TestUnreadableBlockIsNamed holds that a block of the bus which is damaged is named by
+// verify, as nothing else knows what was in it, and that what comes around it is kept,
+// also where the writer begins anew at it.
+func TestUnreadableBlockIsNamed(t *testing.T) {
+	ctx := context.Background()
+	l := open(t, t.TempDir())
+	w := l.writer(t)
+	if err := errors.Join(w.Add(ctx, 1, block(0, 10)), w.Add(ctx, 2, &holdfast.Block{Unreadable: true})); err != nil {
+		t.Fatal(err)
+	}
+	w = l.writer(t) // the bus hands on again what is not committed
+	err := errors.Join(w.Add(ctx, 2, &holdfast.Block{Unreadable: true}), w.Add(ctx, 3, block(10, 10)), w.Add(ctx, 4, block(20, 10)), w.Flush(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := l.verify(t, true)
+	if len(v.Problems) != 1 || v.Problems[0].Kind != "gap" || !strings.Contains(v.Problems[0].What, "blocks 2 to 2 of the bus") {
+		t.Errorf("%+v", v.Problems)
+	}
+	if v.Events != 30 {
+		t.Errorf("%d events", v.Events)
+	}
+}

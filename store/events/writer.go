@@ -168,6 +168,13 @@ func (w *Writer) Add(ctx context.Context, seq uint64, b *holdfast.Block) error {
 			return err
 		}
 	}
+	if b.Unreadable { // no segment has it, so that verify names it
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+		w.last, w.cur.from = seq, seq+1
+		return nil
+	}
 	mended, err := w.reparsed(ctx, b)
 	if err != nil {
 		return err
