@@ -21,6 +21,8 @@ interface Props {
   /** Where this value has a page of its own. */
   href?: string;
   clip?: boolean;
+  /** What to show in its place; the value itself is told on hover. */
+  shown?: string | undefined;
 }
 
 /** Any value, with what can be done with it: include, exclude, look up, copy. */
@@ -41,7 +43,7 @@ export function copy(text: string): void {
   );
 }
 
-function Any({ field, value, href, clip, shown }: Props & { shown?: string | undefined }) {
+function Any({ field, value, href, clip, shown }: Props) {
   const [open, setOpen] = useState(false);
   const text = plain(value);
   if (text === '') return <span className="dim">–</span>;

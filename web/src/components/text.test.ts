@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 
-import { bytes, middle, narrow, narrowed, pieces, relative, sorted, span, term } from './text';
+import { bytes, middle, moment, narrow, narrowed, pieces, relative, sorted, span, term } from './text';
 
 describe('outside text', () => {
   it('names what cannot be seen', () => {
@@ -13,6 +13,16 @@ describe('outside text', () => {
   });
   it('leaves markup, newlines and letters of all scripts alone', () => {
     expect(pieces('<b>ш\n字</b>')).toEqual([{ text: '<b>ш\n字</b>', hidden: false }]);
+  });
+});
+
+describe('moments', () => {
+  it('are in the zone of the reader, with what there is of a second', () => {
+    const local = new Date('2026-01-31T23:59:58Z');
+    const day = `2026-${String(local.getMonth() + 1).padStart(2, '0')}-${String(local.getDate()).padStart(2, '0')}`;
+    expect(moment('2026-01-31T23:59:58.000123Z')).toBe(`${day} ${String(local.getHours()).padStart(2, '0')}:${String(local.getMinutes()).padStart(2, '0')}:58.000123`);
+    expect(moment('2026-01-31T23:59:58Z')).toMatch(/:58$/);
+    expect(moment('soon')).toBe('soon');
   });
 });
 

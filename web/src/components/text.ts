@@ -122,6 +122,14 @@ export function bytes(n: number): string {
   return `${u === 0 || n >= 100 ? n.toFixed(0) : n.toFixed(1)} ${units[u] ?? ''}`;
 }
 
+/** A time of an answer in the reader's zone, as all others on the page; of its second no more than there is. */
+export function moment(at: string): string {
+  const d = new Date(at);
+  if (Number.isNaN(d.getTime())) return at;
+  const p = (n: number, w = 2) => String(n).padStart(w, '0');
+  return `${d.getFullYear()}-${p(d.getMonth() + 1)}-${p(d.getDate())} ${p(d.getHours())}:${p(d.getMinutes())}:${p(d.getSeconds())}${/\.\d+/.exec(at)?.[0] ?? ''}`;
+}
+
 export function count(n: number): string {
   return n.toLocaleString('en-US');
 }

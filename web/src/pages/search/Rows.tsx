@@ -2,7 +2,7 @@ import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef } from 'react';
 
-import { plain } from '../../components/text';
+import { moment, plain } from '../../components/text';
 import { Outside } from '../../components/Text';
 import { Value } from '../../components/Value';
 import { Grip } from './Grip';
@@ -34,10 +34,10 @@ export function Rows({ columns, rows, sort, onSort, render }: { columns: Columns
         </colgroup>
         <thead>
           <tr aria-rowindex={1}>
-            {columns.map((c, i) => {
+            {columns.map((c) => {
               const by = sort?.by === c.name ? sort : null;
               return (
-                <th key={c.name} className={typeof rows[0]?.[i] === 'number' ? 'num' : ''} aria-sort={by ? (by.desc ? 'descending' : 'ascending') : 'none'}>
+                <th key={c.name} className={c.type === 'number' ? 'num' : ''} aria-sort={by ? (by.desc ? 'descending' : 'ascending') : 'none'}>
                   <button type="button" className="head" title="Sort by this column" onClick={() => onSort(c.name, by ? !by.desc : true)}>
                     <Outside text={c.name.slice(0, 200)} />
                     {by && (by.desc ? <IconArrowDown size={12} aria-hidden /> : <IconArrowUp size={12} aria-hidden />)}
@@ -55,7 +55,7 @@ export function Rows({ columns, rows, sort, onSort, render }: { columns: Columns
               const row = rows[index] ?? [];
               return (
                 <tr className="hit" ref={shown.measureElement} data-index={index} aria-rowindex={index + 2}>
-                  {row.map((v, n) => <td key={n} className={typeof v === 'number' ? 'num' : ''}><Value field={columns[n]?.name ?? ''} value={v} /></td>)}
+                  {row.map((v, n) => <td key={n} className={columns[n]?.type === 'number' ? 'num' : ''}><Value field={columns[n]?.name ?? ''} value={v} shown={columns[n]?.type === 'time' && typeof v === 'string' ? moment(v) : undefined} /></td>)}
                   {bar && <td className="size" aria-hidden><span style={{ width: `${bar.max > 0 ? (Number(row[bar.at]) / bar.max) * 100 : 0}%` }} /></td>}
                 </tr>
               );
