@@ -201,7 +201,7 @@ export function Bar({ state, text, onText, onRun, onRange, running, tools }: Pro
         aria-label="Time range"
         size="sm"
         allowDeselect={false}
-        data={[...ranges.map(([value, label]) => ({ value, label })), ...(state.from ? [{ value: 'chosen', label: 'Chosen span' }] : [])]}
+        data={[...ranges.map(([value, label]) => ({ value, label })), ...(state.from ? [{ value: 'chosen', label: 'Chosen span' }] : ranges.some(([v]) => v === state.last) ? [] : [{ value: state.last, label: `Last ${state.last}` }])]}
         value={state.from ? 'chosen' : state.last}
         onChange={(v) => {
           if (v && v !== 'chosen') onRange(v);
