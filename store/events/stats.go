@@ -32,7 +32,7 @@ type DatasetStats struct {
 	Bytes   uint64    `json:"bytes"`
 	Raw     uint64    `json:"raw"`
 	Oldest  time.Time `json:"oldest"` // the hour in which it was received
-	Newest  time.Time `json:"newest"`
+	Newest  time.Time `json:"newest"` // when at the latest the newest was received
 }
 
 // Stats counts the manifest.
@@ -85,7 +85,7 @@ func (st *Stats) add(g *holdfast.Segment, by map[string]*DatasetStats) {
 		p := &g.Parts[i]
 		d := by[p.Dataset]
 		if d == nil {
-			d = &DatasetStats{Dataset: p.Dataset, Oldest: p.Hour, Newest: p.Hour}
+			d = &DatasetStats{Dataset: p.Dataset, Oldest: p.Hour}
 			by[p.Dataset] = d
 		}
 		st.Raw += p.Raw
@@ -93,8 +93,12 @@ func (st *Stats) add(g *holdfast.Segment, by map[string]*DatasetStats) {
 		if p.Hour.Before(d.Oldest) {
 			d.Oldest = p.Hour
 		}
-		if p.Hour.After(d.Newest) {
-			d.Newest = p.Hour
+		newest := p.Hour.Add(time.Hour)
+		if !g.Made.IsZero() && g.Made.Before(newest) { // what is in a segment came before it was made
+			newest = g.Made
+		}
+		if newest.After(d.Newest) {
+			d.Newest = newest
 		}
 	}
 }
