@@ -131,6 +131,10 @@ func TestRead(t *testing.T) {
 			},
 		},
 		"RFC 5424 with nothing": {"<0>1 - - - - - -", logline.Line{Facility: "kern", Severity: "emerg"}},
+		"RFC 5424 without a clock, with a blank where a clock's would be": {
+			"<0>1 - machine8 su - ID47 - up and running",
+			logline.Line{Facility: "kern", Severity: "emerg", Host: "machine8", Program: "su", MsgID: "ID47", Message: "up and running"},
+		},
 		"BOM": {
 			"\ufeff<13>\ufeffNov 23 02:09:06 web1 app: up",
 			logline.Line{Time: at("2026-11-23T02:09:06Z"), Facility: "user", Severity: "notice", Host: "web1", Program: "app", Message: "up"},

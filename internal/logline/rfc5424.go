@@ -30,7 +30,7 @@ func cutVersion(s string) (rest string, ok bool) {
 // not used because the one at hand keeps structured data in a map, which loses
 // its order and its repeated parameters (6.3.3 allows them).
 func readNew(l *Line, s string, received time.Time) error {
-	if len(s) > 19 && s[10] == ' ' { // Check Point puts a blank where the T should be
+	if len(s) > 19 && s[4] == '-' && s[7] == '-' && s[10] == ' ' && s[13] == ':' { // Check Point puts a blank where the T should be
 		s = s[:10] + "T" + s[11:]
 	}
 	var word [5]string
