@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -294,7 +295,7 @@ func (b *binder) field(f Field) (*scalar, error) {
 	}
 	if b.known != nil && !b.known[f.Name] && len(others) == 0 && len(b.hints) < 10 {
 		b.hints = append(b.hints, Error{
-			Pos: f.pos, Len: f.len, What: fmt.Sprintf("no event has had a field %q", f.Name), Suggest: suggest(f.Name, b.list, ""),
+			Pos: f.pos, Len: f.len, What: fmt.Sprintf("no event has had a field %q", f.Name), Suggest: suggest(f.Name, slices.Concat(b.scope.names(), b.list), ""),
 		})
 	}
 	out := b.native(f.Name)

@@ -150,7 +150,7 @@ func (a *app) propose() *cobra.Command {
 	f.StringVar(&value, "value", "", "the address or account")
 	f.StringVar(&incident, "incident", "", "the incident it belongs to")
 	f.StringVar(&because, "because", "", "the reason (required)")
-	f.DurationVar(&lease, "lease", 0, "after which it undoes itself; default: the part's own")
+	durationVar(f, &lease, "lease", 0, "after which it undoes itself; default: the part's own")
 	return c
 }
 

@@ -246,7 +246,7 @@ func (a *app) override() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&because, "because", "", "the reason (required)")
-	c.Flags().DurationVar(&ttl, "for", 24*time.Hour, "until when")
+	durationVar(c.Flags(), &ttl, "for", 24*time.Hour, "until when")
 	return c
 }
 

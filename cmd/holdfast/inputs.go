@@ -64,7 +64,7 @@ func (a *app) newToken(use, say, path string, more ...func(ask map[string]any) e
 			return nil
 		},
 	}
-	c.Flags().DurationVar(&ttl, "for", 90*24*time.Hour, "how long it is valid")
+	durationVar(c.Flags(), &ttl, "for", 90*24*time.Hour, "how long it is valid")
 	return c
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spf13/pflag"
+
 	"holdfast"
 )
 
@@ -19,6 +21,33 @@ func (a *app) print(v any) error {
 }
 
 // table writes rows under a head, in columns.
+// duration is the value of a flag that takes days as well: 90s, 15m, 48h, 7d.
+type duration struct{ of *time.Duration }
+
+func (d duration) String() string {
+	if d.of == nil || *d.of == 0 {
+		return ""
+	}
+	return d.of.String()
+}
+
+func (d duration) Set(s string) error {
+	var x holdfast.Duration
+	err := x.UnmarshalText([]byte(s))
+	if err == nil {
+		*d.of = x.Std()
+	}
+	return err
+}
+
+func (d duration) Type() string { return "duration" }
+
+// durationVar adds a flag for a duration.
+func durationVar(f *pflag.FlagSet, into *time.Duration, name string, value time.Duration, usage string) {
+	*into = value
+	f.Var(duration{into}, name, usage)
+}
+
 func (a *app) table(head string, rows [][]string) error {
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ReplaceAll(head, " ", "\t"))

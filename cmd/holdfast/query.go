@@ -39,7 +39,7 @@ Pipe: where, extend, project, summarize … by, join, union, parse, mv-expand, d
 docs/query.md shows the language by example.`,
 		Example: `  holdfast query failed user:root
   holdfast query 'events | where action == "login_failed" | summarize fails=count() by src_ip | order by fails'
-  holdfast query --last 168h 'dataset:deadletter'
+  holdfast query --last 7d 'dataset:deadletter'
   holdfast query 'sql SELECT dataset, count(*) FROM events GROUP BY dataset'
   holdfast query --output failed.parquet 'action:login_failed'
   holdfast query --format csv 'events | summarize count() by dataset'
@@ -63,7 +63,7 @@ docs/query.md shows the language by example.`,
 // flags are those of everything that runs a query.
 func (q *querying) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.DurationVar(&q.last, "last", 0, "how far back, as 90m or 168h; by default what the query says, else 24h")
+	durationVar(f, &q.last, "last", 0, "how far back, as 90m, 24h or 7d; by default what the query says, else 24h")
 	f.StringVar(&q.from, "from", "", "start, RFC 3339")
 	f.StringVar(&q.to, "to", "", "end, RFC 3339")
 	f.IntVar(&q.limit, "limit", 0, "rows at most; 200 by default, 1000000 with --output")

@@ -199,7 +199,7 @@ func (a *app) runSearch() *cobra.Command {
 	var q querying
 	c := &cobra.Command{
 		Use: "run NAME", Short: "Run a saved search", Args: exactly(1, "a name"),
-		Example: "  holdfast search run failed-logins\n  holdfast search run failed-logins --last 168h --format csv",
+		Example: "  holdfast search run failed-logins\n  holdfast search run failed-logins --last 7d --format csv",
 		RunE: func(c *cobra.Command, args []string) error {
 			var x holdfast.Search
 			if err := a.call(c.Context(), "GET", searchPath(args[0]), nil, &x); err != nil {
@@ -266,13 +266,13 @@ The search becomes shared. Again, it changes the rule.`,
 		},
 	}
 	f := c.Flags()
-	f.DurationVar(&every, "every", 0, "how often, in whole minutes: 5m")
-	f.DurationVar(&window, "window", 0, "what is counted together; by default what came in since the last run, else a multiple of --every")
+	durationVar(f, &every, "every", 0, "how often, in whole minutes: 5m")
+	durationVar(f, &window, "window", 0, "what is counted together; by default what came in since the last run, else a multiple of --every")
 	f.IntVar(&threshold, "threshold", 1, "so many rows raise an alert")
 	f.StringVar(&by, "group-by", "", "the column whose values are counted apart: source.ip")
 	f.StringVar(&level, "level", string(holdfast.Medium), "informational, low, medium, high or critical")
 	f.StringSliceVar(&attack, "attack", nil, "techniques of ATT&CK: T1110.001")
-	f.DurationVar(&throttle, "throttle", 0, "no second alert of the same value for so long")
+	durationVar(f, &throttle, "throttle", 0, "no second alert of the same value for so long")
 	return c
 }
 
