@@ -45,7 +45,7 @@ func (a *app) actions() *cobra.Command {
 			return a.table("ID STATUS PART ASSET ENDS FOR WHY", rows)
 		},
 	}
-	c.Flags().StringVar(&status, "status", "", "proposed, planned, applied, verified, undone, …")
+	wordVar(c, &status, "status", "only those that are ", texts(holdfast.Proposed, holdfast.Planned, holdfast.Approved, holdfast.Applying, holdfast.Applied, holdfast.Verified, holdfast.Undoing, holdfast.Undone, holdfast.Accepted, holdfast.Failed, holdfast.Rejected)...)
 	c.Flags().StringVar(&incident, "incident", "", "of one incident")
 	limited(c, &limit)
 	for verb, say := range map[string]string{

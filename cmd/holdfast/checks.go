@@ -51,7 +51,7 @@ func (a *app) checks() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&on, "asset", "", "one host, by id or name")
-	f.StringVar(&status, "status", "", "pass, fail, unknown or not-applicable")
+	wordVar(c, &status, "status", "only those that are ", texts(holdfast.Pass, holdfast.Fail, holdfast.Unknown, holdfast.NotApplicable)...)
 	f.BoolVar(&now, "now", false, "collect facts and judge them first")
 	f.BoolVar(&catalogue, "catalogue", false, "list the checks themselves")
 	return c

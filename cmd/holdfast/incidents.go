@@ -41,7 +41,7 @@ func (a *app) alerts() *cobra.Command {
 			return a.table("ID LEVEL TITLE GROUP EVENTS LAST INCIDENT DRILL", rows)
 		},
 	}, func(c *cobra.Command) {
-		c.Flags().StringVar(&status, "status", "", "open or closed")
+		wordVar(c, &status, "status", "only those that are ", holdfast.AlertOpen, holdfast.AlertClosed)
 		limited(c, &limit)
 	})
 }
@@ -88,7 +88,7 @@ func (a *app) incidents() *cobra.Command {
 			return a.table("ID RANK LEVEL STATUS TITLE UPDATED DRILL", rows)
 		},
 	}
-	c.Flags().StringVar(&status, "status", "", "open, contained, …, closed")
+	wordVar(c, &status, "status", "only those that are ", holdfast.IncidentOpen, holdfast.IncidentContained, holdfast.IncidentEradicated, holdfast.IncidentRestored, holdfast.IncidentVerified, holdfast.IncidentClosed)
 	limited(c, &limit)
 	c.AddCommand(a.closeIncident(), a.reopen(), a.assign(), a.override(), a.grant(), a.note(), a.task(), a.addEvent(), a.openIncident())
 	return c

@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"holdfast"
@@ -41,6 +43,46 @@ func (d duration) Set(s string) error {
 }
 
 func (d duration) Type() string { return "duration" }
+
+// word is the value of a flag that takes one of a few words.
+type word struct {
+	of    *string
+	words []string
+}
+
+func (w word) String() string {
+	if w.of == nil {
+		return ""
+	}
+	return *w.of
+}
+
+func (w word) Set(s string) error {
+	if s != "" && !slices.Contains(w.words, s) {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(w.words, ", "))
+	}
+	*w.of = s
+	return nil
+}
+
+func (w word) Type() string { return "word" }
+
+// texts are words of a type of their own as plain ones.
+func texts[T ~string](words ...T) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return out
+}
+
+// wordVar adds a flag that takes one of some words, and completes them.
+func wordVar(c *cobra.Command, into *string, name, usage string, words ...string) {
+	c.Flags().Var(word{into, words}, name, usage+strings.Join(words, ", "))
+	if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag was added in the line before
+	}
+}
 
 // durationVar adds a flag for a duration.
 func durationVar(f *pflag.FlagSet, into *time.Duration, name string, value time.Duration, usage string) {
