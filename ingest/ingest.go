@@ -90,19 +90,27 @@ type outcome struct {
 // it that it was taken, so that nobody sends it again.
 const underWay = 2 * time.Second
 
-func (g *group) wait(ctx context.Context) outcome {
-	select {
-	case o := <-g.done:
-		return o
-	case <-ctx.Done():
-	}
-	t := time.NewTimer(underWay)
-	defer t.Stop()
-	select {
-	case o := <-g.done:
-		return o
-	case <-t.C:
-		return outcome{err: ctx.Err()}
+// await hands on what became of groups, in their order.
+func await(ctx context.Context, all []*group, each func(*group, outcome)) {
+	var late *time.Timer
+	for _, g := range all {
+		select {
+		case o := <-g.done:
+			each(g, o)
+			continue
+		case <-ctx.Done():
+		}
+		if late == nil {
+			late = time.NewTimer(underWay)
+			defer late.Stop()
+		}
+		select {
+		case o := <-g.done:
+			each(g, o)
+		case <-late.C:
+			late.Reset(0) // the others had that time as well
+			each(g, outcome{err: ctx.Err()})
+		}
 	}
 }
 
@@ -173,9 +181,7 @@ func (in *Ingest) Put(ctx context.Context, records []holdfast.Record) error {
 		return err
 	}
 	var all error
-	for _, g := range mine {
-		all = errors.Join(all, g.wait(ctx).err)
-	}
+	await(ctx, mine, func(_ *group, o outcome) { all = errors.Join(all, o.err) })
 	return all
 }
 
@@ -210,13 +216,12 @@ func (in *Ingest) PutBatch(ctx context.Context, id string, records []holdfast.Re
 	}
 	got := Accepted{Doubled: true}
 	var all error
-	for _, g := range mine {
-		o := g.wait(ctx)
+	await(ctx, mine, func(g *group, o outcome) {
 		all = errors.Join(all, o.err)
 		got.Seq, got.Doubled = max(got.Seq, o.seq), got.Doubled && o.doubled
 		got.Events += len(g.events)
 		got.DeadLettered += g.dead
-	}
+	})
 	if all != nil {
 		return Accepted{}, all
 	}

@@ -102,12 +102,12 @@ func (s *Spine) Retain(ctx context.Context, dry bool) (events.Retained, error) {
 			return events.Retained{}, fmt.Errorf("another node writes the store now and drops what is due every ten minutes; ask that one, or only preview: %w", holdfast.ErrRefused)
 		}
 	}
-	at, behind, err := s.lived(ctx)
+	at, _, err := s.lived(ctx)
 	if err != nil {
 		return events.Retained{}, err
 	}
 	out, err := kept.Retain(ctx, events.Retain{Rules: rules, Holds: s.State.LiveHolds, Search: s.heldBy, Dry: dry, Now: at})
-	if behind > livedEach {
+	if behind := s.Clock.Now().Sub(at); behind > livedEach {
 		out.Troubles = append(out.Troubles, fmt.Sprintf("the clock is %s ahead of the time that retention has seen pass, as if it were set wrong or the server was off for long: ages end at %s, which comes nearer by %s every %s",
 			behind.Round(time.Hour), at.Format(time.RFC3339), livedEach, retainEvery))
 	}
@@ -120,25 +120,25 @@ const livedSetting = "retention.lived"
 // livedEach is how far time may go between two looks of retention.
 const livedEach = 6 * time.Hour
 
-// lived is the time by which ages count, and how far the clock is ahead of it. It is
-// the clock's, unless that was set ahead: a clock that says for an hour that it is 2099
-// must not destroy what is to be kept for years.
-func (s *Spine) lived(ctx context.Context) (at time.Time, behind time.Duration, err error) {
+// lived is the time by which ages count, and the one by which they counted at the last
+// look. It is the clock's, unless that was set ahead: a clock that says for an hour that
+// it is 2099 must not destroy what is to be kept for years.
+func (s *Spine) lived(ctx context.Context) (at, was time.Time, err error) {
 	now := s.Clock.Now().UTC()
 	text, err := s.State.Setting(ctx, livedSetting)
 	if errors.Is(err, holdfast.ErrNotFound) {
-		return now, 0, s.State.SetSetting(ctx, livedSetting, now.Format(time.RFC3339))
+		return now, now, s.State.SetSetting(ctx, livedSetting, now.Format(time.RFC3339))
 	}
 	if err != nil {
-		return now, 0, err
+		return now, now, err
 	}
-	if at, err = time.Parse(time.RFC3339, text); err != nil {
-		return now, 0, fmt.Errorf("%s is %q: %w", livedSetting, text, err)
+	if was, err = time.Parse(time.RFC3339, text); err != nil {
+		return now, now, fmt.Errorf("%s is %q: %w", livedSetting, text, err)
 	}
-	if most := at.Add(livedEach); now.After(most) {
-		return most, now.Sub(most), nil
+	if most := was.Add(livedEach); now.After(most) {
+		return most, was, nil
 	}
-	return now, 0, nil
+	return now, was, nil
 }
 
 // muchBehind is from when on a clock is behind because it is wrong, as one without a
@@ -148,14 +148,9 @@ const muchBehind = 30 * 24 * time.Hour
 
 // live lets time go on for retention, once between two looks.
 func (s *Spine) live(ctx context.Context) error {
-	at, _, err := s.lived(ctx)
-	if err != nil {
+	at, was, err := s.lived(ctx)
+	if err != nil || was.Sub(at) > muchBehind {
 		return err
-	}
-	if text, err := s.State.Setting(ctx, livedSetting); err == nil {
-		if was, err := time.Parse(time.RFC3339, text); err == nil && was.Sub(at) > muchBehind {
-			return nil
-		}
 	}
 	return s.State.SetSetting(ctx, livedSetting, at.Format(time.RFC3339))
 }

@@ -130,13 +130,12 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
 	f.StringVar(&a.data, "data", envOr("HOLDFAST_DATA", defaultData()), "the data folder (HOLDFAST_DATA)")
 	f.BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
-		a.up(), a.status(), a.health(), a.assets(), a.facts(), a.checks(), a.requirements(), a.plan(), a.apply(), a.verify(),
-		a.query(), a.lsp(), a.search(), a.hunt(), a.alerts(), a.incidents(), a.actions(), a.evidence(), a.inputs(), a.users(), a.drills(), a.rules(), a.exceptions(), a.scan(),
+		a.up(), a.status(), a.health(), alsoList(a.assets()), a.facts(), alsoList(a.checks()), alsoList(a.requirements()), a.plan(), a.apply(), a.verify(),
+		a.query(), a.lsp(), a.search(), a.hunt(), alsoList(a.alerts()), alsoList(a.incidents()), alsoList(a.actions()), alsoList(a.evidence()), a.inputs(), alsoList(a.users()), alsoList(a.drills()), a.rules(), a.exceptions(), a.scan(),
 		a.store(), a.ingest(),
 		a.openapi(), a.versionCmd(), a.undoWatch(),
 	)
 	for _, c := range root.Commands() {
-		alsoList(c)
 		group(c)
 	}
 	return root
@@ -144,17 +143,14 @@ Exit codes: 0 done and all holds, 1 error, 2 wrong usage, 3 does not hold,
 
 // alsoList has a command that lists things take the word for it as well, as those
 // do that have others beside it.
-func alsoList(c *cobra.Command) {
-	listing := map[string]bool{"assets": true, "alerts": true, "incidents": true, "actions": true, "requirements": true, "checks": true, "drills": true, "users": true, "evidence": true}
-	if !listing[c.Name()] {
-		return
-	}
+func alsoList(c *cobra.Command) *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: c.Short, Hidden: true, Args: exactly(0, "no arguments"), Example: "  holdfast " + c.Name() + " list",
 		RunE: func(l *cobra.Command, _ []string) error { return c.RunE(l, nil) },
 	}
 	list.Flags().AddFlagSet(c.Flags())
 	c.AddCommand(list)
+	return c
 }
 
 // group makes a command that only holds others refuse a word that none of them

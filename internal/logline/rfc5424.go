@@ -87,7 +87,7 @@ func (l *Line) readData(s string) (string, error) {
 			if !ok || name == "" || strings.ContainsAny(name, ` ]"=`) {
 				return "", fmt.Errorf("%w: a parameter without a value", errHead)
 			}
-			value, rest, ok := cutValue(rest)
+			value, rest, ok := CutValue(rest)
 			if !ok {
 				return "", fmt.Errorf("%w: a value without an end", errHead)
 			}
@@ -108,9 +108,10 @@ func (l *Line) readData(s string) (string, error) {
 	return s, nil
 }
 
-// cutValue reads up to the closing quote; a backslash escapes '"', '\' and ']'
-// and is itself before anything else.
-func cutValue(s string) (value, rest string, ok bool) {
+// CutValue reads a value of structured data (RFC 5424, 6.3.3), whose opening quote has
+// been read, up to its closing one: a backslash escapes '"', '\' and ']' and is itself
+// before anything else.
+func CutValue(s string) (value, rest string, ok bool) {
 	end := strings.IndexAny(s, `"\`)
 	if end >= 0 && s[end] == '"' {
 		return s[:end], s[end+1:], true

@@ -23,7 +23,7 @@ func checkpoint(line string, hint parser.Hint) (parser.Parsed, error) {
 		name, rest, ok := strings.Cut(s, `:"`)
 		var value string
 		if ok = ok && name != "" && len(name) <= 128 && !strings.ContainsAny(name, ` ;[]`); ok {
-			value, rest, ok = quoted(rest)
+			value, rest, ok = logline.CutValue(rest)
 		}
 		if !ok || len(p.Fields) >= parser.MaxFields { // a datagram cut off, for one
 			p.Trouble = breaksOff
@@ -33,22 +33,4 @@ func checkpoint(line string, hint parser.Hint) (parser.Parsed, error) {
 		s = rest
 	}
 	return p, nil
-}
-
-// quoted reads up to the closing quote; a backslash stands before a quote, a
-// bracket or itself.
-func quoted(s string) (value, rest string, ok bool) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return b.String(), s[i+1:], true
-		case c == '\\' && i+1 < len(s) && strings.IndexByte(`"\]`, s[i+1]) >= 0:
-			i++
-			b.WriteByte(s[i])
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return "", "", false
 }
