@@ -226,6 +226,13 @@ func TestHuntsAreBegunAgain(t *testing.T) {
 	if h := taken(lose(func(h *holdfast.Hunt) { h.Cancel = "bob" }), true); h.Status != holdfast.HuntCancelled || h.Ended.IsZero() {
 		t.Errorf("one that was cancelled: %+v", h)
 	}
+	gone := lose(func(*holdfast.Hunt) {})
+	if err := l.State.HuntAsks().Put(ctx, state.HuntAsk{ID: gone, Rule: "no_rule_of_this_name"}); err != nil {
+		t.Fatal(err)
+	}
+	if h := taken(gone, true); h.Status != holdfast.HuntFailed || !strings.Contains(h.Error, "cannot be begun again") {
+		t.Errorf("one whose rule is gone: %+v", h)
+	}
 	old := lose(func(*holdfast.Hunt) {})
 	if err := l.State.HuntAsks().Delete(ctx, old); err != nil {
 		t.Fatal(err)

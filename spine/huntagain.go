@@ -48,44 +48,49 @@ func (s *Spine) takeHunt(ctx context.Context, id string, all bool) error {
 // takeOver makes a hunt this node's. There is no prey if another one was faster, or
 // if the hunt has ended with that.
 func (s *Spine) takeOver(ctx context.Context, id string, all bool) (h holdfast.Hunt, p *prey, parts []query.Range, err error) {
-	err = s.State.Tx(ctx, func(tx *state.Tx) error {
-		p = nil
-		if h, err = tx.Hunts().Get(ctx, id); err != nil {
-			return err
-		}
-		if h.Status != holdfast.HuntRunning || !all && !s.silent(&h) {
-			return nil
-		}
-		fail := func(why string) error {
-			h.Status, h.Error = holdfast.HuntFailed, why
-			return s.endHunt(ctx, tx, h)
-		}
-		ask, err := tx.HuntAsks().Get(ctx, id)
-		switch {
-		case h.Cancel != "":
-			h.Status = holdfast.HuntCancelled
-			return s.endHunt(ctx, tx, h)
-		case errors.Is(err, holdfast.ErrNotFound): // of a version that kept none
-			return fail("the server that ran it is gone; hunt again")
-		case err != nil:
-			return err
-		case h.Again >= huntAgain:
-			return fail(fmt.Sprintf("the server that ran it was gone, %d times; hunt again, over a shorter time", h.Again+1))
-		}
-		next := holdfast.Hunt{
-			ID: h.ID, From: h.From, To: h.To, By: h.By, Started: h.Started, Updated: s.Clock.Now().UTC(), Status: h.Status, Raw: h.Raw, Again: h.Again + 1,
-		}
-		if p, err = s.prey(&next, HuntRequest{Rule: ask.Rule, Text: ask.Text, List: ask.List, Name: ask.Name, From: h.From, To: h.To, Raw: h.Raw, SkipFaults: ask.SkipFaults}); err != nil {
-			return fail(fmt.Sprintf("the server that ran it is gone, and it cannot be begun again: %v", err))
-		}
-		segs, err := tx.Segments(ctx, h.From, h.To)
+	if h, err = s.State.Hunts().Get(ctx, id); err != nil {
+		return h, nil, nil, err
+	}
+	next := holdfast.Hunt{ID: h.ID, From: h.From, To: h.To, By: h.By, Started: h.Started, Updated: s.Clock.Now().UTC(), Status: h.Status, Raw: h.Raw, Again: h.Again + 1}
+	ended := h
+	ended.Status = holdfast.HuntFailed
+	ask, err := s.State.HuntAsks().Get(ctx, id)
+	switch {
+	case h.Cancel != "":
+		ended.Status = holdfast.HuntCancelled
+	case errors.Is(err, holdfast.ErrNotFound): // of a version that kept none
+		ended.Error = "the server that ran it is gone; hunt again"
+	case err != nil:
+		return h, nil, nil, err
+	case h.Again >= huntAgain:
+		ended.Error = fmt.Sprintf("the server that ran it was gone, %d times; hunt again, over a shorter time", next.Again)
+	default:
+		p, err = s.prey(&next, HuntRequest{Rule: ask.Rule, Text: ask.Text, List: ask.List, Name: ask.Name, From: h.From, To: h.To, Raw: h.Raw, SkipFaults: ask.SkipFaults})
 		if err != nil {
-			return err
+			p, ended.Error = nil, fmt.Sprintf("the server that ran it is gone, and it cannot be begun again: %v", err)
+			break
+		}
+		segs, err := s.State.Segments(ctx, h.From, h.To)
+		if err != nil {
+			return h, nil, nil, err
 		}
 		parts = hunt.Parts(segs, query.Range{From: h.From, To: h.To})
 		next.Parts = len(parts)
-		h = next
-		return tx.Hunts().Put(ctx, h)
+	}
+	taken := false
+	err = s.State.Tx(ctx, func(tx *state.Tx) error {
+		taken = false
+		now, err := tx.Hunts().Get(ctx, id)
+		if err != nil || now.Status != holdfast.HuntRunning || now.Again != h.Again || now.Cancel != h.Cancel || !all && !s.silent(&now) {
+			return err
+		}
+		if taken = p != nil; taken {
+			return tx.Hunts().Put(ctx, next)
+		}
+		return s.endHunt(ctx, tx, ended)
 	})
-	return h, p, parts, err
+	if err != nil || !taken {
+		return h, nil, nil, err
+	}
+	return next, p, parts, nil
 }
