@@ -59,6 +59,6 @@ func (p *parsing) judge(now time.Time, l *Limits) (Trouble, bool) {
 	return Trouble{
 		Kind: Parse, Since: p.Since,
 		What: fmt.Sprintf("%.0f%% of what this source sends cannot be read, where %.0f%% is usual", 100*p.Share, 100*p.Usual),
-		Do:   "look at the dead letters (holdfast query 'dataset=deadletter | summarize count() by error'); once a parser is mended, holdfast ingest reparse reads them again",
+		Do:   "look at the dead letters (holdfast query 'dataset:deadletter | summarize count() by error'); once a parser is mended, holdfast ingest reparse reads them again",
 	}, true
 }

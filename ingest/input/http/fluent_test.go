@@ -47,6 +47,10 @@ func TestMessagePack(t *testing.T) {
 		}
 	}
 	s = &sink{}
+	if resp, said := post(t, s, []byte("a line of text\n"), "Content-Type", "application/msgpack"); resp.StatusCode != http.StatusBadRequest || len(s.records) > 0 || !strings.Contains(string(said), "a record is a map") {
+		t.Errorf("a text: %d %s %s", resp.StatusCode, said, raws(s))
+	}
+	s = &sink{}
 	long := "\x92\x01\x81\xa1a\xdb\x00\x20\x00\x00" + strings.Repeat("x", 2<<20)
 	if _, said := post(t, s, []byte(long), "Content-Type", "application/msgpack"); len(s.records) != 3 || !s.records[0].Truncated || s.records[2].Part != 2 || s.records[2].Truncated {
 		t.Errorf("a record of 2 MiB: %d pieces, %s", len(s.records), said)

@@ -60,7 +60,10 @@ func noEnd(err error) error {
 	return err
 }
 
-var errPacked = errors.New("it is damaged")
+var (
+	errPacked   = errors.New("it is damaged")
+	errNoRecord = errors.New("a record is a map, or an array of its time and a map")
+)
 
 // unpacker writes one value as JSON.
 type unpacker struct {
@@ -72,8 +75,12 @@ type unpacker struct {
 // event is one record, or nil for what Fluent Bit puts around a group of them.
 func (u *unpacker) event() ([]byte, error) {
 	head, _ := u.r.Peek(1)
-	if head[0] != 0x92 {
+	switch c := head[0]; {
+	case c == 0x92:
+	case c >= 0x80 && c <= 0x9f, c >= 0xdc && c <= 0xdf: // other maps and arrays
 		return u.value(nil, 0)
+	default: // in a text, for one, each letter would be a number
+		return nil, errNoRecord
 	}
 	_, _ = u.r.Discard(1)
 	if head, _ = u.r.Peek(1); len(head) == 1 && head[0] == 0x92 {
